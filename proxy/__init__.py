@@ -1,0 +1,1 @@
+"""Inline LLM guardrail proxy: judges, logs and contains every exchange between applications and models."""

@@ -1,0 +1,141 @@
+"""Every error that the proxy raises on purpose, with the status and the code that a client reads.
+
+GuardrailError
+├── ConfigError                 settings, rules: a list of problems with positions
+├── Refused                     an exchange ends with an error of the proxy's own; status + code
+│   ├── BadRequest      400     invalid_json, duplicate_key, wrong_api, invalid_request
+│   ├── NotAuthenticated 401    invalid_api_key
+│   ├── SubjectBlocked  403     subject_blocked
+│   ├── UnknownPath     404     unknown_path, model_not_found
+│   ├── TooLarge        413     body_too_large
+│   ├── Unreadable      415     unsupported_encoding
+│   ├── RateLimited     429     rate_limited
+│   ├── ContentFiltered 400     content_filter
+│   ├── BackendFailed   502/504 backend_error
+│   ├── Contained       503     contained
+│   ├── LogUnavailable  503     log_unavailable
+│   └── Draining        503     draining
+└── UnreadableReply             a backend's bytes cannot be read as its wire
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.model.level import Outcome
+
+
+class GuardrailError(Exception):
+    """The root: everything that the proxy raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault in a file of the operator's. Lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class ConfigError(GuardrailError):
+    """Settings or rules that cannot be used; carries every problem, not only the first."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Refused(GuardrailError):
+    """The exchange ends here with an error of the proxy's own, in the wire's shape."""
+
+    status = 500
+    code = "internal_error"
+    outcome = Outcome.REFUSED
+    retry_after_s: int | None = None
+
+    def __init__(self, message: str, *, code: str | None = None, status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        if status is not None:
+            self.status = status
+
+
+class BadRequest(Refused):
+    status = 400
+    code = "invalid_request"
+
+
+class NotAuthenticated(Refused):
+    status = 401
+    code = "invalid_api_key"
+
+
+class SubjectBlocked(Refused):
+    status = 403
+    code = "subject_blocked"
+    outcome = Outcome.SUBJECT_BLOCKED
+
+
+class UnknownPath(Refused):
+    status = 404
+    code = "unknown_path"
+
+
+class TooLarge(Refused):
+    status = 413
+    code = "body_too_large"
+
+
+class Unreadable(Refused):
+    status = 415
+    code = "unsupported_encoding"
+
+
+class RateLimited(Refused):
+    status = 429
+    code = "rate_limited"
+    outcome = Outcome.RATE_LIMITED
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ContentFiltered(Refused):
+    status = 400
+    code = "content_filter"
+    outcome = Outcome.BLOCKED_INPUT
+
+
+class BackendFailed(Refused):
+    status = 502
+    code = "backend_error"
+    outcome = Outcome.BACKEND_ERROR
+
+
+class Contained(Refused):
+    status = 503
+    code = "contained"
+    outcome = Outcome.CONTAINED
+
+
+class LogUnavailable(Refused):
+    status = 503
+    code = "log_unavailable"
+
+
+class Draining(Refused):
+    status = 503
+    code = "draining"
+    retry_after_s = 5
+
+
+class UnreadableReply(GuardrailError):
+    """A backend's bytes cannot be read as the wire they should be; nothing of them is released."""

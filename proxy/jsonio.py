@@ -1,0 +1,95 @@
+"""JSON in and out: fast where it can be, strict about duplicate keys, forgiving about lone surrogates.
+
+`orjson` reads nearly everything. It keeps the last of two equal keys and refuses lone surrogates and
+integers over 64 bits, so the standard library takes over where those stand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NoReturn
+
+import orjson
+
+from proxy.errors import GuardrailError
+from proxy.model.record import Json
+
+# A closing quote, blanks and a colon: at least one for every key of the text, more where a string holds such.
+_KEY_END = re.compile(rb'"[ \t\r\n]*:')
+
+
+class InvalidJson(GuardrailError):
+    """The bytes are no JSON document, or one that two parsers would read differently."""
+
+
+def loads(raw: bytes | bytearray | memoryview) -> Json:
+    """The value of a JSON document. Duplicate keys are not looked for. Raises InvalidJson."""
+    try:
+        value: Json = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return _loads_stdlib(bytes(raw))
+    return value
+
+
+def loads_strict(raw: bytes) -> Json:
+    """As `loads`, and refuses a key that stands twice in one object, at any depth. Raises InvalidJson."""
+    value = loads(raw)
+    # Every key shows as a `":` in the bytes; only where more of those stand than keys were read can one be lost.
+    if len(_KEY_END.findall(raw)) > _count_keys(value):
+        _loads_stdlib(raw, strict=True)
+    return value
+
+
+def dumps(value: Json) -> bytes:
+    """Compact JSON bytes of a value that `loads` gave."""
+    try:
+        return orjson.dumps(value)
+    except (orjson.JSONEncodeError, TypeError):
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _count_keys(value: Json) -> int:
+    count = 0
+    stack: list[Json] = [value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            count += len(node)
+            stack.extend(child for child in node.values() if isinstance(child, dict | list))
+        elif isinstance(node, list):
+            stack.extend(child for child in node if isinstance(child, dict | list))
+    return count
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    out = dict(pairs)
+    if len(out) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InvalidJson(f"the key {json.dumps(key[:80])} stands twice in one object")
+            seen.add(key)
+    return out
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise InvalidJson(f"{word} is not JSON")
+
+
+def _loads_stdlib(raw: bytes, *, strict: bool = False) -> Json:
+    try:
+        value: Json = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_unique if strict else None,
+            parse_constant=_no_constant,
+        )
+    except json.JSONDecodeError as error:
+        raise InvalidJson(f"line {error.lineno} column {error.colno}: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidJson(f"byte {error.start} is not UTF-8") from None
+    except RecursionError:
+        raise InvalidJson("nested too deeply") from None
+    except ValueError as error:  # an integer of more digits than the interpreter converts
+        raise InvalidJson(str(error)) from None
+    return value

@@ -1,0 +1,29 @@
+"""Who an exchange belongs to, and which dial settings match it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The caller, by every name that blocks and limits know."""
+
+    key: str | None = None  # the client's name in the settings, never its key
+    user: str | None = None
+    ip: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Everything that a dial scope can match of one exchange.
+
+    `models` holds the name asked for and every public name that serves the same backend model.
+    `app_verified` is false for a name that the client only claims: such a claim may make its
+    treatment stricter, never looser.
+    """
+
+    models: frozenset[str] = field(default_factory=frozenset)
+    app: str | None = None
+    app_verified: bool = False
