@@ -15,19 +15,16 @@ from typing import Protocol
 from proxy.model.finding import Match
 
 HELD_CHARS_MAX = 4096
-"""The most characters that a detector may leave open; past it the text is judged as if it had ended."""
+"""The most characters that any detector may leave open. A bound is part of a detector's meaning, not of the
+stream: what reaches it is judged as if the text had ended there, whatever the pieces were."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One answer: matches that became final with this piece, and how far the text is settled.
-
-    `open_match` is the start of a complete match that the text's end could still change, if one stands there.
-    """
+    """One answer: the matches that became final with this piece, by start, and how far the text is settled."""
 
     matches: tuple[Match, ...]
     safe_upto: int
-    open_match: int | None = None
 
 
 class Scan(Protocol):

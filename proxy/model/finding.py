@@ -16,6 +16,7 @@ class Match:
     score: float  # 0 to 1
     start: int
     end: int
+    cut: bool = False  # it reached the detector's bound and might have gone on: the rule's on_error decides
 
 
 @dataclass(frozen=True, slots=True)
