@@ -1,0 +1,47 @@
+"""proxy.yaml: `load` reads it into the frozen `Settings` that all other modules take."""
+
+from proxy.settings.resolve import load
+from proxy.settings.values import (
+    Address,
+    Admin,
+    Api,
+    BackendSettings,
+    ClientSettings,
+    Identify,
+    Limits,
+    LogSettings,
+    ModelSettings,
+    Network,
+    Role,
+    Scoring,
+    Settings,
+    Tls,
+    Token,
+    Toxicity,
+    Version,
+    demo_settings,
+    parse_address,
+)
+
+__all__ = [
+    "Address",
+    "Admin",
+    "Api",
+    "BackendSettings",
+    "ClientSettings",
+    "Identify",
+    "Limits",
+    "LogSettings",
+    "ModelSettings",
+    "Network",
+    "Role",
+    "Scoring",
+    "Settings",
+    "Tls",
+    "Token",
+    "Toxicity",
+    "Version",
+    "demo_settings",
+    "load",
+    "parse_address",
+]

@@ -1,0 +1,193 @@
+"""proxy.yaml as frozen, typed values: secrets resolved, paths absolute, every reference checked.
+
+Other modules read these values and never the file. Each problem carries its file, line and column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from pydantic import SecretStr
+
+Network: TypeAlias = IPv4Network | IPv6Network
+Api: TypeAlias = Literal["openai", "anthropic"]
+Role: TypeAlias = Literal["viewer", "operator", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener binds. Port 0 asks the system for a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    cert_file: Path
+    key_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One operator's credential for the admin API."""
+
+    name: str
+    role: Role
+    token: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    listen: Address
+    tokens: tuple[Token, ...] = ()
+    hosts: tuple[str, ...] = ()
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSettings:
+    """One model server. `url` has no trailing slash; without `key` the client's credential is passed on."""
+
+    url: str
+    api: Api
+    timeout_s: float = 120.0
+    key: SecretStr | None = None
+    ca_file: Path | None = None
+    connect_timeout_s: float = 10.0
+    max_connections: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a public model: the model of that name at that backend."""
+
+    backend: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    versions: Mapping[str, Version]
+    serve: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """One application's key for the proxy."""
+
+    name: str
+    app: str | None
+    key: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Header names are lower case."""
+
+    user_header: str | None = None
+    app_header: str | None = None
+    region_header: str | None = None
+    geoip_db: Path | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    durability: Literal["before_release", "async"] = "before_release"
+    on_failure: Literal["block", "allow"] = "block"
+    request_logprobs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Toxicity:
+    engine: Literal["lexical"] = "lexical"
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    workers: int = 1
+    toxicity: Toxicity = Toxicity()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_body_bytes` and `max_reply_bytes` hold for what came and for what it decompresses to."""
+
+    max_body_bytes: int = 64 * 1024 * 1024
+    max_reply_bytes: int = 64 * 1024 * 1024
+    max_in_flight: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    listen: Address
+    data_dir: Path
+    rules_dir: Path
+    admin: Admin
+    backends: Mapping[str, BackendSettings]
+    default_backend: str
+    models: Mapping[str, ModelSettings] = field(default_factory=lambda: MappingProxyType({}))
+    unlisted_models: Literal["pass", "deny"] = "pass"
+    clients: tuple[ClientSettings, ...] = ()
+    open: bool = False
+    tls: Tls | None = None
+    identify: Identify = Identify()
+    unknown_paths: Literal["deny", "pass"] = "deny"
+    log: LogSettings = LogSettings()
+    scoring: Scoring = Scoring()
+    limits: Limits = Limits()
+    drain_s: float = 30.0
+    log_format: Literal["console", "json"] = "console"
+
+
+def parse_address(text: str) -> Address:
+    """`host:port` or `[::1]:8080`. Raises ValueError that says what is wrong."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise ValueError("an address is written host:port, as 127.0.0.1:8080 or [::1]:8080")
+    if not (port.isascii() and port.isdigit() and int(port) <= 65_535):
+        raise ValueError(f"`{port}` is no port: a number from 0 to 65535")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address stands in brackets, as [::1]:8080")
+    if not host or any(char.isspace() or char in "/[]@" for char in host):
+        raise ValueError(f"`{host}` is no host name or address")
+    return Address(host, int(port))
+
+
+def demo_settings(
+    listen: Address, admin_listen: Address, data_dir: Path, rules_dir: Path, backend_url: str
+) -> Settings:
+    """The settings of the built-in demo: one scripted backend that speaks both wires, any client welcome."""
+    url = backend_url.rstrip("/")
+    return Settings(
+        listen=listen,
+        data_dir=data_dir.absolute(),
+        rules_dir=rules_dir.absolute(),
+        admin=Admin(listen=admin_listen),
+        backends=MappingProxyType(
+            {"demo": BackendSettings(url, "openai"), "demo-anthropic": BackendSettings(url, "anthropic")}
+        ),
+        default_backend="demo",
+    )
