@@ -131,10 +131,10 @@ class LogUnavailable(Refused):
     code = "log_unavailable"
 
 
-class Draining(Refused):
+class Overloaded(Refused):
     status = 503
-    code = "draining"
-    retry_after_s = 5
+    code = "overloaded"
+    retry_after_s = 1
 
 
 class UnreadableReply(GuardrailError):

@@ -20,7 +20,11 @@ _KEY_END = re.compile(rb'"[ \t\r\n]*:')
 
 
 class InvalidJson(GuardrailError):
-    """The bytes are no JSON document, or one that two parsers would read differently."""
+    """The bytes are no JSON document."""
+
+
+class DuplicateKey(InvalidJson):
+    """A key stands twice in one object: two parsers may read two different documents."""
 
 
 def loads(raw: bytes | bytearray | memoryview) -> Json:
@@ -33,7 +37,10 @@ def loads(raw: bytes | bytearray | memoryview) -> Json:
 
 
 def loads_strict(raw: bytes) -> Json:
-    """As `loads`, and refuses a key that stands twice in one object, at any depth. Raises InvalidJson."""
+    """As `loads`, and refuses a key that stands twice in one object, at any depth.
+
+    Raises InvalidJson, DuplicateKey.
+    """
     value = loads(raw)
     # Every key shows as a `":` in the bytes; only where more of those stand than keys were read can one be lost.
     if len(_KEY_END.findall(raw)) > _count_keys(value):
@@ -68,7 +75,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise InvalidJson(f"the key {json.dumps(key[:80])} stands twice in one object")
+                raise DuplicateKey(f"the key {json.dumps(key[:80])} stands twice in one object")
             seen.add(key)
     return out
 

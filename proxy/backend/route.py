@@ -1,0 +1,70 @@
+"""Which backend and which model name a request goes to, and every name that its model answers to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.errors import BadRequest, UnknownPath
+from proxy.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where one request goes. `names` are all the names under which rules and the dial know its model."""
+
+    backend: str
+    sent: str | None  # the model name that the backend is asked for
+    version: str | None
+    names: frozenset[str]
+
+
+class Router:
+    """The models of the settings, seen from both sides: by public name, and by backend and backend name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._models = settings.models
+        self._deny_unlisted = settings.unlisted_models == "deny"
+        self._default = settings.default_backend
+        self._apis: Mapping[str, str] = {name: backend.api for name, backend in settings.backends.items()}
+        public: dict[tuple[str, str], set[str]] = {}
+        at_backend: dict[str, set[str]] = {}
+        for name, model in settings.models.items():
+            for version in model.versions.values():
+                public.setdefault((version.backend, version.model), set()).add(name)
+                at_backend.setdefault(version.backend, set()).add(name)
+        self._public = {key: frozenset(names) for key, names in public.items()}
+        self._at_backend = {key: frozenset(names) for key, names in at_backend.items()}
+
+    def route(self, api: str, requested: str | None) -> Route:
+        """Raises BadRequest `wrong_api`, and UnknownPath `model_not_found` for a model that is not served."""
+        model = self._models.get(requested) if requested is not None else None
+        if model is not None and requested is not None:
+            version = model.versions[model.serve]
+            self._check_api(version.backend, api, f"model {requested!r}")
+            return self._named(version.backend, requested, version.model, model.serve)
+        if requested is not None and self._deny_unlisted:
+            raise UnknownPath(f"the model {requested!r} is not served here", code="model_not_found")
+        backend = self._backend_for(api)
+        if requested is None:
+            # A backend may serve a default model without being named one: every model there may be meant.
+            return Route(backend, None, None, self._at_backend.get(backend, frozenset()))
+        return self._named(backend, requested, requested, None)
+
+    def _named(self, backend: str, requested: str, sent: str, version: str | None) -> Route:
+        names = {requested, sent} | self._public.get((backend, sent), frozenset())
+        return Route(backend, sent, version, frozenset(names))
+
+    def _backend_for(self, api: str) -> str:
+        if self._apis[self._default] == api:
+            return self._default
+        for name, spoken in self._apis.items():
+            if spoken == api:
+                return name
+        raise BadRequest(f"no backend here speaks the {api} API", code="wrong_api")
+
+    def _check_api(self, backend: str, api: str, what: str) -> None:
+        if self._apis[backend] != api:
+            raise BadRequest(
+                f"{what} is served by a backend of the {self._apis[backend]} API, not {api}", code="wrong_api"
+            )

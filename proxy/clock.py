@@ -1,0 +1,30 @@
+"""The clock as a port: production reads the machine's, tests turn their own."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time for records and expiry, monotonic time for durations; both in seconds."""
+
+    def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.perf_counter()
+
+
+def new_id(now: float) -> str:
+    """A 128-bit id in hex that sorts by time: 48 bits of Unix milliseconds, then random (the layout of UUIDv7)."""
+    return f"{int(now * 1000) & 0xFFFFFFFFFFFF:012x}{os.urandom(10).hex()}"

@@ -1,0 +1,140 @@
+"""Every metric of the proxy, once. Label values come from settings and rules only; anything else is `other`.
+
+Children are bound at first use and kept, so that the hot path pays a dictionary look-up, not a lock; their
+number is bounded because every label value is taken from a closed set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from proxy.model.finding import Finding
+from proxy.model.level import Level, Outcome
+
+OTHER = "other"
+
+_FAST_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_SLOW_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_SCORES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+_CHARS = (0, 1, 4, 16, 64, 256, 1024, 4096, 16384)
+
+
+class Metrics:
+    """The proxy's own registry. Methods are named for what happened, not for how it is counted."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self, models: Iterable[str], backends: Iterable[str]) -> None:
+        self._models = frozenset(models)
+        self._backends = frozenset(backends)
+        self._rules: frozenset[str] = frozenset()
+        registry = self._registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"guardrail_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"guardrail_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"guardrail_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self._exchanges = counter("exchanges", "Exchanges by how they ended", "api", "model", "outcome")
+        self._rule_hits = counter("rule_hits", "Findings by rule", "rule", "direction", "action", "mode")
+        self._score = histogram("score", "Highest score of a reply", _SCORES, "label", "model")
+        self._stage = histogram("stage_seconds", "Time in one step of the pipeline", _FAST_S, "stage")
+        self.overhead = histogram("overhead_seconds", "The proxy's own share of an exchange", _FAST_S)
+        self._backend = histogram("backend_seconds", "Request sent to reply read", _SLOW_S, "backend")
+        self._first_byte = histogram(
+            "time_to_first_byte_seconds", "Request read to first byte released", _SLOW_S, "model"
+        )
+        self.in_flight = gauge("in_flight", "Exchanges under way")
+        self.held = histogram("held_characters", "The most text that a stream held back", _CHARS)
+        self._unscanned = counter("unscanned_characters", "Text that no rule could read", "reason")
+        self._dial_level = gauge("dial_level", "The level set at a scope, 0 open to 4 killed", "scope")
+        self._dial_changes = counter("dial_changes", "Changes of the dial", "actor_kind", "level")
+        self.dial_unstored = gauge("dial_unstored", "Changes of the dial that hold but are not stored yet")
+        self._policy_info = gauge("policy_info", "The policy in force", "digest")
+        self.policy_reload_success = gauge("policy_reload_success", "Whether the last reload was taken")
+        self.policy_reload_time = gauge("policy_reload_timestamp_seconds", "When the policy was loaded")
+        self.log_queue = gauge("log_queue", "Records waiting for the log's writer")
+        self.log_commit = histogram("log_commit_seconds", "One group commit", _FAST_S)
+        self.log_records = counter("log_records", "Begin and end records written")
+        self._log_failures = counter("log_failures", "Records that could not be written", "reason")
+        self._scorer_seconds = histogram("scorer_seconds", "One scoring", _FAST_S, "scorer")
+        self._scorer_errors = counter("scorer_errors", "Scorings that failed", "scorer", "reason")
+        self._scorer_info = gauge("scorer_info", "The engine behind a detector", "detector", "engine")
+        self._children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
+
+    def render(self) -> bytes:
+        """The Prometheus text of now."""
+        return generate_latest(self._registry)
+
+    def model_label(self, model: str | None) -> str:
+        return model if model in self._models else OTHER
+
+    def exchange(self, api: str, model: str, outcome: Outcome) -> None:
+        key = ("exchange", api, model, outcome)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._exchanges.labels(api, model, outcome)
+        child.inc()  # type: ignore[union-attr]  # the key's first word names a counter
+
+    def finding(self, finding: Finding) -> None:
+        rule = finding.rule if finding.rule in self._rules else OTHER
+        self._rule_hits.labels(rule, finding.direction, finding.action, finding.mode).inc()
+
+    def score(self, label: str, model: str, value: float) -> None:
+        self._observe(("score", label, model), self._score, value)
+
+    def stage(self, stage: str, seconds: float) -> None:
+        self._observe(("stage", stage), self._stage, seconds)
+
+    def backend(self, backend: str, seconds: float) -> None:
+        name = backend if backend in self._backends else OTHER
+        self._observe(("backend", name), self._backend, seconds)
+
+    def first_byte(self, model: str, seconds: float) -> None:
+        self._observe(("first_byte", model), self._first_byte, seconds)
+
+    def unscanned(self, reason: str, characters: int) -> None:
+        self._unscanned.labels(reason).inc(characters)
+
+    def dial_level(self, scope: str, level: Level | None) -> None:
+        if level is None:
+            self._dial_level.labels(scope)  # a gauge that was never set cannot be removed
+            self._dial_level.remove(scope)
+        else:
+            self._dial_level.labels(scope).set(int(level))
+
+    def dial_change(self, actor_kind: str, level: str) -> None:
+        self._dial_changes.labels(actor_kind, level).inc()
+
+    def policy(self, digest: str, rules: Iterable[str], loaded_at: float) -> None:
+        """A policy came into force."""
+        self._rules = frozenset(rules)
+        self._policy_info.clear()
+        self._policy_info.labels(digest).set(1)
+        self.policy_reload_success.set(1)
+        self.policy_reload_time.set(loaded_at)
+
+    def policy_refused(self) -> None:
+        self.policy_reload_success.set(0)
+
+    def log_failure(self, reason: str) -> None:
+        self._log_failures.labels(reason).inc()
+
+    def scorer(self, detector: str, engine: str) -> None:
+        self._scorer_info.labels(detector, engine).set(1)
+
+    def scorer_error(self, scorer: str, reason: str) -> None:
+        self._scorer_errors.labels(scorer, reason).inc()
+
+    def _observe(self, key: tuple[str, ...], histogram: Histogram, value: float) -> None:
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = histogram.labels(*key[1:])
+        child.observe(value)  # type: ignore[union-attr]  # the key's first word names a histogram

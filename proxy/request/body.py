@@ -1,0 +1,54 @@
+"""Reading a request's body: bounded, opened, and read as JSON that every parser reads alike."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from proxy import jsonio
+from proxy.backend.decode import EncodingError, UnknownEncoding, decoder_for
+from proxy.errors import BadRequest, TooLarge, Unreadable
+from proxy.model.record import Json
+
+
+async def read_body(request: web.BaseRequest, bound: int) -> bytes:
+    """The body, decoded. Raises TooLarge over `bound` bytes (sent or opened), Unreadable, BadRequest."""
+    length = request.content_length
+    if length is not None and length > bound:
+        raise TooLarge(f"the body has {length} bytes; at most {bound} are taken")
+    try:
+        decoder = decoder_for(request.headers.get("content-encoding"), bound=bound)
+    except UnknownEncoding as error:
+        raise Unreadable(str(error)) from None
+    if request.headers.get("expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    parts: list[bytes] = []
+    size = opened = 0
+    try:
+        while data := await request.content.readany():
+            size += len(data)
+            if decoder is not None:
+                data = decoder.feed(data)
+            opened += len(data)
+            if max(size, opened) > bound:
+                raise TooLarge(f"the body has more than the {bound} bytes that are taken")
+            parts.append(data)
+        if decoder is not None:
+            decoder.end()
+    except EncodingError as error:
+        raise Unreadable(f"the body's content-encoding will not open: {error}") from None
+    except web.RequestPayloadError as error:
+        raise BadRequest(f"the body could not be read: {error}") from None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def parse_body(raw: bytes) -> Json:
+    """The body's JSON object. Raises BadRequest `invalid_json` or `duplicate_key`."""
+    try:
+        body = jsonio.loads_strict(raw)
+    except jsonio.DuplicateKey as error:
+        raise BadRequest(f"the body is ambiguous: {error}", code="duplicate_key") from None
+    except jsonio.InvalidJson as error:
+        raise BadRequest(f"the body is no valid JSON: {error}", code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object", code="invalid_json")
+    return body

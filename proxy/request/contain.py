@@ -1,0 +1,47 @@
+"""Step 3: what the dial permits. A killed exchange is answered here; others are attached to the dial, so that
+a later turn reaches them while they run."""
+
+from __future__ import annotations
+
+from multidict import CIMultiDict
+
+from proxy.errors import Contained
+from proxy.model.level import Level, Outcome
+from proxy.request.exchange import Answer, Exchange, Ports
+
+
+SWITCHED_OFF = "this service is switched off by its operators"
+
+
+async def contain(x: Exchange, ports: Ports) -> None:
+    """Sets the exchange's level. Answers, or raises Contained, where it is killed."""
+    effective = ports.dial.effective(x.reach)
+    x.effective = effective
+    x.level = effective.level
+    if effective.level is Level.KILLED:
+        answer_killed(x)
+    else:
+        ports.dial.attach(x)
+
+
+def answer_killed(x: Exchange) -> None:
+    """The answer of a killed exchange before anything of a reply went out: the static message in the wire's
+    own form, or an error where the policy or the wire has no text answer. Raises Contained."""
+    killed = x.policy.containment.killed
+    x.level = Level.KILLED
+    x.outcome = Outcome.KILLED
+    if killed.reply == "error" or x.wire is None or not x.wire.speaks or x.view is None:
+        refusal = Contained(SWITCHED_OFF)
+        refusal.outcome = Outcome.KILLED
+        raise refusal
+    created = int(x.started_at)
+    x.static = killed.message
+    if x.view.stream:
+        body = x.wire.static_stream(x.view, killed.message, id=x.id, created=created)
+        headers = CIMultiDict(
+            {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+        )
+    else:
+        body = x.wire.static_reply(x.view, killed.message, id=x.id, created=created)
+        headers = CIMultiDict({"content-type": "application/json"})
+    x.answer = Answer(200, headers, body)

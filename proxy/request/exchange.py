@@ -1,0 +1,242 @@
+"""One exchange while it is under way: the only mutable object of a request, passed from step to step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from proxy.backend.client import Backend, Upstream
+from proxy.backend.route import Route, Router
+from proxy.clock import Clock
+from proxy.dial.control import Dial, Effective
+from proxy.log.port import Recorder
+from proxy.metrics import Metrics
+from proxy.model.finding import Finding
+from proxy.model.level import Level, Outcome
+from proxy.model.record import Json
+from proxy.model.subject import Reach, Subject
+from proxy.model.text import Channel
+from proxy.policy.compile import Policy
+from proxy.policy.match import Selection
+from proxy.request.judged import JudgedText
+from proxy.settings import ClientSettings, Settings
+from proxy.wire.base import ReplyFacts, RequestView, Wire
+
+T = TypeVar("T")
+
+LARGE_SCANS_AT_ONCE = 2
+"""How many bodies over the slice bound are scanned at the same time; others wait their turn."""
+
+
+class Killed(Exception):
+    """The dial rose to `killed` for this exchange while it ran. Control flow, not a fault."""
+
+    def __init__(self, effective: Effective) -> None:
+        super().__init__("killed")
+        self.effective = effective
+        setting = effective.setting
+        self.reason = "killed while it ran" + (f": {setting.reason}" if setting is not None else "")
+
+
+class PolicySource(Protocol):
+    """Where the policy in force comes from."""
+
+    @property
+    def current(self) -> Policy: ...
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the client is to get: a whole body, or a stream whose last bytes come from `Exchange.tail`."""
+
+    status: int
+    headers: CIMultiDict[str]
+    body: bytes = b""
+    stream: AsyncGenerator[bytes, None] | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that the steps use and do not own."""
+
+    settings: Settings
+    clock: Clock
+    policy: PolicySource
+    dial: Dial
+    router: Router
+    backends: dict[str, Backend]
+    recorder: Recorder
+    metrics: Metrics
+    spawn: Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
+    stopping: asyncio.Event
+    large_scans: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_SCANS_AT_ONCE))
+
+
+class Exchange:
+    """The state of one exchange. Steps fill it in, in the pipeline's order; nothing else writes to it."""
+
+    __slots__ = (
+        "answer",
+        "api",
+        "app",
+        "app_verified",
+        "backend_first_byte",
+        "backend_seconds",
+        "begun",
+        "body",
+        "body_bytes",
+        "client",
+        "cut",
+        "effective",
+        "error",
+        "facts",
+        "fail_frame",
+        "findings",
+        "first_byte",
+        "guard_s",
+        "http",
+        "id",
+        "interrupted",
+        "killed",
+        "level",
+        "messages",
+        "outcome",
+        "passed",
+        "path",
+        "policy",
+        "raw",
+        "reach",
+        "recorded",
+        "response",
+        "route",
+        "scores",
+        "sent",
+        "sent_raw",
+        "sent_at",
+        "started",
+        "started_at",
+        "static",
+        "subject",
+        "tail",
+        "task",
+        "texts",
+        "unscanned",
+        "upstream",
+        "view",
+        "waiting",
+        "wire",
+    )
+
+    def __init__(self, http: web.BaseRequest, *, id: str, now: float, started: float, policy: Policy) -> None:
+        self.http = http
+        self.id = id
+        self.started_at = now
+        self.started = started
+        self.policy = policy
+        self.path = http.path
+        self.api = "openai"
+        self.wire: Wire | None = None
+        # authenticate, identify
+        self.client: ClientSettings | None = None
+        self.subject = Subject()
+        self.app: str | None = None
+        self.app_verified = False
+        self.raw = b""
+        self.body: Json = None
+        self.body_bytes = 0
+        self.view: RequestView | None = None
+        self.route: Route | None = None
+        self.reach = Reach()
+        # contain
+        self.level = Level.GUARDED
+        self.effective: Effective | None = None
+        self.killed: Effective | None = None
+        self.task = asyncio.current_task()
+        self.waiting = False
+        # screen_input
+        self.sent_raw = b""
+        self.sent: Json = None
+        self.findings: list[Finding] = []
+        self.scores: dict[str, float] = {}
+        self.unscanned: Counter[str] = Counter()
+        # forward, score_output
+        self.begun: asyncio.Future[None] | None = None
+        self.upstream: Upstream | None = None
+        self.facts = ReplyFacts()
+        self.texts: tuple[JudgedText, ...] = ()
+        self.passed = bytearray()  # of a reply that no wire reads
+        self.messages: dict[int, str] = {}  # what a blocked choice ends with
+        self.interrupted: str | None = None  # what a killed stream ends with
+        self.fail_frame: Callable[[str, str], bytes] | None = None  # how its stream says that it failed
+        self.static: str | None = None  # the whole text of an answer of the proxy's own
+        # release, record
+        self.answer: Answer | None = None
+        self.response: web.StreamResponse | None = None
+        self.tail = b""
+        self.outcome = Outcome.RELEASED
+        self.error: str | None = None
+        self.recorded = False
+        self.cut = False  # the connection is to end without the wire's own end
+        self.sent_at: float | None = None
+        self.backend_first_byte: float | None = None
+        self.backend_seconds: float | None = None
+        self.first_byte: float | None = None
+        self.guard_s = 0.0
+
+    @property
+    def selection(self) -> Selection:
+        """What decides which rules are active for it."""
+        return Selection(self.level, self.reach.models, self.app)
+
+    @property
+    def began(self) -> Level:
+        """The level that it runs at (the dial's view of a running exchange)."""
+        return self.level
+
+    def tightened(self, effective: Effective) -> None:
+        """The dial rose for this exchange while it runs. Called by the dial, on the event loop."""
+        if effective.level is not Level.KILLED or self.killed is not None:
+            return
+        self.killed = effective
+        if self.waiting and self.task is not None:
+            self.task.cancel()
+
+    async def on_backend(self, waited: Awaitable[T]) -> T:
+        """Wait for the backend, and no longer than the dial allows. Raises Killed.
+
+        The dial ends the wait by cancelling this task and nothing else: a cancellation from elsewhere (the
+        client left) is told apart by the count of requests to cancel, as asyncio.timeout does it.
+        """
+        if self.killed is not None:
+            if asyncio.iscoroutine(waited):
+                waited.close()
+            raise Killed(self.killed)
+        self.waiting = True
+        try:
+            return await waited
+        except asyncio.CancelledError:
+            if self.killed is not None and self.task is not None and self.task.uncancel() == 0:
+                raise Killed(self.killed) from None
+            raise
+        finally:
+            self.waiting = False
+
+    def backend_done(self, now: float) -> None:
+        """The backend has given all that it will."""
+        if self.sent_at is not None and self.backend_seconds is None:
+            self.backend_seconds = now - self.sent_at
+
+    def take_findings(self, texts: Iterable[JudgedText]) -> None:
+        """What was found in these texts belongs to the exchange's record."""
+        for text in texts:
+            self.findings.extend(text.findings)
+            for label, score in text.scores.items():
+                if score > self.scores.get(label, 0.0):
+                    self.scores[label] = score

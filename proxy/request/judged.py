@@ -1,0 +1,189 @@
+"""One text under judgement, whole or growing: what was found in it, and what becomes of it.
+
+Requests, whole replies and streams all go through this class, so that a text's findings and its delivered
+form cannot depend on how it arrived. Offsets count in the text as the wire carries it; where that text is
+itself JSON (tool arguments) detectors read it unescaped, and ranges are mapped back.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import replace
+
+from proxy.model.finding import Finding
+from proxy.model.level import Action
+from proxy.model.text import Channel, Edit, Replacement
+from proxy.policy.match import Judge, Ruling
+from proxy.wire.json_text import JsonText
+
+REOPENED_CONTEXT_CHARS = 512
+"""How much of a text that was judged as ended is read again when it grows after all."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def placeholder(label: str) -> str:
+    """What stands in place of redacted text: `<EMAIL_ADDRESS>`."""
+    return f"<{label.upper()}>"
+
+
+class JudgedText:
+    """One text, its judge, and the changes that its findings ask for."""
+
+    def __init__(self, channel: Channel, judge: Callable[[], Judge]) -> None:
+        self.channel = channel
+        self.findings: list[Finding] = []
+        self.length = 0  # characters so far, as the wire carries them
+        self.settled = 0  # everything that starts before this is known
+        self.released = 0  # characters that went to the reader, set by whoever releases
+        self.block: Finding | None = None
+        self.block_at = 0
+        self.errors: set[tuple[str, str]] = set()
+        self.scores: dict[str, float] = {}
+        self._new_judge = judge
+        self._judge: Judge | None = judge()
+        self._json = JsonText() if channel.json else None
+        self._parts: list[str] = []
+        self._changes: list[Replacement] = []
+        self._covered = 0  # the end of the last redaction, in judged characters
+        self._judged = 0  # judged characters so far
+        self._base = 0  # where the present judge's text begins, in judged characters
+        self._reread = 0  # findings that end before this were reported by an earlier judge
+        self._closed = False
+
+    @property
+    def text(self) -> str:
+        """The whole text so far."""
+        if len(self._parts) > 1:
+            self._parts = ["".join(self._parts)]
+        return self._parts[0] if self._parts else ""
+
+    @property
+    def changed(self) -> bool:
+        return bool(self._changes) or self.block is not None
+
+    def grow(self, piece: str) -> None:
+        """The text goes on."""
+        if self._judge is None:
+            self._reopen()
+        self._parts.append(piece)
+        self.length += len(piece)
+        if self._json is not None:
+            piece = self._json.feed(piece)
+        self._feed(piece, final=False)
+
+    def close(self) -> None:
+        """The text is complete: everything about it is settled."""
+        if self._closed:
+            return
+        self._closed = True
+        rest = self._json.end() if self._json is not None else ""
+        if self._judge is not None:
+            self._feed(rest, final=True)
+            self._judge = None
+        self.settled = self.length
+
+    def pause(self) -> None:
+        """Judge the text as if it ended here, though it may go on: nothing of it is held any longer."""
+        if self._judge is not None and not self._closed:
+            self._feed("", final=True)
+            self._judge = None
+        self.settled = self.length
+
+    def edit(self, start: int, end: int) -> Edit | None:
+        """What becomes of characters [start, end), relative to `start`; None where they stay as they are.
+
+        A change stands in the range where it begins; of one that began before only the removal is left.
+        """
+        changes = self._changes
+        if not changes:
+            return None
+        at = max(0, bisect_right(changes, start, key=lambda change: change.start) - 1)
+        out: list[Replacement] = []
+        while at < len(changes) and changes[at].start < end:
+            change = changes[at]
+            at += 1
+            if change.end <= start:
+                continue
+            text = change.text if change.start >= start else ""
+            out.append(Replacement(max(change.start, start) - start, min(change.end, end) - start, text))
+        return Edit(tuple(out)) if out else None
+
+    def edit_before_block(self, start: int, end: int) -> Edit:
+        """As `edit`, with everything from the blocking finding's first character on taken away."""
+        cut = min(max(self.block_at, start), end)
+        before = self.edit(start, cut)
+        kept = before.replacements if before is not None else ()
+        return Edit((*kept, Replacement(cut - start, end - start, ""))) if cut < end else Edit(kept)
+
+    def delivered(self) -> str:
+        """The text as its reader got it: as far as it was released, with changes, and a block's message."""
+        edit = self.edit(0, self.released)
+        text = self.text[: self.released]
+        if edit is not None:
+            text = edit.apply(text)
+        return text
+
+    def _feed(self, piece: str, *, final: bool) -> None:
+        judge = self._judge
+        assert judge is not None
+        if not piece.isascii():
+            # Detectors want valid Unicode; half a surrogate pair (its other half may come in the next piece)
+            # counts as one character that matches nothing.
+            piece = _SURROGATE.sub("\ufffd", piece)
+        ruling = judge.feed(piece, final=final)
+        self._judged += len(piece)
+        self._take(ruling, judge)
+
+    def _take(self, ruling: Ruling, judge: Judge) -> None:
+        for finding in ruling.findings:
+            start, end = finding.start + self._base, finding.end + self._base
+            if end <= self._reread:
+                continue
+            raw_start, raw_end = self._raw(start), self._raw(end)
+            self.findings.append(replace(finding, start=raw_start, end=raw_end))
+            if not finding.acts:
+                continue
+            if finding.action is Action.BLOCK or self.channel.sealed:
+                if self.block is None or raw_start < self.block_at:
+                    self.block, self.block_at = finding, max(raw_start, self.released)
+            elif finding.action is Action.REDACT:
+                self._redact(start, end, placeholder(finding.label))
+        for label, score in judge.scores.items():
+            if score > self.scores.get(label, 0.0):
+                self.scores[label] = score
+        if judge.errors:
+            self.errors.update(judge.errors)
+        self.settled = max(self.settled, self._raw(ruling.settled + self._base))
+
+    def _redact(self, start: int, end: int, text: str) -> None:
+        start = max(start, self._reread)
+        if end <= self._covered:
+            return
+        if self._json is not None:
+            changes = self._json.replacements(max(start, self._covered), end, text)
+            self._changes.extend(change for change in changes if change.end > self._last_changed())
+        elif start < self._covered:
+            last = self._changes[-1]
+            self._changes[-1] = Replacement(last.start, end, last.text)
+        else:
+            self._changes.append(Replacement(max(start, self.released), end, text))
+        self._covered = end
+
+    def _last_changed(self) -> int:
+        return self._changes[-1].end if self._changes else 0
+
+    def _raw(self, judged: int) -> int:
+        return judged if self._json is None else self._json.raw_offset(judged)
+
+    def _reopen(self) -> None:
+        context = self.text[-REOPENED_CONTEXT_CHARS:] if self._json is None else ""
+        self._judge = self._new_judge()
+        self._closed = False
+        self._reread = self._judged
+        self._judged -= len(context)
+        self._base = self._judged
+        if context:
+            self._feed(context, final=False)

@@ -1,0 +1,202 @@
+"""Step 6: the output rules, over every text of the reply; whole replies at once, streams through a gate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from multidict import CIMultiDict
+
+from proxy import jsonio
+from proxy.errors import BackendFailed, UnreadableReply
+from proxy.model.level import Direction, Level, Outcome
+from proxy.model.record import Json
+from proxy.model.text import Channel, Edit, Text
+from proxy.policy.match import Judge
+from proxy.request.contain import SWITCHED_OFF, answer_killed
+from proxy.request.exchange import Answer, Exchange, Killed, Ports
+from proxy.request.scan import judge_texts
+from proxy.request.stream_gate import StreamGate
+from proxy.wire.base import ReplyView
+
+PASSED_BYTES_KEPT_MAX = 65_536
+"""How much of a reply that no wire reads is kept for the log."""
+
+_BODY_HEADERS = ("content-length", "content-md5", "digest", "content-digest", "repr-digest", "etag")
+"""Headers that speak of the body's very bytes; an edited body goes without them."""
+
+
+async def score_output(x: Exchange, ports: Ports) -> None:
+    """Sets the answer. Raises BackendFailed where a whole reply cannot be read."""
+    upstream = x.upstream
+    assert upstream is not None, "forward opens the reply"
+    if x.wire is None or upstream.status >= 300:
+        x.answer = Answer(upstream.status, upstream.headers, stream=_passed(x, ports), reason=upstream.reason)
+        if upstream.status >= 400:
+            x.outcome = Outcome.BACKEND_ERROR
+            x.error = f"the backend answered {upstream.status}"
+    elif upstream.content_type == "text/event-stream":
+        _stream(x, ports)
+    else:
+        await _whole(x, ports)
+
+
+async def _whole(x: Exchange, ports: Ports) -> None:
+    upstream, wire = x.upstream, x.wire
+    assert upstream is not None
+    assert wire is not None
+    try:
+        raw = await x.on_backend(upstream.read_whole(ports.settings.limits.max_reply_bytes))
+    except Killed:
+        answer_killed(x)
+        return
+    x.backend_done(ports.clock.monotonic())
+    upstream.finished()
+    started = ports.clock.monotonic()
+    try:
+        body = jsonio.loads(raw) if raw else None
+        view = wire.read_reply(body)
+    except (jsonio.InvalidJson, UnreadableReply) as error:
+        raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
+    x.facts = view.facts
+    for media in view.media:
+        x.unscanned["media"] += media.bytes
+    x.texts = await judge_texts(x, ports, Direction.OUTPUT, view.texts)
+    if x.killed is not None:  # the dial was turned while the reply was judged
+        answer_killed(x)
+        return
+    headers = upstream.headers
+    edited = _apply(x, raw, body, view)
+    if edited is not None:
+        headers = _without(headers, _BODY_HEADERS)
+        raw = edited
+    x.answer = Answer(upstream.status, headers, raw, reason=upstream.reason)
+    x.guard_s += ports.clock.monotonic() - started
+
+
+def _apply(x: Exchange, raw: bytes, body: Json, view: ReplyView) -> bytes | None:
+    """The reply with what its findings ask for; None where they ask for nothing."""
+    wire = x.wire
+    assert wire is not None
+    edits: list[tuple[Text, Edit]] = []
+    for text in x.texts:
+        if text.block is not None:
+            x.messages.setdefault(text.channel.choice, text.block.message)
+    for source, text in zip(view.texts, x.texts, strict=True):
+        if text.channel.choice in x.messages:
+            continue
+        text.released = text.length
+        if (edit := text.edit(0, text.length)) is not None:
+            edits.append((source, edit))
+    if edits:
+        x.outcome = Outcome.REDACTED
+        raw = wire.edit_reply(raw, body, edits)
+    if x.messages:
+        x.outcome = Outcome.BLOCKED_OUTPUT
+        raw = wire.block_reply(raw, jsonio.loads(raw), x.messages)
+    return raw if edits or x.messages else None
+
+
+def _stream(x: Exchange, ports: Ports) -> None:
+    upstream, wire, view = x.upstream, x.wire, x.view
+    assert upstream is not None
+    assert wire is not None
+    assert view is not None
+
+    def judge(channel: Channel) -> Judge:
+        return x.policy.judge(Direction.OUTPUT, x.selection, channel.field)
+
+    gate = StreamGate(wire.reader(view, id=x.id, created=int(x.started_at)), view.choices, judge)
+    x.fail_frame = gate.fail
+    headers = _without(upstream.headers, _BODY_HEADERS)  # it may be edited after its head has gone
+    x.answer = Answer(upstream.status, headers, stream=_gated(x, ports, gate), reason=upstream.reason)
+
+
+async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[bytes, None]:
+    """What may go out now, piece by piece; what must wait for the log ends up in `x.tail`."""
+    upstream, clock = x.upstream, ports.clock
+    assert upstream is not None
+    try:
+        while not gate.ended:
+            data = await x.on_backend(upstream.read())
+            if not data:
+                break
+            started = clock.monotonic()
+            out = gate.feed(data)
+            x.guard_s += clock.monotonic() - started
+            if out:
+                yield out
+        _end(x, ports, gate)
+    except Killed as killed:
+        x.level, x.outcome = Level.KILLED, Outcome.KILLED
+        x.error = killed.reason
+        containment = x.policy.containment.killed
+        if containment.reply == "error":
+            x.tail = gate.fail("contained", SWITCHED_OFF)
+        else:
+            x.tail = gate.interrupt(containment.message)
+            x.interrupted = containment.message
+    except (BackendFailed, UnreadableReply) as error:
+        gate.end(cut=True)
+        x.outcome, x.error = Outcome.BACKEND_ERROR, str(error)
+        x.tail = bytes(gate.tail) + gate.fail("backend_error", str(error))
+    finally:
+        x.backend_done(clock.monotonic())
+        gate.settle()
+        x.facts = gate.reader.facts
+        x.texts = tuple(gate.judged())
+        x.messages.update(gate.blocked)
+        x.unscanned.update(gate.unscanned)
+        ports.metrics.held.observe(gate.held_max)
+
+
+def _end(x: Exchange, ports: Ports, gate: StreamGate) -> None:
+    """The reply came to an end: its wire's own, every choice blocked, or the backend's bytes just stopped."""
+    upstream = x.upstream
+    assert upstream is not None
+    complete = gate.end()
+    x.tail = bytes(gate.tail)
+    if gate.all_blocked:
+        upstream.close()  # nobody will read the rest
+    else:
+        ports.spawn(upstream.drain())
+    if gate.blocked:
+        x.outcome = Outcome.BLOCKED_OUTPUT
+    elif gate.failed:
+        x.outcome, x.error = Outcome.BACKEND_ERROR, "the backend told of an error inside its stream"
+    elif not complete:
+        message = f"backend {upstream.backend}: it cut its reply short"
+        x.outcome, x.error = Outcome.BACKEND_ERROR, message
+        x.tail += gate.fail("backend_error", message)
+    elif gate.edited:
+        x.outcome = Outcome.REDACTED
+
+
+async def _passed(x: Exchange, ports: Ports) -> AsyncGenerator[bytes, None]:
+    """A reply that no wire reads: the backend's own errors, and unknown paths where settings let them through.
+    Its last bytes are kept back as the tail."""
+    upstream = x.upstream
+    assert upstream is not None
+    reason = "unknown_path" if x.wire is None else "backend_error"
+    try:
+        while data := await x.on_backend(upstream.read()):
+            x.unscanned[reason] += len(data)
+            x.passed += data[: PASSED_BYTES_KEPT_MAX - len(x.passed)]
+            if x.tail:
+                yield x.tail
+            x.tail = data
+        upstream.finished()
+    except Killed as killed:
+        # Nothing of an unread form can be ended in that form: the connection is cut.
+        x.level, x.outcome, x.error = Level.KILLED, Outcome.KILLED, killed.reason
+        x.tail, x.cut = b"", True
+    except BackendFailed as error:
+        x.outcome, x.error, x.cut = Outcome.BACKEND_ERROR, str(error), True
+    finally:
+        x.backend_done(ports.clock.monotonic())
+
+
+def _without(headers: CIMultiDict[str], names: tuple[str, ...]) -> CIMultiDict[str]:
+    out = CIMultiDict(headers)
+    for name in names:
+        out.popall(name, None)
+    return out

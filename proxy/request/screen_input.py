@@ -1,0 +1,30 @@
+"""Step 4: the input rules, over every text of the request. What is scanned is what is sent."""
+
+from __future__ import annotations
+
+from proxy import jsonio
+from proxy.errors import ContentFiltered
+from proxy.model.level import Direction
+from proxy.request.exchange import Exchange, Ports
+from proxy.request.scan import judge_texts
+
+
+async def screen_input(x: Exchange, ports: Ports) -> None:
+    """Redacts what is to be redacted. Raises ContentFiltered with the rule's message."""
+    if x.view is None or x.wire is None:
+        return
+    if not x.policy.active(Direction.INPUT, x.selection):
+        return
+    judged = await judge_texts(x, ports, Direction.INPUT, x.view.texts)
+    x.take_findings(judged)
+    for text in judged:
+        if text.block is not None:
+            raise ContentFiltered(text.block.message)
+    edits = [
+        (source, edit)
+        for source, text in zip(x.view.texts, judged, strict=True)
+        if (edit := text.edit(0, text.length)) is not None
+    ]
+    if edits:
+        x.sent_raw = x.wire.edit_request(x.sent_raw, edits)
+        x.sent = jsonio.loads(x.sent_raw)
