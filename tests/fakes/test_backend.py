@@ -26,7 +26,7 @@ from tests.fakes import (
 
 
 async def read_to_the_end(url: str) -> tuple[bytes, Exception | None]:
-    """What a GET brings on a bare socket, and the error that ended it. Stream readers drop bytes on an error."""
+    """What a GET brings on a bare socket, and the error that ended it (stream readers drop bytes then)."""
     loop, read = asyncio.get_running_loop(), bytearray()
     host, port = url.removeprefix("http://").split(":")
     with socket.socket() as peer:
