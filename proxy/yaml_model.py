@@ -68,7 +68,8 @@ def _problem(model: type[FileModel], document: Document, detail: ErrorDetails) -
         valid = _words(detail)
         message = f"must be one of {', '.join(valid)}" + nearest(str(detail["input"]), valid)
     elif kind == "string_pattern_mismatch":
-        message = f"`{_shown(detail['input'])}` is not allowed here: it must match {detail.get('ctx', {}).get('pattern')}"
+        pattern = detail.get("ctx", {}).get("pattern")
+        message = f"{_shown(detail['input'])} is not allowed here: it must match {pattern}"
     elif not message:
         message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         message = message.replace("String should have", "must have")

@@ -1,0 +1,233 @@
+"""Commands about rules: check settings and rules, test rules, scan text with them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final
+
+import typer
+
+from proxy import jsonio
+from proxy.errors import ConfigError, Problem
+from proxy.jsonio import InvalidJson
+from proxy.model.finding import Finding
+from proxy.model.level import Direction, Level
+from proxy.model.record import Json
+from proxy.policy.cases import Judged, Report, judge_text, read_cases, run
+from proxy.policy.compile import Policy, compile_policy
+from proxy.policy.match import Selection
+from proxy.policy.reading import read_folder
+from proxy.settings import load
+
+LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""A longer line of `scan` is answered with an error line."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+app_rules = typer.Typer(name="rules", help="Test rule files.", no_args_is_help=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app_rules.callback()
+def _rules() -> None:
+    """Test rule files."""
+
+
+def check(
+    config: Annotated[Path, typer.Option(help="The settings file.")] = Path("proxy.yaml"),
+    json: JsonOption = False,
+) -> None:
+    """Validate settings and rules; print every problem as file:line:column: message.
+
+    Example: guardrail-proxy check --config proxy.yaml
+    """
+    problems: list[Problem] = []
+    warnings: tuple[Problem, ...] = ()
+    policy: Policy | None = None
+    try:
+        settings = load(config, os.environ)
+        policy = compile_policy(read_folder(settings.rules_dir))
+        warnings = policy.warnings
+    except ConfigError as error:
+        problems.extend(error.problems)
+    if json:
+        answer: Json = {
+            "problems": [_problem_json(problem) for problem in problems],
+            "warnings": [_problem_json(warning) for warning in warnings],
+            "digest": policy.digest if policy is not None else None,
+        }
+        typer.echo(jsonio.dumps(answer))
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        for warning in warnings:
+            typer.echo(f"{warning} (warning)")
+        if policy is not None:
+            typer.echo(f"ok: {len(policy.rules)} rules in force as policy {policy.digest}")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app_rules.command("test")
+def run_tests(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the rules and their tests.")],
+    json: JsonOption = False,
+) -> None:
+    """Run the *.test.yaml beside the rules, each case as a whole text and as a stream.
+
+    Example: guardrail-proxy rules test rules/
+    """
+    policy = _policy(folder)
+    try:
+        cases = read_cases(read_folder(folder, tests=True), policy)
+    except ConfigError as error:
+        _print_problems(error)
+        raise typer.Exit(1) from None
+    if not cases:
+        # A folder whose tests moved away must not look like one whose tests pass.
+        typer.echo(f"{folder}: no *.test.yaml here, so nothing was tested", err=True)
+        raise typer.Exit(1)
+    reports = list(run(policy, cases))
+    failed = [report for report in reports if not report.passed]
+    if json:
+        answer: Json = {
+            "digest": policy.digest,
+            "cases": len(reports),
+            "failed": [_report_json(report) for report in failed],
+        }
+        typer.echo(jsonio.dumps(answer))
+    else:
+        for report in failed:
+            typer.echo(f"FAILED {report.case.place}: {report.case.name}")
+            for difference in report.differences:
+                typer.echo(f"    {difference}")
+        typer.echo(f"{len(reports) - len(failed)} of {len(reports)} cases passed")
+    if failed:
+        raise typer.Exit(1)
+
+
+def scan(
+    rules: Annotated[Path, typer.Option(help="The folder of the rules.")],
+    direction: Annotated[Direction, typer.Option(help="Which rules: those on input or on output.")],
+    level: Annotated[str, typer.Option(help="The dial level to judge at.")] = Level.GUARDED.word,
+    model: Annotated[str | None, typer.Option(help="The model, for rules with `when`.")] = None,
+    app: Annotated[str | None, typer.Option(help="The application, for rules with `when`.")] = None,
+) -> None:
+    """Judge JSON lines {"text": …} from standard input; write verdict, text and findings for each.
+
+    A line that cannot be read gives {"line": …, "error": …} in its place, and exit status 1 at the end.
+
+    Example: echo '{"text": "mail joe@example.com"}' | guardrail-proxy scan --rules rules --direction output
+    """
+    try:
+        at = Level.parse(level)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--level") from None
+    policy = _policy(rules)
+    models = frozenset() if model is None else frozenset({model})
+    selection = Selection(at, models, app)
+    out = sys.stdout.buffer
+    bad = 0
+    try:
+        for number, line in _lines(sys.stdin.buffer):
+            answer = _scan_line(policy, direction, selection, number, line)
+            bad += "error" in answer
+            out.write(jsonio.dumps(answer) + b"\n")
+            out.flush()
+    except BrokenPipeError:
+        # Whoever read the lines has seen enough; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    if bad:
+        raise typer.Exit(1)
+
+
+def _scan_line(
+    policy: Policy, direction: Direction, selection: Selection, number: int, line: bytes | None
+) -> dict[str, Json]:
+    if line is None:
+        return {"line": number, "error": f"longer than {LINE_BYTES_MAX} bytes"}
+    try:
+        value = jsonio.loads_strict(line)
+    except InvalidJson as error:
+        return {"line": number, "error": f"not JSON: {error}"}
+    text = value.get("text") if isinstance(value, dict) else None
+    if not isinstance(text, str):
+        return {"line": number, "error": 'must be an object with the text to judge, as {"text": "…"}'}
+    judged = judge_text(policy, direction, selection, _SURROGATE.sub("\ufffd", text))
+    if judged.errors:
+        reasons = ", ".join(f"{rule} ({reason})" for rule, reason in judged.errors)
+        return {"line": number, "error": f"a detector failed: {reasons}", **_judged_json(judged)}
+    return _judged_json(judged)
+
+
+def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """The lines that hold anything, numbered from 1; None for one over the limit, which is passed over."""
+    number = 0
+    while line := source.readline(LINE_BYTES_MAX + 1):
+        number += 1
+        if len(line) > LINE_BYTES_MAX and not line.endswith(b"\n"):
+            while rest := source.readline(LINE_BYTES_MAX):
+                if rest.endswith(b"\n"):
+                    break
+            yield number, None
+        elif line.strip():
+            yield number, line
+
+
+def _policy(folder: Path) -> Policy:
+    try:
+        return compile_policy(read_folder(folder))
+    except ConfigError as error:
+        _print_problems(error)
+        raise typer.Exit(1) from None
+
+
+def _print_problems(error: ConfigError) -> None:
+    for problem in error.problems:
+        typer.echo(str(problem), err=True)
+
+
+def _problem_json(problem: Problem) -> Json:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "message": problem.message,
+    }
+
+
+def _report_json(report: Report) -> Json:
+    return {
+        "place": report.case.place,
+        "name": report.case.name,
+        "differences": list(report.differences),
+    }
+
+
+def _judged_json(judged: Judged) -> dict[str, Json]:
+    return {
+        "verdict": judged.verdict,
+        "text": judged.text,
+        "findings": [_finding_json(finding) for finding in judged.findings],
+    }
+
+
+def _finding_json(finding: Finding) -> Json:
+    return {
+        "rule": finding.rule,
+        "detector": finding.detector,
+        "label": finding.label,
+        "score": finding.score,
+        "action": finding.action.value,
+        "mode": finding.mode.value,
+        "direction": finding.direction.value,
+        "field": finding.field,
+        "start": finding.start,
+        "end": finding.end,
+    }

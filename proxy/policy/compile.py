@@ -1,0 +1,134 @@
+"""Rules compiled into an immutable policy: one bank per direction and detector, and per kind of hold.
+
+Rules that can act and rules that only watch are compiled apart, so that a rule which merely flags never holds
+a stream back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from typing import Final, TypeVar
+
+from proxy.detect.base import Bank
+from proxy.detect.patterns import PatternBank, PatternEntry
+from proxy.detect.phrases import PhraseBank, PhraseEntry
+from proxy.detect.pii import PiiBank, PiiEntry
+from proxy.detect.toxicity import LexicalModel, ToxicityBank, ToxicityEntry
+from proxy.errors import Problem
+from proxy.model.level import Direction
+from proxy.policy.folder import Folder
+from proxy.policy.match import Judge, Plan, Selection, plan
+from proxy.policy.rule import Containment, Phrases, Pii, Regex, Rule, Toxicity
+from proxy.policy.schema import read
+
+PLANS_MAX: Final = 512
+"""Selections whose plan is remembered; then all are forgotten. Clients can choose their app's name freely."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All rule files together. Exchanges share it; nothing that a caller sees of it ever changes."""
+
+    digest: str
+    rules: tuple[Rule, ...]
+    files: tuple[str, ...]
+    containment: Containment
+    warnings: tuple[Problem, ...] = ()
+    banks: dict[Direction, tuple[Bank, ...]] = field(default_factory=dict, repr=False)
+    model: LexicalModel | None = field(default=None, repr=False)
+    _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def rule_names(self) -> tuple[str, ...]:
+        """The rules' ids, in order."""
+        return tuple(rule.id for rule in self.rules)
+
+    def active(self, direction: Direction, selection: Selection) -> bool:
+        """Whether any rule applies: without one a text need not be read."""
+        return not self.plan(direction, selection).idle
+
+    def judge(self, direction: Direction, selection: Selection, field: str) -> Judge:
+        """A judge for one new text. `field` names where it stands, for its findings."""
+        return Judge(self.plan(direction, selection), field)
+
+    def plan(self, direction: Direction, selection: Selection) -> Plan:
+        """Which rules and banks a selection comes to; remembered, since an exchange asks for every text."""
+        known = self._plans.get((direction, selection))
+        if known is None:
+            known = plan(self.rules, self.banks.get(direction, ()), direction, selection)
+            if len(self._plans) >= PLANS_MAX:
+                self._plans.clear()
+            self._plans[(direction, selection)] = known
+        return known
+
+
+def compile_policy(folder: Folder, before: Policy | None = None) -> Policy:
+    """The policy of a rules folder; what is dear to load is taken over from the policy `before`.
+
+    Raises ConfigError with every problem of every file.
+    """
+    rules = read(folder)
+    model = before.model if before is not None else None
+    if model is None and any(isinstance(item, Toxicity) for rule in rules.rules for item in rule.detectors):
+        model = LexicalModel.load()
+    return Policy(
+        digest=digest(folder, rules.used),
+        rules=rules.rules,
+        files=tuple(sorted(rules.used)),
+        containment=rules.containment,
+        warnings=rules.warnings,
+        banks={direction: _banks(rules.rules, direction, model) for direction in Direction},
+        model=model,
+    )
+
+
+def digest(folder: Folder, used: frozenset[str]) -> str:
+    """BLAKE2b-128 in hex over the files that make the policy, by name: for each its name and its bytes, each
+    led by its length as eight bytes, big end first. Names count, since they give the rules their order."""
+    out = blake2b(digest_size=16)
+    for name in sorted(used):
+        for part in (name.encode(), folder.files[name]):
+            out.update(len(part).to_bytes(8, "big"))
+            out.update(part)
+    return out.hexdigest()
+
+
+def _banks(rules: tuple[Rule, ...], direction: Direction, model: LexicalModel | None) -> tuple[Bank, ...]:
+    banks: list[Bank] = []
+    for holding in (True, False):
+        chosen = [
+            (index, rule)
+            for index, rule in enumerate(rules)
+            if rule.on is direction and rule.may_act is holding
+        ]
+        phrases = [PhraseEntry(i, spec.phrases, spec.whole_word) for i, spec in _of(chosen, Phrases)]
+        patterns = [
+            PatternEntry(i, item.pattern, item.max_length)
+            for i, spec in _of(chosen, Regex)
+            for item in spec.patterns
+        ]
+        pii = [PiiEntry(i, spec.entities, spec.min_score) for i, spec in _of(chosen, Pii)]
+        toxicity = [ToxicityEntry(i, spec.thresholds) for i, spec in _of(chosen, Toxicity)]
+        if phrases:
+            banks.append(PhraseBank(phrases))
+        if patterns:
+            banks.append(PatternBank(patterns))
+        if pii:
+            banks.append(PiiBank(pii))
+        if toxicity and model is not None:
+            banks.append(ToxicityBank(toxicity, model))
+    return tuple(banks)
+
+
+def _of(rules: Sequence[tuple[int, Rule]], kind: type[T]) -> list[tuple[int, T]]:
+    return [
+        (index, detector)
+        for index, rule in rules
+        for detector in rule.detectors
+        if isinstance(detector, kind)
+    ]

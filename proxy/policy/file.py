@@ -1,0 +1,113 @@
+"""The shape of a rule file, key by key. What a shape cannot say is checked in `schema`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import BeforeValidator, Field, StrictBool
+
+from proxy.model.record import Json
+from proxy.yaml_model import FileModel
+
+PHRASE_CHARS_MAX: Final = 512
+"""A longer phrase would hold more of a stream back than a reader should wait for."""
+
+PATTERN_CHARS_MAX: Final = 8192
+
+RuleId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Message = Annotated[str, Field(min_length=1, max_length=4096)]
+Score = Annotated[float, Field(ge=0.0, le=1.0)]
+Threshold = Annotated[float, Field(gt=0.0, le=1.0)]
+ActionWord = Literal["flag", "redact", "pseudonymize", "block"]
+LevelWord = Literal["guarded", "degraded", "restricted", "killed"]
+Phrase = Annotated[str, Field(min_length=1, max_length=PHRASE_CHARS_MAX)]
+
+
+def _list_as_any(value: Json) -> Json:
+    return {"any": value} if isinstance(value, list) else value
+
+
+def _text_as_pattern(value: Json) -> Json:
+    return {"pattern": value} if isinstance(value, str) else value
+
+
+def _known_reply(value: Json) -> Json:
+    if isinstance(value, Mapping) and "backend" in value:
+        raise ValueError("a reply by a backend is not available in this version yet: use static or error")
+    return value
+
+
+class PhrasesFile(FileModel):
+    any: tuple[Phrase, ...] = ()
+    file: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    whole_word: StrictBool = True
+
+
+class PatternFile(FileModel):
+    pattern: Annotated[str, Field(min_length=1, max_length=PATTERN_CHARS_MAX)]
+    max_length: Annotated[int, Field(ge=1, le=4096)] | None = None
+
+
+class PiiFile(FileModel):
+    entities: Annotated[tuple[str, ...], Field(min_length=1)]
+    min_score: Score = 0.4
+
+
+class DetectFile(FileModel):
+    LATER: ClassVar[Mapping[str, str]] = {"secrets": "", "prompt_leak": "", "obfuscation": "", "size": ""}
+
+    phrases: Annotated[PhrasesFile, BeforeValidator(_list_as_any)] | None = None
+    regex: (
+        Annotated[
+            tuple[Annotated[PatternFile, BeforeValidator(_text_as_pattern)], ...],
+            Field(min_length=1),
+        ]
+        | None
+    ) = None
+    pii: PiiFile | None = None
+    toxicity: Annotated[dict[str, Threshold], Field(min_length=1)] | None = None
+
+
+class WhenFile(FileModel):
+    models: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    apps: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+
+class RuleFile(FileModel):
+    id: RuleId
+    on: Literal["input", "output"]
+    detect: DetectFile
+    action: ActionWord
+    levels: dict[LevelWord, ActionWord] = Field(default_factory=dict)
+    on_error: Literal["block", "allow"] | None = None
+    mode: Literal["enforce", "shadow"] = "enforce"
+    severity: Literal["low", "medium", "high", "critical"] = "medium"
+    message: Message | None = None
+    when: WhenFile | None = None
+
+
+class KilledFile(FileModel):
+    reply: Annotated[Literal["static", "error"], BeforeValidator(_known_reply)] = "static"
+    message: Message | None = None
+
+
+class ContainmentFile(FileModel):
+    LATER: ClassVar[Mapping[str, str]] = {"degraded": "", "restricted": "", "set": "use the dial"}
+
+    killed: KilledFile | None = None
+
+
+class PolicyFile(FileModel):
+    """One rule file's top level."""
+
+    LATER: ClassVar[Mapping[str, str]] = {
+        "blocks": "",
+        "limits": "",
+        "tripwires": "",
+        "probes": "",
+        "cards": "",
+    }
+
+    rules: tuple[RuleFile, ...] = ()
+    containment: ContainmentFile | None = None

@@ -1,0 +1,111 @@
+"""What a rule is once it was read: plain frozen values, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from proxy.model.level import Action, Direction, Level, Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """Words and phrases, as written; matching is on normalised text."""
+
+    phrases: tuple[str, ...]
+    whole_word: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One RE2 pattern. `max_length` is in characters, None where the pattern bounds itself."""
+
+    pattern: str
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    patterns: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pii:
+    entities: frozenset[str]
+    min_score: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Toxicity:
+    """A label's score at or above its threshold is a finding."""
+
+    thresholds: Mapping[str, float]
+
+
+Detector: TypeAlias = Phrases | Regex | Pii | Toxicity
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Which exchanges a rule is for; None means any."""
+
+    models: frozenset[str] | None = None
+    apps: frozenset[str] | None = None
+
+    def holds(self, models: frozenset[str], app: str | None) -> bool:
+        if self.models is not None and self.models.isdisjoint(models):
+            return False
+        return self.apps is None or app in self.apps
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a policy."""
+
+    id: str
+    on: Direction
+    detectors: tuple[Detector, ...]
+    action: Action
+    levels: tuple[tuple[Level, Action], ...] = ()  # stricter actions, by rising level
+    on_error: Action = Action.BLOCK  # BLOCK, or FLAG for `allow`
+    mode: Mode = Mode.ENFORCE
+    severity: str = "medium"
+    message: str = ""
+    when: When = field(default_factory=When)
+
+    def action_at(self, level: Level) -> Action:
+        """What the rule does with a finding at that level. At `open` nothing is enforced."""
+        if level is Level.OPEN:
+            return Action.FLAG
+        action = self.action
+        for at, stricter in self.levels:
+            if level >= at:
+                action = stricter
+        return action
+
+    def acts_at(self, level: Level) -> bool:
+        """Whether, at that level, it can change what is delivered: only then is text held back for it."""
+        if self.mode is not Mode.ENFORCE or level is Level.OPEN:
+            return False
+        return self.on_error is Action.BLOCK or self.action_at(level) is not Action.FLAG
+
+    @property
+    def may_act(self) -> bool:
+        """Whether it acts at any level."""
+        return self.acts_at(Level.KILLED)
+
+
+@dataclass(frozen=True, slots=True)
+class KilledReply:
+    """What a killed model answers: a static message in the wire's filtered form, or an error."""
+
+    reply: Literal["static", "error"] = "static"
+    message: str = "This assistant is offline for maintenance."
+
+
+@dataclass(frozen=True, slots=True)
+class Containment:
+    """What each dial level means, as far as the rule files say."""
+
+    killed: KilledReply = KilledReply()

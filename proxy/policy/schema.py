@@ -1,0 +1,298 @@
+"""Rule files read: bytes in, typed rules out, or every problem of every file with its position."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from proxy.detect.patterns import PatternError, check_pattern
+from proxy.detect.pii import NER_ENTITIES, PATTERN_ENTITIES
+from proxy.detect.toxicity import LABELS
+from proxy.errors import ConfigError, Problem
+from proxy.model.level import Action, Direction, Level, Mode
+from proxy.model.text import Path
+from proxy.policy.file import PHRASE_CHARS_MAX, DetectFile, PhrasesFile, PolicyFile, RuleFile
+from proxy.policy.folder import Folder, is_rule_file
+from proxy.policy.rule import (
+    Containment,
+    Detector,
+    KilledReply,
+    Pattern,
+    Phrases,
+    Pii,
+    Regex,
+    Rule,
+    Toxicity,
+    When,
+)
+from proxy.yaml_model import validate
+from proxy.yaml_source import Document, in_order, nearest, parse
+
+RULES_MAX: Final = 2000
+PHRASES_MAX: Final = 200_000
+"""In the whole policy: about a gigabyte of automaton, and ten seconds to build."""
+
+PROBLEMS_MAX: Final = 200
+
+DEFAULT_MESSAGE: Final[Mapping[Direction, str]] = {
+    Direction.INPUT: "This request was refused by policy.",
+    Direction.OUTPUT: "I can't share that.",
+}
+
+SCORED_LABELS: Final = frozenset({"toxicity"})
+"""What the lexical engine gives; Detoxify's other labels need Detoxify."""
+
+_STRICTNESS: Final[Mapping[Action, int]] = {
+    Action.FLAG: 0,
+    Action.REDACT: 1,
+    Action.PSEUDONYMIZE: 1,
+    Action.BLOCK: 2,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Everything that the rule files say."""
+
+    rules: tuple[Rule, ...]
+    containment: Containment
+    used: frozenset[str]  # the rule files, and the phrase files that they name
+    warnings: tuple[Problem, ...] = ()  # what is allowed and probably not meant
+
+
+def read(folder: Folder) -> RuleSet:
+    """The rules of all files, by file name and position. Raises ConfigError with every problem."""
+    reader = _Reader(folder)
+    names = sorted(name for name in (*folder.files, *folder.refused) if is_rule_file(name))
+    for name in (*folder.files, *folder.refused):
+        if name.endswith(".yml"):
+            reader.problems.append(
+                Problem(folder.label(name), 1, 1, "rule files are named *.yaml, not *.yml")
+            )
+    if not names:
+        raise ConfigError(
+            (*reader.problems, Problem(folder.name, 1, 1, "the folder holds no rule file (*.yaml)"))
+        )
+    for name in names:
+        reader.file(name)
+    if reader.problems:
+        raise ConfigError(in_order(reader.problems)[:PROBLEMS_MAX])
+    return RuleSet(tuple(reader.rules), reader.containment, frozenset(reader.used), in_order(reader.warnings))
+
+
+@dataclass(slots=True)
+class _Reader:
+    folder: Folder
+    rules: list[Rule] = field(default_factory=list)
+    containment: Containment = field(default_factory=Containment)
+    used: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)  # rule id → where it stands
+    killed_at: str | None = None
+    phrases: int = 0
+
+    def file(self, name: str) -> None:
+        label = self.folder.label(name)
+        if name in self.folder.refused:
+            self.problems.append(Problem(label, 1, 1, self.folder.refused[name]))
+            return
+        self.used.add(name)
+        try:
+            document = parse(label, self.folder.files[name])
+        except ConfigError as error:
+            self.problems.extend(error.problems)
+            return
+        if document.value is None:
+            # A file caught between truncation and writing reads as empty; it must not drop its rules.
+            self.problems.append(document.problem((), "the file is empty; write `rules: []` for no rules"))
+            return
+        file = validate(PolicyFile, document, self.problems)
+        if file is None:
+            return
+        for index, rule in enumerate(file.rules):
+            _RuleReader(self, document, name, ("rules", index)).rule(rule)
+        if file.containment is not None and file.containment.killed is not None:
+            self._killed(document, file.containment.killed.reply, file.containment.killed.message)
+
+    def _killed(self, document: Document, reply: str, message: str | None) -> None:
+        path: Path = ("containment", "killed")
+        if self.killed_at is not None:
+            self.problems.append(
+                document.problem(path, f"`killed` stands twice; also in {self.killed_at}", key=True)
+            )
+            return
+        line, column = document.mark(path, key=True)
+        self.killed_at = f"{document.file}:{line}:{column}"
+        default = KilledReply()
+        self.containment = Containment(
+            KilledReply("error" if reply == "error" else "static", message or default.message)
+        )
+
+
+@dataclass(slots=True)
+class _RuleReader:
+    """Reads one rule: what the file's shape cannot say."""
+
+    out: _Reader
+    document: Document
+    file: str
+    at: Path
+
+    def rule(self, file: RuleFile) -> None:
+        line, column = self.document.mark((*self.at, "id"))
+        if file.id in self.out.places:
+            self._fault(("id",), f"the rule id `{file.id}` stands twice; also in {self.out.places[file.id]}")
+        else:
+            self.out.places[file.id] = f"{self.document.file}:{line}:{column}"
+        if len(self.out.rules) >= RULES_MAX:
+            self._fault(("id",), f"a policy holds at most {RULES_MAX} rules")
+            return
+        action = self._action(("action",), file.action)
+        levels = self._levels(file, action)
+        acts = action is not Action.FLAG or bool(levels)
+        self.out.rules.append(
+            Rule(
+                id=file.id,
+                on=Direction(file.on),
+                detectors=self._detectors(file.detect),
+                action=action,
+                levels=levels,
+                on_error=self._on_error(file.on_error, acts),
+                mode=Mode(file.mode),
+                severity=file.severity,
+                message=file.message or DEFAULT_MESSAGE[Direction(file.on)],
+                when=self._when(file),
+            )
+        )
+
+    def _action(self, at: Path, word: str) -> Action:
+        if word == "pseudonymize":
+            self._fault(at, "`pseudonymize` is not available in this version yet: use redact")
+        return Action(word)
+
+    def _on_error(self, word: str | None, acts: bool) -> Action:
+        # A rule that only ever flags holds nothing back, so by default its failure refuses nothing either.
+        if word is None:
+            return Action.BLOCK if acts else Action.FLAG
+        return Action.BLOCK if word == "block" else Action.FLAG
+
+    def _levels(self, file: RuleFile, action: Action) -> tuple[tuple[Level, Action], ...]:
+        levels: list[tuple[Level, Action]] = []
+        before = action
+        for level, word in sorted((Level.parse(key), word) for key, word in file.levels.items()):
+            at: Path = ("levels", level.word)
+            stricter = self._action(at, word)
+            if _STRICTNESS[stricter] <= _STRICTNESS[before]:
+                self._fault(at, f"`{word}` must be stricter than `{before}`, which holds below this level")
+            levels.append((level, stricter))
+            before = stricter
+        return tuple(levels)
+
+    def _when(self, file: RuleFile) -> When:
+        if file.when is None:
+            return When()
+        models, apps = file.when.models, file.when.apps
+        if models is None and apps is None:
+            self._fault(("when",), "names neither models nor apps; leave `when` out to mean any")
+        return When(
+            None if models is None else frozenset(models),
+            None if apps is None else frozenset(apps),
+        )
+
+    def _detectors(self, file: DetectFile) -> tuple[Detector, ...]:
+        found: list[Detector] = []
+        if file.phrases is not None:
+            found.append(self._phrases(file.phrases))
+        if file.regex is not None:
+            for index, item in enumerate(file.regex):
+                try:
+                    check_pattern(item.pattern, item.max_length)
+                except PatternError as error:
+                    self._fault(("detect", "regex", index, "pattern"), str(error))
+            found.append(Regex(tuple(Pattern(item.pattern, item.max_length) for item in file.regex)))
+        if file.pii is not None:
+            for index, entity in enumerate(file.pii.entities):
+                self._entity(("detect", "pii", "entities", index), entity)
+            found.append(Pii(frozenset(file.pii.entities), file.pii.min_score))
+        if file.toxicity is not None:
+            self._labels(file.toxicity)
+            found.append(Toxicity(dict(file.toxicity)))
+        if not found:
+            self._fault(("detect",), "names no detector: phrases, regex, pii or toxicity")
+        return tuple(found)
+
+    def _entity(self, at: Path, entity: str) -> None:
+        if entity in NER_ENTITIES and entity not in PATTERN_ENTITIES:
+            message = f"`{entity}` is found by a language model, which is not available in this version yet"
+            self._fault(at, message)
+        elif entity not in PATTERN_ENTITIES:
+            self._fault(at, f"unknown entity `{entity}`" + nearest(entity, sorted(PATTERN_ENTITIES)))
+
+    def _labels(self, thresholds: Mapping[str, float]) -> None:
+        for label in thresholds:
+            at: Path = ("detect", "toxicity", label)
+            if label not in LABELS:
+                message = f"unknown label `{label}`" + (
+                    nearest(label, LABELS) or f"; known: {', '.join(LABELS)}"
+                )
+                self._fault(at, message, key=True)
+            elif label not in SCORED_LABELS:
+                message = (
+                    f"only the detoxify engine scores `{label}`, and it is not available in this version yet"
+                )
+                if SCORED_LABELS.isdisjoint(thresholds):
+                    self._fault(at, message, key=True)
+                else:
+                    self.out.warnings.append(self.document.problem((*self.at, *at), message, key=True))
+
+    def _phrases(self, file: PhrasesFile) -> Phrases:
+        at: Path = ("detect", "phrases")
+        phrases = list(file.any)
+        listed: Path = (*at, "any") if (*self.at, *at, "any") in self.document.values else at
+        for index, phrase in enumerate(phrases):
+            if not phrase.strip():
+                self._fault((*listed, index), "a phrase of blanks only")
+        if file.file is not None:
+            phrases.extend(self._phrase_file((*at, "file"), file.file))
+        elif not phrases:
+            self._fault(at, "names no phrase")
+        self.out.phrases += len(phrases)
+        if self.out.phrases > PHRASES_MAX:
+            self._fault(at, f"a policy holds at most {PHRASES_MAX} phrases")
+            return Phrases(())
+        return Phrases(tuple(phrases), file.whole_word)
+
+    def _phrase_file(self, at: Path, name: str) -> list[str]:
+        """One phrase a line; blank lines and lines that begin with `#` are passed over."""
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(self.file), name))
+        folder = self.out.folder
+        if posixpath.isabs(name) or path.startswith(".."):
+            # The policy's digest, its watch and its kept copy all cover one folder.
+            self._fault(at, "must lie in the rules folder, named relative to this file")
+            return []
+        if path not in folder.files:
+            self._fault(at, folder.refused.get(path, f"there is no file `{folder.label(path)}`"))
+            return []
+        self.out.used.add(path)
+        try:
+            text = folder.files[path].decode("utf-8-sig")
+        except UnicodeDecodeError:
+            self.out.problems.append(Problem(folder.label(path), 1, 1, "not UTF-8 text"))
+            return []
+        phrases: list[str] = []
+        for number, line in enumerate(text.split("\n"), start=1):
+            phrase = line.strip()
+            if len(phrase) > PHRASE_CHARS_MAX:
+                message = f"a phrase of {len(phrase)} characters; at most {PHRASE_CHARS_MAX}"
+                self.out.problems.append(Problem(folder.label(path), number, 1, message))
+            elif phrase and not phrase.startswith("#"):
+                phrases.append(phrase)
+        if not phrases:
+            self.out.problems.append(Problem(folder.label(path), 1, 1, "holds no phrase"))
+        return phrases
+
+    def _fault(self, at: Path, message: str, *, key: bool = False) -> None:
+        self.out.problems.append(self.document.problem((*self.at, *at), message, key=key))
