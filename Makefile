@@ -1,0 +1,69 @@
+# `make help` lists the targets. Everything that is installed lies in .venv, pinned with hashes by requirements*.lock.
+
+PYTHON ?= python3
+CONFIG ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+# Locks are made for every platform and every Python from 3.11 on; uv is the one tool that does that in one file.
+UV_VERSION := 0.13.9
+UV_PIP := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-build --no-header -q
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev serve test lint format bench e2e soak lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## set up .venv with the pinned dependencies and the guardrail-proxy command
+
+install-dev: $(INSTALLED_DEV) ## the same, with what tests and checks need
+
+serve: $(INSTALLED) ## run the proxy: CONFIG=proxy.yaml, or without it the demo on loopback
+	@exec $(BIN)/guardrail-proxy $(if $(CONFIG),serve --config $(CONFIG),demo)
+
+test: $(INSTALLED_DEV) ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED_DEV) ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED_DEV) ## rewrite the files in the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED_DEV) ## CPU per request against a bare pass-through, start-up time, memory
+	$(BIN)/python -m benchmarks.overhead
+
+e2e: $(INSTALLED_DEV) ## a real small model behind the proxy (compiles for ten minutes the first time)
+	$(BIN)/python -m tests.e2e.run
+
+soak: $(INSTALLED_DEV) ## the long runs that `make test` leaves out
+	$(BIN)/python -m pytest -m soak
+
+lock: $(INSTALLED_DEV) ## resolve pyproject.toml anew into the lock files (needs the network)
+	$(PIP) install uv==$(UV_VERSION)
+	$(UV_PIP) --upgrade pyproject.toml --group build -o requirements.lock
+	$(UV_PIP) --upgrade pyproject.toml --group build --extra dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove what was built; data/ stays
+	rm -rf $(VENV) .e2e build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# The stamp comes last: an install that was cut off starts again, a finished one costs nothing and no network.
+$(INSTALLED): requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(INSTALLED_DEV): requirements-dev.lock $(INSTALLED)
+	$(PIP) install --require-hashes --only-binary :all: -r requirements-dev.lock
+	@touch $@
