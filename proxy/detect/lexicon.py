@@ -1,0 +1,232 @@
+"""The word weights of alt-profanity-check, read without scikit-learn.
+
+Its two files are joblib pickles of a fitted `TfidfVectorizer` and a `CalibratedClassifierCV` of linear SVMs
+(https://github.com/dimitrismistriotis/alt-profanity-check). What a text's probability needs of them is a word
+list, one inverse document frequency per word, and a weight vector, an intercept and a sigmoid per SVM. Nothing of
+scikit-learn, scipy or joblib is imported: classes are read as plain holders of their attributes, and arrays from
+joblib's format (a wrapper object, then the array's bytes in the stream). Only the named classes are accepted.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from proxy.errors import GuardrailError
+
+_ARRAY_BYTES_MAX: Final = 64 << 20
+_WORD: Final = re.compile(r"\w\w+")
+
+
+class LexiconError(GuardrailError):
+    """The weights are missing, or are not what this version reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word's part in a text: what it adds to the norm, and to each SVM's sum."""
+
+    idf: float
+    pulls: tuple[float, ...]  # weight × idf, per SVM
+    pull: float  # their mean: how far the word alone moves a text towards toxicity
+
+
+@dataclass(frozen=True, slots=True)
+class _Svm:
+    intercept: float
+    slope: float
+    offset: float
+
+
+class LexicalModel:
+    """Probability that a text is profane or insulting: a bag of words, a line, a sigmoid, averaged over SVMs."""
+
+    __slots__ = ("_svms", "words")
+
+    def __init__(self, words: Mapping[str, Word], svms: Iterable[tuple[float, float, float]]) -> None:
+        self.words = words
+        self._svms = tuple(_Svm(*svm) for svm in svms)
+
+    @classmethod
+    def load(cls) -> LexicalModel:
+        """The weights that the installed alt-profanity-check ships. Raises LexiconError."""
+        spec = find_spec("profanity_check")  # finds it, does not import it
+        if spec is None or spec.origin is None:
+            raise LexiconError("alt-profanity-check is not installed")
+        data = Path(spec.origin).parent / "data"
+        try:
+            vectorizer = _read(data / "vectorizer.joblib")
+            model = _read(data / "model.joblib")
+            return _model(vectorizer, model)
+        except (
+            OSError,
+            pickle.UnpicklingError,
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            EOFError,
+        ) as error:
+            raise LexiconError(f"cannot read the weights in {data}: {error}") from error
+
+    def score(self, text: str) -> float:
+        """`profanity_check.predict_prob` of that text, 0 to 1."""
+        counts = Counter(_WORD.findall(text.lower()))
+        sums, square = self.sums(counts)
+        return self.probability(sums, square)
+
+    def sums(self, counts: Mapping[str, int]) -> tuple[list[float], float]:
+        """Each SVM's sum over the words, and the square of the words' norm."""
+        sums = [0.0] * len(self._svms)
+        square = 0.0
+        for word, count in counts.items():
+            known = self.words.get(word)
+            if known is not None:
+                square += (count * known.idf) ** 2
+                for index, pull in enumerate(known.pulls):
+                    sums[index] += count * pull
+        return sums, square
+
+    def probability(self, sums: Iterable[float], square: float) -> float:
+        """From the sums and the norm's square, both of a whole text; 0 to 1."""
+        norm = math.sqrt(square) or 1.0
+        total = 0.0
+        for svm, value in zip(self._svms, sums, strict=True):
+            decision = value / norm + svm.intercept
+            total += 1.0 / (1.0 + math.exp(svm.slope * decision + svm.offset))
+        return total / len(self._svms)
+
+
+class _Holder:
+    """Stands for any class of the pickles: takes its attributes, runs none of its code."""
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+
+
+class _ArrayHolder(_Holder):
+    """joblib's NumpyArrayWrapper; `array` is read from the stream right after it."""
+
+    array: npt.NDArray[np.float64]
+
+
+_HELD: Final = frozenset(
+    [
+        ("sklearn.calibration", "CalibratedClassifierCV"),
+        ("sklearn.calibration", "_CalibratedClassifier"),
+        ("sklearn.calibration", "_SigmoidCalibration"),
+        ("sklearn.svm._classes", "LinearSVC"),
+        ("sklearn.feature_extraction.text", "TfidfVectorizer"),
+        ("sklearn.feature_extraction.text", "TfidfTransformer"),
+    ]
+)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads the two files and nothing else: any class that they do not need is refused."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(_Plain(stream))
+        self._stream = stream
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) in _HELD:
+            return _Holder
+        if module.startswith("joblib.numpy_pickle") and name == "NumpyArrayWrapper":
+            return self._array_holder()
+        if module == "numpy":
+            return {"ndarray": np.ndarray, "dtype": np.dtype, "float64": np.float64, "int64": np.int64}[name]
+        if name == "scalar" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            return np._core.multiarray.scalar  # type: ignore[attr-defined]
+        raise pickle.UnpicklingError(f"{module}.{name} does not belong here")
+
+    def _array_holder(self) -> type[_ArrayHolder]:
+        stream = self._stream
+
+        class Here(_ArrayHolder):
+            def __setstate__(self, state: dict[str, object]) -> None:
+                self.array = _read_array(stream, state)
+
+        return Here
+
+
+class _Plain:
+    """A stream without `peek`, so that the unpickler takes no byte of the arrays that stand between its own."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read = stream.read
+        self.readline = stream.readline
+        self.readinto = cast(io.BufferedReader, stream).readinto
+
+
+def _read_array(stream: BinaryIO, state: Mapping[str, object]) -> npt.NDArray[np.float64]:
+    dtype = cast("np.dtype[np.float64]", state["dtype"])
+    shape = cast("tuple[int, ...]", state["shape"])
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject:
+        return cast("npt.NDArray[np.float64]", _Unpickler(stream).load())
+    if size > _ARRAY_BYTES_MAX:
+        raise LexiconError(f"an array of {size} bytes")
+    if state.get("numpy_array_alignment_bytes") is not None:
+        stream.read(stream.read(1)[0])
+    order = "F" if state.get("order") == "F" else "C"
+    return np.frombuffer(stream.read(size), dtype=dtype).reshape(shape, order=order)
+
+
+def _read(path: Path) -> _Holder:
+    with path.open("rb") as stream:
+        return cast(_Holder, _Unpickler(stream).load())
+
+
+class _Vectorizer(Protocol):
+    vocabulary_: dict[str, int]
+    lowercase: bool
+    token_pattern: str
+    ngram_range: tuple[int, int]
+    norm: str
+    use_idf: bool
+    sublinear_tf: bool
+    binary: bool
+
+
+def _model(vectorizer_: _Holder, model: _Holder) -> LexicalModel:
+    vectorizer = cast(_Vectorizer, vectorizer_)
+    asked = (vectorizer.lowercase, vectorizer.token_pattern, tuple(vectorizer.ngram_range), vectorizer.norm)
+    if asked != (True, r"(?u)\b\w\w+\b", (1, 1), "l2") or vectorizer.binary:
+        raise LexiconError("the weights come from a vectorizer of another kind")
+    tfidf = vars(vectorizer_)["_tfidf"]
+    idf_ = vars(tfidf).get("idf_")
+    if idf_ is None:
+        raise LexiconError("no inverse document frequencies")
+    idf = _array(idf_)
+    svms: list[tuple[float, float, float]] = []
+    weights: list[npt.NDArray[np.float64]] = []
+    for calibrated in vars(model)["calibrated_classifiers_"]:
+        parts = vars(calibrated)
+        svm = vars(parts["estimator"])
+        (sigmoid,) = parts["calibrators"]
+        weights.append(_array(svm["coef_"]).reshape(-1) * idf)
+        intercept = float(_array(svm["intercept_"]).reshape(-1)[0])
+        svms.append((intercept, float(vars(sigmoid)["a_"]), float(vars(sigmoid)["b_"])))
+    pulls = np.stack(weights, axis=1)
+    means = pulls.mean(axis=1)
+    rows = [tuple(row) for row in pulls.tolist()]
+    words = {
+        word: Word(float(idf[at]), rows[at], float(means[at])) for word, at in vectorizer.vocabulary_.items()
+    }
+    return LexicalModel(words, svms)
+
+
+def _array(value: object) -> npt.NDArray[np.float64]:
+    return value.array if isinstance(value, _ArrayHolder) else cast("npt.NDArray[np.float64]", value)

@@ -1,0 +1,304 @@
+"""Regular expressions of RE2: linear time whatever the text, many rules' patterns in one pass.
+
+A match is leftmost, and none overlaps the one before it, as in RE2's own search. A pattern whose matches have no
+bound needs `max_length`: at each place the match is the one that RE2 prefers among those of at most that many
+characters, and is `cut` where it took them all and the text goes on. No answer depends on how the text was cut:
+a place is decided only when no further character can change it (`prefixes`), or when the bound lies behind it.
+Patterns read the folded view; findings are ranges of the raw text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
+
+import re2
+
+from proxy.detect import prefixes
+from proxy.detect.base import HELD_CHARS_MAX, Progress
+from proxy.detect.normalise import Reader, View, folded
+from proxy.errors import GuardrailError
+from proxy.model.finding import Match
+
+PATTERN_CHARS_MAX: Final = 10_000
+"""A longer pattern is refused before RE2 reads it."""
+
+_MEMORY_BYTES: Final = 64 << 20
+"""What RE2 may spend on a set's automata; they grow only as texts need them."""
+
+
+class PatternError(GuardrailError):
+    """A pattern that cannot be looked for; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatternEntry:
+    """One pattern of a rule. `max_length` is in characters, at most HELD_CHARS_MAX."""
+
+    rule: int
+    pattern: str
+    max_length: int | None = None
+
+
+class Found(Protocol):
+    """RE2's match."""
+
+    def span(self) -> tuple[int, int]: ...
+
+
+class Regex(Protocol):
+    """A compiled RE2 pattern. Offsets are characters; text before `pos` and after `endpos` is context."""
+
+    def search(self, text: str, pos: int = ..., endpos: int = ...) -> Found | None: ...
+    def match(self, text: str, pos: int = ..., endpos: int = ...) -> Found | None: ...
+    def finditer(self, text: str, pos: int = ...) -> Iterator[Found]: ...
+
+
+class RegexSet:
+    """Which of many patterns occur in a text, in one pass over it."""
+
+    __slots__ = ("_count", "_set")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._set = re2.Set.SearchSet(_options())
+        self._count = 0
+        for pattern in patterns:
+            self._set.Add(pattern)
+            self._count += 1
+        # A set that runs out of memory reports no match at all. This one matches anywhere: missed, the set failed.
+        self._set.Add("")
+        self._set.Compile()
+
+    def hits(self, text: str) -> Sequence[int]:
+        """The numbers of the patterns that occur; of all, where RE2 could not tell."""
+        found = cast("list[int] | None", self._set.Match(text))
+        if not found or self._count not in found:
+            return range(self._count)
+        if len(found) == 1:
+            return ()
+        return sorted(index for index in found if index != self._count)
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY_BYTES
+    return options
+
+
+def compile_regex(pattern: str) -> Regex:
+    """Raises PatternError with RE2's own words."""
+    if len(pattern) > PATTERN_CHARS_MAX:
+        raise PatternError(
+            f"the pattern has {len(pattern)} characters; at most {PATTERN_CHARS_MAX} are taken"
+        )
+    return _compile(pattern)
+
+
+def _compile(pattern: str) -> Regex:
+    try:
+        return cast(Regex, re2.compile(pattern, _options()))
+    except re2.error as error:
+        reason = error.args[0] if error.args else b""
+        raise PatternError(
+            reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        ) from None
+    except UnicodeEncodeError:
+        raise PatternError("the pattern holds a lone surrogate") from None
+
+
+def check_pattern(pattern: str, max_length: int | None = None) -> int:
+    """The most characters that a match can have. Raises PatternError where RE2 refuses the pattern, or where
+    that number is not bounded by HELD_CHARS_MAX and `max_length` does not bound it."""
+    if max_length is not None and not 1 <= max_length <= HELD_CHARS_MAX:
+        raise PatternError(f"max_length must be between 1 and {HELD_CHARS_MAX}")
+    compile_regex(pattern)
+    shape = _shape(pattern)
+    widest = prefixes.WIDTH_MAX if shape is None else prefixes.width(shape)
+    if max_length is not None:
+        return min(widest, max_length)
+    if widest >= prefixes.WIDTH_MAX:
+        raise PatternError("a match can be of any length: give max_length")
+    if widest > HELD_CHARS_MAX:
+        raise PatternError(f"a match can have {widest} characters: give max_length, at most {HELD_CHARS_MAX}")
+    return widest
+
+
+def _shape(pattern: str) -> prefixes.Node | None:
+    try:
+        return prefixes.parse(pattern)
+    except (prefixes.UnknownSyntax, RecursionError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    rule: int
+    regex: Regex
+    length: int  # the most characters of a match
+    bounded: bool  # by its own shape, so that RE2's search needs no help
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """Finds where the text must be held: at the leftmost place from which some pattern could still match."""
+
+    begun: Regex | None  # beginnings of matches, at the text's end
+    blind: int  # characters held for patterns whose beginnings could not be spelt out
+    longest: int
+
+    def at(self, text: str) -> int:
+        """The offset in `text`; its length where nothing is open."""
+        length = len(text)
+        hold = length
+        if self.begun is not None:
+            found = self.begun.search(text)
+            if found is not None:
+                hold = found.span()[0]
+        return min(length, max(min(hold, length - self.blind), length - self.longest, 0))
+
+
+def hold_of(patterns: Iterable[tuple[str, int]]) -> _Hold:
+    """The hold for patterns, each with the most characters of a match."""
+    begun: list[str] = []
+    blind = longest = 0
+    for pattern, length in patterns:
+        longest = max(longest, length)
+        shape = _shape(pattern)
+        if shape is None:
+            blind = max(blind, length)
+            continue
+        try:
+            spelt = prefixes.closure(shape)
+            _compile(rf"(?:{spelt})\z")
+        except (prefixes.UnknownSyntax, PatternError, RecursionError):
+            blind = max(blind, length)
+            continue
+        if spelt:
+            begun.append(spelt)
+    if not begun:
+        return _Hold(None, blind, longest)
+    try:
+        return _Hold(_compile(rf"(?:{'|'.join(dict.fromkeys(begun))})\z"), blind, longest)
+    except PatternError:  # together they are more than RE2 takes
+        return _Hold(None, longest, longest)
+
+
+class PatternBank:
+    """The patterns of many rules. Raises PatternError as `check_pattern` does."""
+
+    detector = "regex"
+
+    def __init__(self, entries: Sequence[PatternEntry]) -> None:
+        self.rules = frozenset(entry.rule for entry in entries)
+        self._view = folded()
+        self._patterns = tuple(_pattern(entry) for entry in entries)
+        self._set = RegexSet(entry.pattern for entry in entries)
+        self._hold = hold_of(
+            (entry.pattern, pattern.length) for entry, pattern in zip(entries, self._patterns, strict=True)
+        )
+
+    def open(self) -> _PatternScan:
+        return _PatternScan(self._view, self._patterns, self._set, self._hold)
+
+
+def _pattern(entry: PatternEntry) -> _Pattern:
+    length = check_pattern(entry.pattern, entry.max_length)
+    shape = _shape(entry.pattern)
+    bounded = shape is not None and prefixes.width(shape) <= length
+    return _Pattern(entry.rule, compile_regex(entry.pattern), length, bounded)
+
+
+class _PatternScan:
+    """One text. Offsets are those of the folded view until a match is reported."""
+
+    __slots__ = ("_decided", "_hold", "_next", "_patterns", "_reader", "_set", "_waiting")
+
+    def __init__(self, view: View, patterns: tuple[_Pattern, ...], every: RegexSet, hold: _Hold) -> None:
+        self._reader = Reader(view)
+        self._patterns = patterns
+        self._set = every
+        self._hold = hold
+        self._next = [0] * len(patterns)  # where each pattern's next match may begin
+        self._decided = 0  # every match that begins before here is known
+        self._waiting: list[
+            tuple[int, int, int, bool]
+        ] = []  # start, end, rule, cut: known, but not yet its raw end
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        return {}
+
+    def feed(self, piece: str, *, final: bool = False) -> Progress:
+        reader = self._reader
+        reader.push(piece)
+        text, base = reader.text, reader.base
+        hold = reader.end if final else base + self._hold.at(text)
+        found = self._waiting
+        if hold > self._decided or final:
+            for index in self._set.hits(text):
+                found.extend(
+                    self._find(index, max(self._next[index], self._decided) - base, hold - base, final)
+                )
+            self._decided = hold
+        safe = hold
+        matches: list[Match] = []
+        if found:
+            found.sort(key=lambda one: (one[0], -one[1], one[2]))
+            # A range whose last character may still get invisible company is not known yet, nor what begins later.
+            if not final:
+                safe = min([hold, *(start for start, end, _, _ in found if not self._known(start, end))])
+            for start, end, rule, cut in found:
+                if start < safe or final:
+                    first = reader.raw_start(start)
+                    last = min(reader.raw_end(end), first + HELD_CHARS_MAX)
+                    matches.append(Match(rule, "pattern", 1.0, first, last, cut))
+            self._waiting = [] if final else [one for one in found if one[0] >= safe]
+        safe_upto = reader.length if safe >= reader.end else reader.raw_start(safe)
+        reader.let_go(min(safe, self._decided) - 1)
+        return Progress(tuple(matches), safe_upto)
+
+    def _known(self, start: int, end: int) -> bool:
+        reader = self._reader
+        return reader.closed(end) or reader.length >= reader.raw_start(start) + HELD_CHARS_MAX
+
+    def _find(self, index: int, pos: int, hold: int, final: bool) -> Iterator[tuple[int, int, int, bool]]:
+        """The matches of one pattern that begin in [pos, hold), all offsets but the results' in the window."""
+        reader, pattern = self._reader, self._patterns[index]
+        text, base = reader.text, reader.base
+        walk = pattern.regex.finditer(text, pos) if pattern.bounded else self._walk(pattern, pos)
+        for found in walk:
+            start, end = found.span()
+            if start >= hold and not (final and end > start):
+                break
+            if end > start:
+                self._next[index] = base + end
+                cut = not pattern.bounded and end - start == pattern.length and (end < len(text) or not final)
+                yield base + start, base + end, pattern.rule, cut
+
+    def _walk(self, pattern: _Pattern, pos: int) -> Iterator[Found]:
+        """The matches from `pos` on, none longer than the pattern's bound."""
+        text, length = self._reader.text, pattern.length
+        while pos <= len(text):
+            # Any match from here on shows in so much text; RE2 need not read to the end of a long one.
+            reach = min(len(text), pos + 2 * length)
+            found = pattern.regex.search(text, pos, reach)
+            if found is None:
+                if reach == len(text):
+                    return
+                pos = reach - length + 1
+                continue
+            start, end = found.span()
+            if start + length > reach and reach < len(text):
+                pos = start  # its end may lie beyond what was read
+                continue
+            if end - start > length:
+                short = pattern.regex.match(text, start, start + length)
+                if short is None:
+                    pos = start + 1
+                    continue
+                found = short
+                end = short.span()[1]
+            yield found
+            pos = end if end > start else end + 1
