@@ -1,4 +1,4 @@
-"""The composition root: builds every part, in order, and stops them in the reverse order. Nothing else does."""
+"""The composition root: builds every part in order, and stops them in the reverse order. Nothing else does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from typing import IO
 import structlog
 from aiohttp import web
 
-from proxy import __version__
 from proxy.admin.api import build_admin, ensure_admin_token
 from proxy.admin.ports import AdminContext
 from proxy.backend.client import Backend
@@ -25,11 +24,9 @@ from proxy.clock import Clock, SystemClock
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
 from proxy.errors import GuardrailError
-from proxy.log.query import LogQuery
 from proxy.log.sqlite import SqliteRecorder
 from proxy.metrics import Metrics
-from proxy.observers import DialMetrics, LogMetrics
-from proxy.policy.store import PolicyStore
+from proxy.policy.store import PolicyStore, ReloadResult
 from proxy.request.exchange import Ports
 from proxy.request.server import Front
 from proxy.settings import Address, Settings, Tls
@@ -66,6 +63,7 @@ class App:
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready = False
+        self.start_s = 0.0
 
     async def start(self) -> Bound:
         """Build and bind everything. On any failure what was built is stopped again. Raises ConfigError,
@@ -80,9 +78,7 @@ class App:
         """Refuse new exchanges, let those under way end for `drain_s`, then end them; close everything."""
         self._ready = False
         self._stopping.set()
-        deadline = time.monotonic() + self._settings.drain_s
-        while self.front.in_flight and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+        await self.front.drained(self._settings.drain_s)
         await self._stack.aclose()
 
     async def _start(self) -> Bound:
@@ -91,14 +87,14 @@ class App:
         stack.callback(_lock(settings).close)
         self.metrics = metrics = Metrics(settings.models, settings.backends)
 
-        self.policy = PolicyStore(settings.rules_dir, keep_dir=settings.data_dir / "policy")
+        self.policy = PolicyStore(settings.rules_dir, settings.data_dir / "policy", now=self._clock.now)
         self.policy.subscribe(self._policy_changed)
-        self.policy.load_first()
+        self._policy_changed(self.policy.load_first())
 
         self.recorder = SqliteRecorder(
             settings.data_dir / "log.sqlite3",
             durability=settings.log.durability,
-            observer=LogMetrics(metrics),
+            observer=metrics.log_observer(),
             clock=self._clock.now,
         )
         await self.recorder.start()
@@ -107,7 +103,7 @@ class App:
         self.dial = Dial(
             SqliteDialStore(settings.data_dir / "dial.sqlite3"),
             clock=self._clock.now,
-            observer=DialMetrics(metrics),
+            observer=metrics.dial_observer(),
         )
         await self.dial.start()
         stack.push_async_callback(self.dial.stop)
@@ -135,9 +131,103 @@ class App:
         self.front = Front(ports)
         admin = await self._serve_admin()
         client = await self._serve_clients()
-        self.spawn(self._watch())
+        watcher = asyncio.create_task(self.policy.watch(), name="policy-watch")
+        watcher.add_done_callback(_died)
+        stack.callback(watcher.cancel)
         self._ready = True
+        self.start_s = time.monotonic() - self._started
         # What stands now stays: the collector need not walk it on every pass.
         gc.collect()
         gc.freeze()
         return Bound(client=client, admin=admin)
+
+    async def _serve_clients(self) -> str:
+        settings = self._settings
+        runner = web.ServerRunner(self.front.server(), handle_signals=False, shutdown_timeout=STOP_TASKS_S)
+        return await self._listen(runner, settings.listen, settings.tls)
+
+    async def _serve_admin(self) -> str:
+        settings = self._settings
+        context = AdminContext(
+            dial=self.dial,
+            policy=self.policy,
+            log=self._query(),
+            status=self._status,
+            ready=self._readiness,
+            metrics=self._render_metrics,
+            tokens=ensure_admin_token(settings),
+            hosts=settings.admin.hosts,
+            clock=self._clock.now,
+        )
+        runner = web.AppRunner(
+            build_admin(context), handle_signals=False, shutdown_timeout=1.0, access_log=None
+        )
+        return await self._listen(runner, settings.admin.listen, settings.admin.tls)
+
+    async def _listen(self, runner: web.BaseRunner[web.Request], address: Address, tls: Tls | None) -> str:
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        context = None
+        if tls is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+        site = web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=1024)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        return str(Address(host, port))
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run something beside the exchanges; it is waited for at the end."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._spawned_done)
+        return task
+
+    def _spawned_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("background_task_failed", exc_info=error)
+
+    async def _finish_tasks(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_TASKS_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _policy_changed(self, result: ReloadResult) -> None:
+        for warning in result.warnings:
+            _log.warning("policy_warning", problem=str(warning))
+        if result.ok:
+            _log.info("policy_in_force", digest=result.digest)
+        else:
+            for problem in result.problems:
+                _log.error("policy_refused", problem=str(problem), in_force=result.digest)
+        if result.swapped:
+            policy = self.policy.current
+            self.metrics.policy(policy.digest, policy.rule_names, self.policy.loaded_at)
+            if policy.model is not None:
+                self.metrics.scorer("toxicity", "lexical")
+        if not result.ok:
+            self.metrics.policy_refused()
+        elif not result.swapped:
+            self.metrics.policy_reload_success.set(1)
+
+
+def _died(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("policy_watch_died", exc_info=error)
+
+
+def _lock(settings: Settings) -> IO[str]:
+    """Two proxies on one data folder would chain two logs into one: the second does not start."""
+    path = settings.data_dir / "lock"
+    handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise AlreadyRunning(
+            f"another proxy is using {settings.data_dir}; give this one a data_dir of its own"
+        ) from None
+    return handle

@@ -7,6 +7,7 @@ number is bounded because every label value is taken from a closed set.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -57,6 +58,7 @@ class Metrics:
         self._dial_level = gauge("dial_level", "The level set at a scope, 0 open to 4 killed", "scope")
         self._dial_changes = counter("dial_changes", "Changes of the dial", "actor_kind", "level")
         self.dial_unstored = gauge("dial_unstored", "Changes of the dial that hold but are not stored yet")
+        self._dial_dropped = counter("dial_dropped", "Changes of the dial that were never put on its trail")
         self._policy_info = gauge("policy_info", "The policy in force", "digest")
         self.policy_reload_success = gauge("policy_reload_success", "Whether the last reload was taken")
         self.policy_reload_time = gauge("policy_reload_timestamp_seconds", "When the policy was loaded")
@@ -103,16 +105,6 @@ class Metrics:
     def unscanned(self, reason: str, characters: int) -> None:
         self._unscanned.labels(reason).inc(characters)
 
-    def dial_level(self, scope: str, level: Level | None) -> None:
-        if level is None:
-            self._dial_level.labels(scope)  # a gauge that was never set cannot be removed
-            self._dial_level.remove(scope)
-        else:
-            self._dial_level.labels(scope).set(int(level))
-
-    def dial_change(self, actor_kind: str, level: str) -> None:
-        self._dial_changes.labels(actor_kind, level).inc()
-
     def policy(self, digest: str, rules: Iterable[str], loaded_at: float) -> None:
         """A policy came into force."""
         self._rules = frozenset(rules)
@@ -124,8 +116,11 @@ class Metrics:
     def policy_refused(self) -> None:
         self.policy_reload_success.set(0)
 
-    def log_failure(self, reason: str) -> None:
-        self._log_failures.labels(reason).inc()
+    def log_observer(self) -> LogMetrics:
+        return LogMetrics(self.log_commit, self.log_records, self._log_failures, self.log_queue)
+
+    def dial_observer(self) -> DialMetrics:
+        return DialMetrics(self._dial_level, self._dial_changes, self.dial_unstored, self._dial_dropped)
 
     def scorer(self, detector: str, engine: str) -> None:
         self._scorer_info.labels(detector, engine).set(1)
@@ -138,3 +133,49 @@ class Metrics:
         if child is None:
             child = self._children[key] = histogram.labels(*key[1:])
         child.observe(value)  # type: ignore[union-attr]  # the key's first word names a histogram
+
+
+@dataclass(frozen=True, slots=True)
+class LogMetrics:
+    """What the exchange log tells of itself."""
+
+    commit: Histogram
+    records: Counter
+    failures: Counter
+    queue: Gauge
+
+    def on_commit(self, seconds: float, records: int) -> None:
+        self.commit.observe(seconds)
+        self.records.inc(records)
+
+    def on_failure(self, reason: str) -> None:
+        self.failures.labels(reason).inc()
+
+    def on_queue(self, records: int) -> None:
+        self.queue.set(records)
+
+
+@dataclass(frozen=True, slots=True)
+class DialMetrics:
+    """What the dial tells of itself."""
+
+    levels: Gauge
+    changes: Counter
+    unstored: Gauge
+    dropped: Counter
+
+    def on_change(self, actor_kind: str, level: Level) -> None:
+        self.changes.labels(actor_kind, level.word).inc()
+
+    def on_level(self, scope: str, level: Level | None) -> None:
+        if level is None:
+            self.levels.labels(scope)  # a series that was never set cannot be removed
+            self.levels.remove(scope)
+        else:
+            self.levels.labels(scope).set(int(level))
+
+    def on_unstored(self, changes: int) -> None:
+        self.unstored.set(changes)
+
+    def on_dropped(self, changes: int) -> None:
+        self.dropped.inc(changes)

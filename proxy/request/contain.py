@@ -9,7 +9,6 @@ from proxy.errors import Contained
 from proxy.model.level import Level, Outcome
 from proxy.request.exchange import Answer, Exchange, Ports
 
-
 SWITCHED_OFF = "this service is switched off by its operators"
 
 

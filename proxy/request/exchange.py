@@ -21,7 +21,6 @@ from proxy.model.finding import Finding
 from proxy.model.level import Level, Outcome
 from proxy.model.record import Json
 from proxy.model.subject import Reach, Subject
-from proxy.model.text import Channel
 from proxy.policy.compile import Policy
 from proxy.policy.match import Selection
 from proxy.request.judged import JudgedText
@@ -118,8 +117,8 @@ class Exchange:
         "route",
         "scores",
         "sent",
-        "sent_raw",
         "sent_at",
+        "sent_raw",
         "started",
         "started_at",
         "static",

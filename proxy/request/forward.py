@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from proxy import jsonio
 from proxy.errors import BackendFailed
-from proxy.request.exchange import Exchange, Killed, Ports
 from proxy.request.contain import answer_killed
+from proxy.request.exchange import Exchange, Killed, Ports
 from proxy.request.record import begin
 
 

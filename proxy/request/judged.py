@@ -16,17 +16,13 @@ from proxy.model.finding import Finding
 from proxy.model.level import Action
 from proxy.model.text import Channel, Edit, Replacement
 from proxy.policy.match import Judge, Ruling
+from proxy.policy.redact import placeholder
 from proxy.wire.json_text import JsonText
 
 REOPENED_CONTEXT_CHARS = 512
 """How much of a text that was judged as ended is read again when it grows after all."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def placeholder(label: str) -> str:
-    """What stands in place of redacted text: `<EMAIL_ADDRESS>`."""
-    return f"<{label.upper()}>"
 
 
 class JudgedText:

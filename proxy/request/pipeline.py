@@ -72,7 +72,7 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
         await _record_refusal(x, ports)
     except (asyncio.CancelledError, ConnectionError):
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001 - see below
         # The one boundary for our own faults: nothing passes, the client hears so, the record says so.
         _log.exception("exchange_failed", exchange=x.id)
         fault = Refused("the proxy failed; nothing was let through")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from aiohttp import web
 
 from proxy.clock import new_id
@@ -23,6 +26,8 @@ class Front:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self.in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def server(self) -> web.Server:
         """The server, to be bound to a listener. It cancels a handler whose client has left."""
@@ -36,6 +41,12 @@ class Front:
             access_log=None,
         )
 
+    async def drained(self, timeout_s: float) -> None:
+        """Wait until no exchange is under way, for that long at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         ports = self._ports
         now = ports.clock.now()
@@ -47,11 +58,14 @@ class Front:
             refuse(x, Overloaded("too many exchanges are under way; try again shortly"))
             return await finish(x, ports)
         self.in_flight += 1
+        self._idle.clear()
         ports.metrics.in_flight.inc()
         try:
             return await run(x, ports)
         finally:
             self.in_flight -= 1
+            if not self.in_flight:
+                self._idle.set()
             ports.metrics.in_flight.dec()
 
 

@@ -154,8 +154,7 @@ class StreamGate:
             if closing is not None:
                 closing.close()
                 marks.append(_Mark(closing, closing.length, closing.length, -1))
-        for index in copies:
-            marks.append(self._copy(event, index))
+        marks.extend(self._copy(event, index) for index in copies)
         self.ended = self.ended or event.ends
         last = event.ends or (self._choices == 1 and self.reader.facts.finish_reason is not None)
         self._queue.append(_Waiting(event, tuple(marks), last))
