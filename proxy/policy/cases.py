@@ -53,7 +53,7 @@ class TestFile(FileModel):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a case asks for; None where it does not care. `rules` are all that find anything, shadow ones too."""
+    """What a case asks for; None where it does not care. `rules`: all that find anything, in shadow too."""
 
     verdict: str
     text: str | None = None

@@ -10,9 +10,6 @@ from pydantic import BeforeValidator, Field, StrictBool
 from proxy.model.record import Json
 from proxy.yaml_model import FileModel
 
-PHRASE_CHARS_MAX: Final = 512
-"""A longer phrase would hold more of a stream back than a reader should wait for."""
-
 PATTERN_CHARS_MAX: Final = 8192
 
 RuleId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -21,7 +18,6 @@ Score = Annotated[float, Field(ge=0.0, le=1.0)]
 Threshold = Annotated[float, Field(gt=0.0, le=1.0)]
 ActionWord = Literal["flag", "redact", "pseudonymize", "block"]
 LevelWord = Literal["guarded", "degraded", "restricted", "killed"]
-Phrase = Annotated[str, Field(min_length=1, max_length=PHRASE_CHARS_MAX)]
 
 
 def _list_as_any(value: Json) -> Json:
@@ -39,7 +35,7 @@ def _known_reply(value: Json) -> Json:
 
 
 class PhrasesFile(FileModel):
-    any: tuple[Phrase, ...] = ()
+    any: tuple[str, ...] = ()
     file: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     whole_word: StrictBool = True
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.detect.patterns import PatternError, check_pattern
+from proxy.detect.phrases import PhraseError, check_phrase
 from proxy.detect.pii import NER_ENTITIES, PATTERN_ENTITIES
 from proxy.detect.toxicity import LABELS
 from proxy.errors import ConfigError, Problem
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.model.text import Path
-from proxy.policy.file import PHRASE_CHARS_MAX, DetectFile, PhrasesFile, PolicyFile, RuleFile
+from proxy.policy.file import DetectFile, PhrasesFile, PolicyFile, RuleFile
 from proxy.policy.folder import Folder, is_rule_file
 from proxy.policy.rule import (
     Containment,
@@ -253,8 +254,10 @@ class _RuleReader:
         phrases = list(file.any)
         listed: Path = (*at, "any") if (*self.at, *at, "any") in self.document.values else at
         for index, phrase in enumerate(phrases):
-            if not phrase.strip():
-                self._fault((*listed, index), "a phrase of blanks only")
+            try:
+                check_phrase(phrase)
+            except PhraseError as error:
+                self._fault((*listed, index), str(error))
         if file.file is not None:
             phrases.extend(self._phrase_file((*at, "file"), file.file))
         elif not phrases:
@@ -285,11 +288,13 @@ class _RuleReader:
         phrases: list[str] = []
         for number, line in enumerate(text.split("\n"), start=1):
             phrase = line.strip()
-            if len(phrase) > PHRASE_CHARS_MAX:
-                message = f"a phrase of {len(phrase)} characters; at most {PHRASE_CHARS_MAX}"
-                self.out.problems.append(Problem(folder.label(path), number, 1, message))
-            elif phrase and not phrase.startswith("#"):
-                phrases.append(phrase)
+            if not phrase or phrase.startswith("#"):
+                continue
+            try:
+                check_phrase(phrase)
+            except PhraseError as error:
+                self.out.problems.append(Problem(folder.label(path), number, 1, str(error)))
+            phrases.append(phrase)
         if not phrases:
             self.out.problems.append(Problem(folder.label(path), 1, 1, "holds no phrase"))
         return phrases

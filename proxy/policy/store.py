@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -64,7 +65,7 @@ class PolicyStore:
         rules_dir: Path,
         keep_dir: Path,
         *,
-        now: Callable[[], float],
+        now: Callable[[], float] = time.time,
         poll_s: float = POLL_S,
         settle_s: float = SETTLE_S,
     ) -> None:
@@ -99,7 +100,7 @@ class PolicyStore:
         return self._last_error
 
     def subscribe(self, callback: Callable[[ReloadResult], None]) -> None:
-        """Have `callback` called, in the event loop, after every reload that swapped or was refused."""
+        """Have `callback` called after every load that swapped or was refused (reloads: in the event loop)."""
         self._subscribers.append(callback)
 
     def load_first(self) -> ReloadResult:
@@ -115,10 +116,14 @@ class PolicyStore:
                 raise read
             self._take(kept)
             self._last_error = LastError(read.problems, self._now())
-            return ReloadResult(kept.digest, read.problems, kept.warnings, swapped=True)
-        folder, policy = read
-        self._take(policy)
-        return ReloadResult(policy.digest, (), policy.warnings + self._keep(folder, policy), swapped=True)
+            result = ReloadResult(kept.digest, read.problems, kept.warnings, swapped=True)
+        else:
+            folder, policy = read
+            self._take(policy)
+            warnings = policy.warnings + self._keep(folder, policy)
+            result = ReloadResult(policy.digest, (), warnings, swapped=True)
+        self._tell(result)
+        return result
 
     async def reload(self) -> ReloadResult:
         """Read the folder now. With any problem the policy in force stays."""
