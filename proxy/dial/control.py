@@ -1,0 +1,311 @@
+"""The containment dial: what level holds for an exchange, and every turn of it.
+
+Reading is synchronous and cheap: each exchange asks. A turn that can only tighten takes effect before this
+module awaits anything, for new exchanges and for those under way, and is stored after; a turn that may loosen
+is stored first. So no crash, and no broken disk, leaves an exchange looser than somebody made sure it may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from math import inf
+from typing import Protocol
+
+import structlog
+
+from proxy.clock import new_id
+from proxy.dial.board import Board, Effective
+from proxy.dial.keep import RETRY_FIRST_S, RETRY_MAX_S, Keeper
+from proxy.dial.levels import DEFAULT, SETTABLE
+from proxy.dial.setting import Actor, Change, Scope, Setting, check_reason
+from proxy.dial.state import DialStore, StoredChange, StoreError
+from proxy.dial.turn import LevelUnavailable, Loosening, NotDurable, Snapshot, Turn, Turned
+from proxy.model.level import Level
+from proxy.model.subject import Reach
+
+__all__ = ["Dial", "DialObserver", "Effective", "Live"]
+
+TIGHTEN_WAIT_S = 1.0
+"""How long the answer to a tightening waits to be able to say that it is durable. It holds already."""
+LOOSEN_WAIT_S = 5.0
+TIMER_S_MAX = 3600.0
+"""The longest sleep of the expiry timer: the wall clock may be set meanwhile."""
+
+_log = structlog.get_logger("proxy.dial")
+
+
+class Live(Protocol):
+    """An exchange under way. Compared by identity."""
+
+    @property
+    def reach(self) -> Reach: ...
+
+    @property
+    def began(self) -> Level: ...
+
+    def tightened(self, effective: Effective) -> None:
+        """A stricter level holds for it from now on. Called on the event loop, and must not block."""
+        ...
+
+
+class DialObserver(Protocol):
+    """Told of turns, for the metrics."""
+
+    def on_change(self, actor_kind: str, level: Level) -> None:
+        """Somebody turned the dial; `level` is what their scope holds after it."""
+        ...
+
+    def on_level(self, scope: str, level: Level | None) -> None:
+        """The strictest setting of that scope now; None when nothing is set there any more."""
+        ...
+
+    def on_unstored(self, changes: int) -> None:
+        """How many changes hold but are not stored."""
+        ...
+
+    def on_dropped(self, changes: int) -> None:
+        """Changes that hold and will never be on the trail: too many waited for the store."""
+        ...
+
+
+class _Unobserved:
+    def on_change(self, actor_kind: str, level: Level) -> None: ...
+    def on_level(self, scope: str, level: Level | None) -> None: ...
+    def on_unstored(self, changes: int) -> None: ...
+    def on_dropped(self, changes: int) -> None: ...
+
+
+class Dial:
+    """All settings, and the exchanges under way that they reach. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        store: DialStore,
+        *,
+        clock: Callable[[], float],
+        observer: DialObserver | None = None,
+        retry_first_s: float = RETRY_FIRST_S,
+        retry_max_s: float = RETRY_MAX_S,
+        tighten_wait_s: float = TIGHTEN_WAIT_S,
+        loosen_wait_s: float = LOOSEN_WAIT_S,
+    ) -> None:
+        self._clock = clock
+        self._observer: DialObserver = observer or _Unobserved()
+        self._tighten_wait_s = tighten_wait_s
+        self._loosen_wait_s = loosen_wait_s
+        self._board = Board()
+        self._version = 0
+        self._etag: str | None = None
+        self._running: dict[Live, Level] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._keeper = Keeper(
+            store, self._current, self._observer, retry_first_s=retry_first_s, retry_max_s=retry_max_s
+        )
+
+    async def start(self) -> None:
+        """Takes up what was stored. Raises StoreError: without it nobody knows what is killed."""
+        stored = await self._keeper.start()
+        self._version = stored.version
+        self._replace(Board(stored.settings), version=stored.version)
+        self.expire()
+
+    async def stop(self) -> None:
+        """Stores what is not stored yet, if it can be."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await self._keeper.stop()
+
+    # Reading
+
+    @property
+    def board(self) -> Board:
+        """The settings as they hold; `expire` first where the moment matters."""
+        return self._board
+
+    def effective(self, reach: Reach) -> Effective:
+        """The level that holds for an exchange now, and the setting that decides."""
+        if self._board.next_expiry <= self._clock():
+            self.expire()
+        return self._board.effective(reach)
+
+    def snapshot(self) -> Snapshot:
+        self.expire()
+        if self._etag is None:
+            # The version alone could come again: turns that were never stored are lost in a crash.
+            digest = blake2b(repr(self._board.settings).encode(errors="replace"), digest_size=4)
+            self._etag = f"{self._version}-{digest.hexdigest()}"
+        return Snapshot(self._version, self._etag, self._board.settings)
+
+    def unstored(self) -> tuple[Change, ...]:
+        """Changes that hold and are not stored yet, oldest first."""
+        return self._keeper.unstored
+
+    async def changes(self, limit: int, before: int | None = None) -> tuple[StoredChange, ...]:
+        """Stored changes, newest first, below the `seq` of `before`. Raises StoreError."""
+        return await self._keeper.changes(limit, before)
+
+    # Exchanges under way
+
+    def attach(self, live: Live) -> None:
+        """From now until `detach`, it is told of every rise above the highest level that it was told of."""
+        self._running[live] = live.began
+        self._tell((live,))
+
+    def detach(self, live: Live) -> None:
+        """It has ended. Harmless where it was not attached."""
+        self._running.pop(live, None)
+
+    @property
+    def running(self) -> int:
+        """How many exchanges are attached."""
+        return len(self._running)
+
+    # Turning
+
+    async def set(
+        self,
+        scope: Scope,
+        level: Level,
+        *,
+        actor: Actor,
+        reason: str,
+        ttl_s: float | None = None,
+        if_match: frozenset[str] | None = None,
+    ) -> Turned:
+        """Set the actor's own setting at a scope. Raises Invalid, TurnError."""
+        if level not in SETTABLE:
+            raise LevelUnavailable(
+                f"the level {level.word} cannot be set in this version, which cannot yet do what it promises;"
+                f" available: {', '.join(one.word for one in sorted(SETTABLE))}"
+            )
+        now = self._clock()
+        expires = None if ttl_s is None else now + ttl_s
+        setting = Setting(scope, level, actor, check_reason(reason), now, expires)
+        return await self._turn(Turn(scope, actor, setting, setting.reason, now, if_match))
+
+    async def clear(
+        self, scope: Scope, *, actor: Actor, reason: str, if_match: frozenset[str] | None = None
+    ) -> Turned:
+        """Take the actor's own setting at a scope away. Raises Invalid, TurnError."""
+        return await self._turn(Turn(scope, actor, None, check_reason(reason), self._clock(), if_match))
+
+    async def note(
+        self, *, actor: Actor, action: str, scope: str, before: str | None, after: str | None, reason: str
+    ) -> bool:
+        """A change of something else, as of the rules, on the same trail. Whether it is stored already; where
+        not, it will be. Raises Invalid."""
+        now = self._clock()
+        change = Change(new_id(now), now, actor, action, scope, before, after, check_reason(reason))
+        return await self._keeper.durable(self._keeper.remember(change), self._tighten_wait_s)
+
+    def hold(self, board: Board, turn: Turn) -> None:
+        """A turn takes effect. For `Loosening`, which calls it once its turn is stored."""
+        own = turn.setting
+        level = board.level_at(turn.scope)
+        self._replace(board, version=self._version + 1)
+        self._observer.on_change(turn.actor.kind, DEFAULT if level is None else level)
+        _log.warning(
+            "dial turned",
+            scope=str(turn.scope),
+            actor=str(turn.actor),
+            level=own.level.word if own else None,
+            holds=(DEFAULT if level is None else level).word,
+            reason=turn.reason,
+            expires=own.expires if own else None,
+            version=self._version,
+            running=len(self._running),
+        )
+
+    def expire(self) -> None:
+        """Take away what has run out. Every reading does it, and a timer."""
+        now = self._clock()
+        lapsed = [one for one in self._board.settings if one.expires is not None and one.expires <= now]
+        if not lapsed:
+            return
+        board = self._board
+        for one in lapsed:
+            board = board.without(one.key)
+        self._replace(board, version=self._version + 1)
+        for one in lapsed:
+            change = Change(
+                new_id(now), now, one.actor, "dial.expire", str(one.scope), one.level.word, None, "ttl ended"
+            )
+            self._keeper.remember(change)
+            _log.warning(
+                "dial setting ran out", scope=str(one.scope), level=one.level.word, actor=str(one.actor)
+            )
+
+    async def _turn(self, turn: Turn) -> Turned:
+        now = self.snapshot()
+        turn.check(now)
+        after = turn.apply(self._board)
+        if after is self._board:
+            return turn.turned(now, after.level_at(turn.scope), durable=True, changed=False)
+        if turn.loosens(self._board):
+            return await self._store_then_hold(turn)
+        change = turn.change(self._board)
+        self.hold(after, turn)
+        held = self.snapshot()
+        durable = await self._keeper.durable(self._keeper.remember(change), self._tighten_wait_s)
+        return turn.turned(held, after.level_at(turn.scope), durable=durable)
+
+    async def _store_then_hold(self, turn: Turn) -> Turned:
+        loosening = Loosening(turn, self, self._clock)
+        try:
+            self._keeper.propose(loosening)
+        except StoreError as error:
+            loosening.failed(error)
+        try:
+            async with asyncio.timeout(self._loosen_wait_s):
+                # Timed out or cancelled, the future is cancelled with it, and the loosening sees that.
+                return await loosening.done
+        except TimeoutError:
+            if loosening.done.done() and not loosening.done.cancelled():
+                return loosening.done.result()  # it came true at the very moment
+            raise NotDurable("this may loosen, was not stored in time and does not hold") from None
+
+    def _current(self) -> tuple[int, Sequence[Setting]]:
+        return self._version, self._board.settings
+
+    def _replace(self, board: Board, *, version: int) -> None:
+        before, after = self._board.strictest_by_scope(), board.strictest_by_scope()
+        self._board = board
+        self._version = version
+        self._etag = None
+        self._tell(tuple(self._running))
+        self._arm()
+        for scope in before.keys() | after.keys():
+            old, new = before.get(scope), after.get(scope)
+            if new is None:
+                self._observer.on_level(str(scope), None)
+            elif old is None or old.level is not new.level:
+                self._observer.on_level(str(scope), new.level)
+
+    def _tell(self, lives: Sequence[Live]) -> None:
+        for live in lives:
+            told = self._running.get(live)
+            if told is None:
+                continue  # one that was told before it may have ended this one
+            effective = self._board.effective(live.reach)
+            if effective.level <= told:
+                continue
+            self._running[live] = effective.level
+            try:
+                live.tightened(effective)
+            except Exception:  # noqa: BLE001  the fault boundary between exchanges: one that fails must not shield the others from a kill
+                _log.exception("an exchange could not be told of the dial", level=effective.level.word)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._board.next_expiry < inf:
+            delay_s = min(max(self._board.next_expiry - self._clock(), 0.001), TIMER_S_MAX)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self.expire()
+        self._arm()

@@ -1,0 +1,159 @@
+"""The values of the dial: a scope, who turned it, one setting, one change. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.errors import GuardrailError
+from proxy.model.level import Level
+from proxy.model.subject import Reach
+
+NAME_CHARS_MAX = 256
+REASON_CHARS_MAX = 1000
+TTL_S_MAX = 366 * 86_400
+
+_TTL = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+# Control characters, lone surrogates, line ends: they forge lines on a terminal or cannot be stored.
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+class Invalid(GuardrailError):
+    """A scope, reason or ttl that cannot be used; the text says why."""
+
+
+class ScopeKind(StrEnum):
+    GLOBAL = "global"
+    MODEL = "model"
+    APP = "app"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a setting holds for. `name` is empty for `global`."""
+
+    kind: ScopeKind
+    name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Scope:
+        """`global`, `model:NAME` or `app:NAME`. Raises Invalid."""
+        if text == ScopeKind.GLOBAL:
+            return cls(ScopeKind.GLOBAL)
+        kind, colon, name = text.partition(":")
+        if not colon or kind not in (ScopeKind.MODEL, ScopeKind.APP):
+            raise Invalid("a scope is `global`, `model:NAME` or `app:NAME`")
+        if not name or name != name.strip() or len(name) > NAME_CHARS_MAX or not printable(name):
+            raise Invalid(
+                f"the name of a scope has 1 to {NAME_CHARS_MAX} printable characters and no blanks around it"
+            )
+        return cls(ScopeKind(kind), name)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else str(self.kind)
+
+    def matches(self, reach: Reach) -> bool:
+        """Whether a setting here is about that exchange."""
+        match self.kind:
+            case ScopeKind.GLOBAL:
+                return True
+            case ScopeKind.MODEL:
+                return self.name in reach.models
+            case ScopeKind.APP:
+                return self.name == reach.app
+
+
+class ActorKind(StrEnum):
+    """Who can turn the dial. The order is the order of precedence where levels are equal."""
+
+    PERSON = "person"
+    RULES = "rules"
+    TRIPWIRE = "tripwire"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who turned the dial: a person by the token's name, the rule files, or one tripwire by its id."""
+
+    kind: ActorKind
+    name: str
+
+    @classmethod
+    def person(cls, name: str) -> Actor:
+        return cls(ActorKind.PERSON, name)
+
+    @classmethod
+    def rules(cls) -> Actor:
+        return cls(ActorKind.RULES, "rules")
+
+    @classmethod
+    def tripwire(cls, id: str) -> Actor:
+        return cls(ActorKind.TRIPWIRE, id)
+
+    def __str__(self) -> str:
+        return f"tripwire:{self.name}" if self.kind is ActorKind.TRIPWIRE else self.name
+
+    @property
+    def slot(self) -> str:
+        """Which of a scope's settings is the actor's own: persons share one, each tripwire has its own."""
+        return f"tripwire:{self.name}" if self.kind is ActorKind.TRIPWIRE else str(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One actor's setting at one scope. Times in Unix seconds."""
+
+    scope: Scope
+    level: Level
+    actor: Actor
+    reason: str
+    since: float
+    expires: float | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """A scope holds one setting for each slot."""
+        return (str(self.scope), self.actor.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of the audit trail. `id` is unique and makes storing it twice harmless."""
+
+    id: str
+    at: float  # Unix seconds
+    actor: Actor
+    action: str  # dial.set, dial.clear, dial.expire, dial.withdraw, rules.reload
+    scope: str
+    before: str | None
+    after: str | None
+    reason: str
+
+
+def printable(text: str) -> bool:
+    """Whether a text may stand in a log line, a terminal and a database as it is."""
+    return not any(unicodedata.category(char) in _UNPRINTABLE for char in text)
+
+
+def check_reason(text: str) -> str:
+    """The reason without blanks around it. Raises Invalid."""
+    reason = text.strip()
+    if not reason:
+        raise Invalid("every change needs a reason")
+    if len(reason) > REASON_CHARS_MAX or not printable(reason):
+        raise Invalid(f"a reason is one line of at most {REASON_CHARS_MAX} characters")
+    return reason
+
+
+def parse_ttl(text: str) -> float:
+    """Seconds of `90s`, `30m`, `2h`, `7d`. Raises Invalid."""
+    found = _TTL.fullmatch(text)
+    if found is None:
+        raise Invalid("a ttl is a whole number and s, m, h or d, as `30m`")
+    seconds = int(found[1]) * _UNIT_S[found[2]]
+    if seconds > TTL_S_MAX:
+        raise Invalid(f"a ttl is at most {TTL_S_MAX // 86_400}d")
+    return float(seconds)
