@@ -1,0 +1,161 @@
+"""Presidio's pattern recognizers, imported without the machinery that they do not need.
+
+`import presidio_analyzer` brings in spaCy, and torch, transformers and stanza where they are installed: seconds of
+start-up and hundreds of megabytes for regular expressions and checksums. Here its package is imported with those
+kept out and its NLP engines replaced by empty classes, the recognizers of its default English registry are taken
+from it, and the half-built package is removed from the module table, so that a later ordinary import gets a whole
+one. The e-mail recognizer's public suffix list is the one shipped with tldextract; nothing is ever fetched.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Final, Protocol, cast
+
+import tldextract
+
+PATTERN_ENTITIES: Final = frozenset(
+    {
+        "CREDIT_CARD",
+        "CRYPTO",
+        "DATE_TIME",
+        "EMAIL_ADDRESS",
+        "IBAN_CODE",
+        "IP_ADDRESS",
+        "MAC_ADDRESS",
+        "MEDICAL_LICENSE",
+        "PHONE_NUMBER",
+        "UK_NHS",
+        "URL",
+        "US_BANK_NUMBER",
+        "US_DRIVER_LICENSE",
+        "US_ITIN",
+        "US_PASSPORT",
+        "US_SSN",
+        "UUID",
+    }
+)
+"""What the recognizers of the default English registry find without a language model."""
+
+NER_ENTITIES: Final = frozenset({"LOCATION", "NRP", "ORGANIZATION", "PERSON"})
+"""What only a language model finds. (DATE_TIME has patterns too, and counts among those.)"""
+
+_RECOGNIZERS: Final = {
+    "CREDIT_CARD": "CreditCardRecognizer",
+    "CRYPTO": "CryptoRecognizer",
+    "DATE_TIME": "DateRecognizer",
+    "EMAIL_ADDRESS": "EmailRecognizer",
+    "IBAN_CODE": "IbanRecognizer",
+    "IP_ADDRESS": "IpRecognizer",
+    "MAC_ADDRESS": "MacAddressRecognizer",
+    "MEDICAL_LICENSE": "MedicalLicenseRecognizer",
+    "PHONE_NUMBER": "PhoneRecognizer",
+    "UK_NHS": "NhsRecognizer",
+    "URL": "UrlRecognizer",
+    "US_BANK_NUMBER": "UsBankRecognizer",
+    "US_DRIVER_LICENSE": "UsLicenseRecognizer",
+    "US_ITIN": "UsItinRecognizer",
+    "US_PASSPORT": "UsPassportRecognizer",
+    "US_SSN": "UsSsnRecognizer",
+    "UUID": "UuidRecognizer",
+}
+
+_PACKAGE: Final = "presidio_analyzer"
+_ENGINES: Final = f"{_PACKAGE}.nlp_engine"
+_KEPT_OUT: Final = frozenset(
+    "azure gliner huggingface_hub langextract ollama openai spacy spacy_huggingface_pipelines spacy_stanza stanza "
+    "thinc torch transformers".split()
+)
+_ENGINE_CLASSES: Final = (
+    "NerModelConfiguration",
+    "NlpArtifacts",
+    "NlpEngine",
+    "NlpEngineProvider",
+    "NoOpNlpEngine",
+    "SlimSpacyNlpEngine",
+    "SpacyNlpEngine",
+    "StanzaNlpEngine",
+    "TransformersNlpEngine",
+    "device_detector",
+)
+
+
+class Result(Protocol):
+    """Presidio's RecognizerResult."""
+
+    entity_type: str
+    start: int
+    end: int
+    score: float
+
+
+class PatternOf(Protocol):
+    """Presidio's Pattern."""
+
+    regex: str
+
+
+class Recognizer(Protocol):
+    """Presidio's EntityRecognizer, as far as it is used here."""
+
+    @property
+    def patterns(self) -> Sequence[PatternOf]: ...
+
+    def analyze(self, text: str, entities: list[str]) -> list[Result]: ...
+
+
+class _Guard(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Says of the heavy packages that they are not there, and of the NLP engines that they are empty."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname.partition(".")[0] in _KEPT_OUT:
+            raise ModuleNotFoundError(f"{fullname} is kept out of this process", name=fullname)
+        return importlib.machinery.ModuleSpec(fullname, self) if fullname == _ENGINES else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        for name in _ENGINE_CLASSES:
+            setattr(module, name, type(name, (), {}))
+
+
+def load_recognizers() -> dict[str, Recognizer]:
+    """The recognizers of Presidio's default English registry that need no language model, by entity.
+
+    To be called at start, from one thread: it sets the import system up and back.
+    """
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in _KEPT_OUT}
+    whole = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == _PACKAGE}
+    guard = _Guard()
+    for name in (*before, *whole):
+        del sys.modules[name]
+    sys.meta_path.insert(0, guard)
+    try:
+        package = importlib.import_module(f"{_PACKAGE}.predefined_recognizers")
+        recognizers = {
+            entity: cast(Recognizer, getattr(package, name)()) for entity, name in _RECOGNIZERS.items()
+        }
+    finally:
+        sys.meta_path.remove(guard)
+        for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
+            del sys.modules[name]
+        sys.modules.update(before)
+        sys.modules.update(whole)
+    _keep_offline(recognizers["EMAIL_ADDRESS"])
+    return recognizers
+
+
+def _keep_offline(email: Recognizer) -> None:
+    """Have the e-mail recognizer ask the shipped suffix list; its own would fetch one over the network."""
+    extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    extract("example.com")  # reads the list, now rather than in an exchange
+
+    def validate_result(pattern_text: str) -> bool:
+        return bool(extract(pattern_text).fqdn)
+
+    vars(email)["validate_result"] = validate_result
