@@ -13,10 +13,11 @@ from hashlib import blake2b
 from typing import Final, TypeVar
 
 from proxy.detect.base import Bank
+from proxy.detect.lexicon import LexicalModel
 from proxy.detect.patterns import PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
 from proxy.detect.pii import PiiBank, PiiEntry
-from proxy.detect.toxicity import LexicalModel, ToxicityBank, ToxicityEntry
+from proxy.detect.toxicity import ToxicityBank, ToxicityEntry
 from proxy.errors import Problem
 from proxy.model.level import Direction
 from proxy.policy.folder import Folder

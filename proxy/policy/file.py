@@ -35,7 +35,8 @@ def _known_reply(value: Json) -> Json:
 
 
 class PhrasesFile(FileModel):
-    any: tuple[str, ...] = ()
+    # Not strict, since after the validator above a list is Python's, not JSON's; words are still words only.
+    any: Annotated[tuple[str, ...], Field(strict=False)] = ()
     file: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     whole_word: StrictBool = True
 
