@@ -139,8 +139,8 @@ class Dial:
             self._etag = f"{self._version}-{digest.hexdigest()}"
         return Snapshot(self._version, self._etag, self._board.settings)
 
-    def unstored(self) -> tuple[Change, ...]:
-        """Changes that hold and are not stored yet, oldest first."""
+    def unstored(self) -> tuple[tuple[int, Change], ...]:
+        """Changes that hold and are not stored yet, oldest first, numbered in the order they were made."""
         return self._keeper.unstored
 
     async def changes(self, limit: int, before: int | None = None) -> tuple[StoredChange, ...]:
@@ -208,7 +208,7 @@ class Dial:
         self._replace(board, version=self._version + 1)
         self._observer.on_change(turn.actor.kind, DEFAULT if level is None else level)
         _log.warning(
-            "dial turned",
+            "dial_turned",
             scope=str(turn.scope),
             actor=str(turn.actor),
             level=own.level.word if own else None,
@@ -235,7 +235,7 @@ class Dial:
             )
             self._keeper.remember(change)
             _log.warning(
-                "dial setting ran out", scope=str(one.scope), level=one.level.word, actor=str(one.actor)
+                "dial_setting_expired", scope=str(one.scope), level=one.level.word, actor=str(one.actor)
             )
 
     async def _turn(self, turn: Turn) -> Turned:
@@ -296,7 +296,7 @@ class Dial:
             try:
                 live.tightened(effective)
             except Exception:  # noqa: BLE001  the fault boundary between exchanges: one that fails must not shield the others from a kill
-                _log.exception("an exchange could not be told of the dial", level=effective.level.word)
+                _log.exception("exchange_not_told", level=effective.level.word)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -116,16 +116,16 @@ class Keeper:
         while self._proposals:
             self._proposals.popleft().failed(StoreError("the proxy is stopping"))
         if self._backlog.changes:
-            _log.error("dial changes lost at stop", changes=len(self._backlog.changes))
+            _log.error("dial_changes_lost", changes=len(self._backlog.changes))
         closed = asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
         # A disk that hangs must not keep the proxy from stopping.
         await asyncio.wait((closed,), timeout=STOP_WAIT_S)
         self._thread.shutdown(wait=False)
 
     @property
-    def unstored(self) -> tuple[Change, ...]:
-        """Changes that hold and are not stored yet, oldest first."""
-        return tuple(self._backlog.changes)
+    def unstored(self) -> tuple[tuple[int, Change], ...]:
+        """Changes that hold and are not stored yet, oldest first, each with its number."""
+        return tuple(enumerate(self._backlog.changes, self._backlog.stored + 1))
 
     def remember(self, change: Change) -> int:
         """Store this when it can be. Returns its number for `durable`."""
@@ -136,7 +136,7 @@ class Keeper:
             dropped = backlog.changes.popleft()
             backlog.stored += 1
             self._observer.on_dropped(1)
-            _log.error("dial change dropped from the trail", action=dropped.action, scope=dropped.scope)
+            _log.error("dial_change_dropped", action=dropped.action, scope=dropped.scope)
         self._observer.on_unstored(len(backlog.changes))
         self._wake.set()
         return backlog.added
@@ -215,7 +215,7 @@ class Keeper:
                 self._thread, self._store.write, version, settings, changes
             )
         except StoreError as error:
-            _log.error("dial store failed", error=str(error), unstored=len(self._backlog.changes))
+            _log.error("dial_store_failed", error=str(error), unstored=len(self._backlog.changes))
             if proposal is not None:
                 proposal.failed(error)
             return False

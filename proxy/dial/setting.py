@@ -94,7 +94,12 @@ class Actor:
         return cls(ActorKind.TRIPWIRE, id)
 
     def __str__(self) -> str:
-        return f"tripwire:{self.name}" if self.kind is ActorKind.TRIPWIRE else self.name
+        """The actor as the trail names it. No token's name can pass for the rules or a tripwire."""
+        if self.kind is ActorKind.TRIPWIRE:
+            return f"tripwire:{self.name}"
+        if self.kind is ActorKind.PERSON and (self.name == "rules" or self.name.startswith("tripwire:")):
+            return f"person:{self.name}"
+        return self.name
 
     @property
     def slot(self) -> str:

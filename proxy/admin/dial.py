@@ -1,0 +1,135 @@
+"""The dial: `/admin/v1/dial`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from proxy.admin import present
+from proxy.admin.endpoint import Call, Endpoint, answer, if_match, read_object, reason_of, text_of
+from proxy.admin.errors import from_turn, unprocessable
+from proxy.dial.levels import SETTABLE
+from proxy.dial.setting import Invalid, Scope, parse_ttl
+from proxy.dial.turn import Turned, TurnError
+from proxy.model.level import Level
+from proxy.model.record import Json
+from proxy.model.subject import Reach
+
+_SET_KEYS: Final = frozenset({"level", "reason", "ttl"})
+_CLEAR_KEYS: Final = frozenset({"reason"})
+_REASON: Final = "Why, in one line; kept on the trail of changes."
+_REFUSALS: Final = {
+    400: "The body is not a JSON document",
+    409: "The scope was turned meanwhile, or the dial is full",
+    412: "If-Match names another version than the present one",
+    413: "The body is too large",
+    422: "No reason, or a scope, level or ttl that cannot be",
+}
+
+
+async def show(call: Call) -> web.Response:
+    """All settings, with the version that If-Match understands."""
+    now = call.context.dial.snapshot()
+    return answer(
+        {"version": now.version, "settings": [present.setting(one) for one in now.settings]},
+        headers={"ETag": f'"{now.etag}"'},
+    )
+
+
+async def effective(call: Call) -> web.Response:
+    """The level that would hold for an exchange of that model and app, the app's name taken as verified."""
+    model, app = call.query.get("model") or None, call.query.get("app") or None
+    reach = Reach(frozenset() if model is None else frozenset({model}), app, app_verified=app is not None)
+    return answer(present.effective(call.context.dial.effective(reach)))
+
+
+async def put(call: Call) -> web.Response:
+    """Set one's own level at a scope."""
+    scope = _scope(call)
+    body = await read_object(call, _SET_KEYS)
+    reason = reason_of(text_of(body, "reason"))
+    level = _level(text_of(body, "level"))
+    ttl = text_of(body, "ttl")
+    try:
+        ttl_s = None if ttl is None else parse_ttl(ttl)
+    except Invalid as error:
+        raise unprocessable("invalid_ttl", str(error)) from None
+    try:
+        turned = await call.context.dial.set(
+            scope, level, actor=call.actor, reason=reason, ttl_s=ttl_s, if_match=if_match(call.http)
+        )
+    except TurnError as error:
+        raise from_turn(error) from None
+    return _turned(turned)
+
+
+async def delete(call: Call) -> web.Response:
+    """Take one's own setting at a scope away."""
+    scope = _scope(call)
+    body = await read_object(call, _CLEAR_KEYS)
+    reason = reason_of(text_of(body, "reason") or call.query.get("reason"))
+    try:
+        turned = await call.context.dial.clear(
+            scope, actor=call.actor, reason=reason, if_match=if_match(call.http)
+        )
+    except TurnError as error:
+        raise from_turn(error) from None
+    return _turned(turned)
+
+
+def _turned(turned: Turned) -> web.Response:
+    body: dict[str, Json] = {
+        "scope": str(turned.scope),
+        "level": turned.level.word if turned.setting is None else turned.setting.level.word,
+        "holds": turned.level.word,
+        "changed": turned.changed,
+        "durable": turned.durable,
+        "version": turned.version,
+    }
+    if turned.setting is not None:
+        body = {**body, **present.setting(turned.setting)}
+    return answer(body, headers={"ETag": f'"{turned.etag}"'})
+
+
+def _scope(call: Call) -> Scope:
+    try:
+        return Scope.parse(call.path["scope"])
+    except Invalid as error:
+        raise unprocessable("invalid_scope", str(error)) from None
+
+
+def _level(word: str | None) -> Level:
+    words = ", ".join(level.word for level in sorted(SETTABLE))
+    if word is None:
+        raise unprocessable("invalid_level", f"`level` is missing; one of {words}")
+    try:
+        return Level.parse(word)
+    except ValueError as error:
+        raise unprocessable("invalid_level", str(error)) from None
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "GET", "/admin/v1/dial", "viewer", show, "All settings of the dial",
+        {200: "{version, settings: [{scope, level, actor, reason, since, expires}]}, with an ETag"},
+    ),
+    Endpoint(
+        "GET", "/admin/v1/dial/effective", "viewer", effective, "The level that would hold, and what decides",
+        {200: "{level, setting}; `setting` is null where it is the default"},
+        query={"model": "The model's name", "app": "The app's name, taken as verified"},
+    ),
+    Endpoint(
+        "PUT", "/admin/v1/dial/{scope:.+}", "operator", put, "Set your level at a scope",
+        {200: "The setting, `holds` (the level of the scope by anyone's setting) and `durable`", **_REFUSALS,
+         503: "It may loosen and could not be stored: it does not hold"},
+        body={"level": "open, guarded or killed", "reason": _REASON, "ttl": "As `30m`: a number and s, m, h or d"},
+        required=("level", "reason"), if_match=True,
+    ),
+    Endpoint(
+        "DELETE", "/admin/v1/dial/{scope:.+}", "operator", delete, "Take your setting at a scope away",
+        {200: "`level` and `holds`: what the scope is at now; `changed` is false where nothing was set",
+         **_REFUSALS, 503: "It may loosen and could not be stored: it does not hold"},
+        query={"reason": _REASON}, body={"reason": _REASON}, if_match=True,
+    ),
+)  # fmt: skip

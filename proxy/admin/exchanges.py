@@ -1,0 +1,89 @@
+"""The exchange log: `/admin/v1/exchanges`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from proxy.admin.endpoint import Call, Endpoint, answer, whole_number
+from proxy.admin.errors import ApiError, unprocessable
+from proxy.admin.present import parse_moment
+from proxy.errors import LogUnavailable
+from proxy.log.port import PAGE_DEFAULT, PAGE_MAX, Search
+
+
+async def search(call: Call) -> web.Response:
+    """A page of exchanges, newest first."""
+    query = call.query
+    try:
+        asked = Search(
+            model=query.get("model"),
+            app=query.get("app"),
+            subject=query.get("subject"),
+            outcome=query.get("outcome"),
+            rule=query.get("rule"),
+            since=parse_moment(query["since"]) if "since" in query else None,
+            until=parse_moment(query["until"]) if "until" in query else None,
+            q=query.get("q"),
+            limit=whole_number(query, "limit", default=PAGE_DEFAULT, most=PAGE_MAX),
+            cursor=query.get("cursor"),
+        )
+        page = await call.context.log.search(asked)
+    except ValueError as error:
+        raise unprocessable("invalid_search", str(error)) from None
+    except LogUnavailable as error:
+        raise _unavailable(error) from None
+    return answer({"exchanges": list(page.exchanges), "next": page.next})
+
+
+async def show(call: Call) -> web.Response:
+    """The whole record of one exchange."""
+    id = call.path["id"]
+    try:
+        record = await call.context.log.show(id)
+    except LogUnavailable as error:
+        raise _unavailable(error) from None
+    if record is None:
+        raise ApiError(404, "exchange_not_found", f"no exchange {id[:80]} is on the log")
+    return answer(record)
+
+
+def _unavailable(error: LogUnavailable) -> ApiError:
+    return ApiError(503, "log_unavailable", error.message, headers={"Retry-After": "5"})
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "GET",
+        "/admin/v1/exchanges",
+        "viewer",
+        search,
+        "Search the exchange log, newest first",
+        {
+            200: "{exchanges, next}",
+            422: "A search that makes no sense",
+            503: "The log cannot be read now",
+        },
+        query={
+            "model": "Asked for, sent or served",
+            "app": "The application's name",
+            "subject": "user:ID, key:NAME, ip:CIDR, region:CC or app:NAME",
+            "outcome": "How it ended, as `blocked_output`",
+            "rule": "The id of a rule that found something",
+            "q": "Words of the prompt or the reply",
+            "since": "RFC 3339 or Unix seconds",
+            "until": "RFC 3339 or Unix seconds, excluded",
+            "limit": f"From 1 to {PAGE_MAX}; {PAGE_DEFAULT} by default",
+            "cursor": "`next` of the page before",
+        },
+    ),
+    Endpoint(
+        "GET",
+        "/admin/v1/exchanges/{id}",
+        "viewer",
+        show,
+        "One exchange, whole",
+        {200: "The record", 404: "No such exchange", 503: "The log cannot be read now"},
+    ),
+)

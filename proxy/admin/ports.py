@@ -1,0 +1,87 @@
+"""What the admin API needs of the rest of the proxy, as it sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.dial.control import Dial
+from proxy.errors import Problem
+from proxy.log.port import Page, Search
+from proxy.model.record import Json
+from proxy.policy.rule import Rule
+from proxy.settings import Token
+
+
+class PolicyView(Protocol):
+    """A policy, as far as it is shown."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def rules(self) -> tuple[Rule, ...]: ...
+
+
+class RefusedFiles(Protocol):
+    """Why the rule files as they are now are not in force."""
+
+    @property
+    def problems(self) -> Sequence[Problem]: ...
+
+
+class Reloaded(Protocol):
+    """How a reload ended: `digest` is in force; with problems it is the one from before."""
+
+    @property
+    def digest(self) -> str | None: ...
+
+    @property
+    def problems(self) -> Sequence[Problem]: ...
+
+
+class PolicyPort(Protocol):
+    """The policy in force."""
+
+    @property
+    def current(self) -> PolicyView: ...
+
+    @property
+    def loaded_at(self) -> float: ...
+
+    @property
+    def last_error(self) -> RefusedFiles | None: ...
+
+    async def reload(self) -> Reloaded: ...
+
+
+class LogPort(Protocol):
+    """Reads the exchange log, off the event loop. Both raise LogUnavailable."""
+
+    async def search(self, search: Search) -> Page:
+        """Raises ValueError for a search that makes no sense."""
+        ...
+
+    async def show(self, id: str) -> Mapping[str, Json] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdminContext:
+    """Everything that the admin API uses and does not own.
+
+    `ready` gives each check by name: None where it is well, else what is wrong, in words. `metrics` gives
+    Prometheus text. `hosts` are names beyond loopback and the listener's own address under which it may be
+    reached; `listen_host` is the name it was told to listen at.
+    """
+
+    dial: Dial
+    policy: PolicyPort
+    log: LogPort
+    status: Callable[[], Mapping[str, Json]]
+    ready: Callable[[], Mapping[str, str | None]]
+    metrics: Callable[[], bytes]
+    tokens: tuple[Token, ...]
+    hosts: tuple[str, ...]
+    clock: Callable[[], float]
+    listen_host: str = ""

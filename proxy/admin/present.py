@@ -1,0 +1,96 @@
+"""How the proxy's values look in JSON on the admin API. Times are RFC 3339, UTC, with milliseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from proxy.dial.board import Effective
+from proxy.dial.setting import Change, Setting
+from proxy.errors import Problem
+from proxy.model.record import Json
+from proxy.policy.rule import Detector, Phrases, Pii, Regex, Rule, Toxicity
+
+
+def moment(unix_s: float) -> str:
+    """`2027-01-01T03:17:00.000Z`."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_moment(text: str) -> float:
+    """Unix seconds of RFC 3339 (a time without zone is UTC) or of Unix seconds. Raises ValueError."""
+    try:
+        return float(text) if text[:1].isdigit() and text.replace(".", "", 1).isdigit() else _rfc3339(text)
+    except (ValueError, OverflowError):
+        raise ValueError("a time is written as 2027-01-01T03:17:00Z or as Unix seconds") from None
+
+
+def setting(one: Setting) -> dict[str, Json]:
+    return {
+        "scope": str(one.scope),
+        "level": one.level.word,
+        "actor": str(one.actor),
+        "reason": one.reason,
+        "since": moment(one.since),
+        "expires": None if one.expires is None else moment(one.expires),
+    }
+
+
+def effective(one: Effective) -> dict[str, Json]:
+    return {"level": one.level.word, "setting": None if one.setting is None else setting(one.setting)}
+
+
+def change(one: Change) -> dict[str, Json]:
+    return {
+        "at": moment(one.at),
+        "actor": str(one.actor),
+        "action": one.action,
+        "scope": one.scope,
+        "before": one.before,
+        "after": one.after,
+        "reason": one.reason,
+    }
+
+
+def problem(one: Problem) -> dict[str, Json]:
+    return {"file": one.file, "line": one.line, "column": one.column, "message": one.message}
+
+
+def rule(one: Rule) -> dict[str, Json]:
+    """A rule as the files write it, with every default filled in."""
+    when: dict[str, Json] = {}
+    if one.when.models is not None:
+        when["models"] = sorted(one.when.models)
+    if one.when.apps is not None:
+        when["apps"] = sorted(one.when.apps)
+    return {
+        "id": one.id,
+        "on": one.on,
+        "detect": dict(map(_detector, one.detectors)),
+        "action": one.action,
+        "levels": {level.word: action for level, action in one.levels},
+        "on_error": "block" if one.on_error == "block" else "allow",
+        "mode": one.mode,
+        "severity": one.severity,
+        "message": one.message,
+        "when": when,
+    }
+
+
+def _detector(one: Detector) -> tuple[str, dict[str, Json]]:
+    match one:
+        case Phrases():
+            return "phrases", {"any": list(one.phrases), "whole_word": one.whole_word}
+        case Regex():
+            patterns: list[Json] = [
+                {"pattern": item.pattern, "max_length": item.max_length} for item in one.patterns
+            ]
+            return "regex", {"patterns": patterns}
+        case Pii():
+            return "pii", {"entities": sorted(one.entities), "min_score": one.min_score}
+        case Toxicity():
+            return "toxicity", dict(one.thresholds)
+
+
+def _rfc3339(text: str) -> float:
+    at = datetime.fromisoformat(text)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
