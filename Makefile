@@ -47,7 +47,7 @@ soak: $(INSTALLED_DEV) ## the long runs that `make test` leaves out
 
 lock: $(INSTALLED_DEV) ## resolve pyproject.toml anew into the lock files (needs the network)
 	$(PIP) install uv==$(UV_VERSION)
-	$(UV_PIP) --upgrade pyproject.toml --group build -o requirements.lock
+	$(UV_PIP) --upgrade pyproject.toml --group build --excludes requirements-left-out.txt -o requirements.lock
 	$(UV_PIP) --upgrade pyproject.toml --group build --extra dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove what was built; data/ stays
@@ -60,10 +60,10 @@ $(VENV)/bin/python:
 
 # The stamp comes last: an install that was cut off starts again, a finished one costs nothing and no network.
 $(INSTALLED): requirements.lock pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 $(INSTALLED_DEV): requirements-dev.lock $(INSTALLED)
-	$(PIP) install --require-hashes --only-binary :all: -r requirements-dev.lock
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements-dev.lock
 	@touch $@

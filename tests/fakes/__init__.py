@@ -1,6 +1,6 @@
 """Stand-ins for what surrounds the proxy, on real sockets."""
 
-from tests.fakes.backend import (
+from tests.fakes.actions import (
     Action,
     Chunk,
     Close,
@@ -10,12 +10,11 @@ from tests.fakes.backend import (
     Pause,
     ReceivedRequest,
     Reset,
-    ScriptedBackend,
     Send,
     Sse,
-    refused_url,
     sse,
 )
+from tests.fakes.backend import ScriptedBackend, refused_url
 
 __all__ = [
     "Action",
