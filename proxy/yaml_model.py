@@ -45,18 +45,22 @@ _MESSAGES: Final[Mapping[str, str]] = {
 M = TypeVar("M", bound=FileModel)
 
 
-def validate(model: type[M], document: Document, problems: list[Problem]) -> M | None:
-    """The document as that model; or None, with a problem added for every misfit."""
-    value = {} if document.value is None else document.value
+def validate(model: type[M], document: Document, problems: list[Problem], at: Path = ()) -> M | None:
+    """The document, or the part of it at that path, as a model; or None, with a problem for every misfit."""
+    value = _at(document.value, at)
     try:
-        return model.model_validate_json(jsonio.dumps(value))
+        return model.model_validate_json(jsonio.dumps({} if value is None else value))
     except pydantic.ValidationError as error:
-        problems.extend(_problem(model, document, detail) for detail in error.errors(include_url=False))
+        for detail in error.errors(include_url=False):
+            if detail["type"] == "too_short" and detail["input"]:
+                continue  # pydantic counts the items that are valid; those that are not have problems of their own
+            problems.append(_problem(model, document, at, detail))
         return None
 
 
-def _problem(model: type[FileModel], document: Document, detail: ErrorDetails) -> Problem:
-    path, is_key = _path(document.value, detail["loc"])
+def _problem(model: type[FileModel], document: Document, at: Path, detail: ErrorDetails) -> Problem:
+    path, is_key = _path(_at(document.value, at), detail["loc"])
+    path = (*at, *path)
     kind = detail["type"]
     name = str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "extra_forbidden":
@@ -115,6 +119,12 @@ def _path(value: Json, loc: Sequence[str | int]) -> tuple[Path, bool]:
             at = _child(at, part)
             path.append(part)
     return tuple(path), False
+
+
+def _at(value: Json, path: Path) -> Json:
+    for part in path:
+        value = _child(value, part)
+    return value
 
 
 def _child(value: Json, part: str | int) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool
+from pydantic import BeforeValidator, Field, JsonValue, StrictBool
 
 from proxy.model.record import Json
 from proxy.yaml_model import FileModel
@@ -106,5 +106,5 @@ class PolicyFile(FileModel):
         "cards": "",
     }
 
-    rules: tuple[RuleFile, ...] = ()
+    rules: tuple[JsonValue, ...] = ()  # each read as a RuleFile of its own, so that one fault hides no other
     containment: ContainmentFile | None = None

@@ -113,8 +113,11 @@ class _Reader:
         file = validate(PolicyFile, document, self.problems)
         if file is None:
             return
-        for index, rule in enumerate(file.rules):
-            _RuleReader(self, document, name, ("rules", index)).rule(rule)
+        for index in range(len(file.rules)):
+            at: Path = ("rules", index)
+            rule = validate(RuleFile, document, self.problems, at)
+            if rule is not None:
+                _RuleReader(self, document, name, at).rule(rule)
         if file.containment is not None and file.containment.killed is not None:
             self._killed(document, file.containment.killed.reply, file.containment.killed.message)
 

@@ -1,0 +1,263 @@
+"""Rule files: what they may say, and what is told about each thing that they may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.model.level import Action, Direction, Level, Mode
+from proxy.policy.compile import compile_policy
+from proxy.policy.rule import KilledReply, Pattern, Phrases, Pii, Regex, Toxicity
+from proxy.policy.schema import read
+from tests.policy.folders import BLOCK_ALPHA, folder, problems, rule
+
+CONTRACT = """\
+rules:
+  - id: pii-in-replies
+    on: output                     # input | output
+    detect: {pii: {entities: [EMAIL_ADDRESS, PHONE_NUMBER, CREDIT_CARD, US_SSN, IBAN_CODE], min_score: 0.4}}
+    action: redact
+    levels: {degraded: block}
+    on_error: block
+    mode: enforce
+    severity: high
+    message: "I can't share that."
+    when: {models: [support-bot], apps: [shop]}
+"""
+
+
+def test_the_contracts_example() -> None:
+    (only,) = read(folder(CONTRACT)).rules
+    assert only.id == "pii-in-replies"
+    assert only.on is Direction.OUTPUT
+    assert only.detectors == (
+        Pii(frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"}), 0.4),
+    )
+    assert (only.action, only.levels) == (Action.REDACT, ((Level.DEGRADED, Action.BLOCK),))
+    assert only.when.models == frozenset({"support-bot"})
+    assert only.when.apps == frozenset({"shop"})
+
+
+def test_defaults() -> None:
+    text = rule("id: a\non: input\ndetect: {pii: {entities: [CREDIT_CARD]}}\naction: block")
+    (only,) = read(folder(text)).rules
+    assert only.detectors == (Pii(frozenset({"CREDIT_CARD"}), 0.4),)
+    assert only.mode is Mode.ENFORCE
+    assert only.severity == "medium"
+    assert only.message == "This request was refused by policy."
+    assert only.on_error is Action.BLOCK
+    (alpha,) = read(folder(BLOCK_ALPHA)).rules
+    assert alpha.message == "I can't share that."
+
+
+@pytest.mark.parametrize(
+    ("keys", "on_error"),
+    [
+        ("action: flag", Action.FLAG),
+        ("action: flag\nlevels: {degraded: block}", Action.BLOCK),
+        ("action: flag\non_error: block", Action.BLOCK),
+        ("action: redact", Action.BLOCK),
+        ("action: block\non_error: allow", Action.FLAG),
+    ],
+)
+def test_a_rule_that_never_acts_does_not_block_on_error_unless_told(keys: str, on_error: Action) -> None:
+    (only,) = read(folder(rule(f"id: a\non: output\ndetect: {{phrases: [x]}}\n{keys}"))).rules
+    assert only.on_error is on_error
+
+
+def test_every_form_of_every_detector() -> None:
+    text = rule(
+        """
+        id: a
+        on: output
+        action: block
+        detect:
+          phrases: {any: [one, two], file: words/list.txt, whole_word: false}
+          regex: ["ab{1,3}", {pattern: "c+", max_length: 50}]
+          pii: {entities: [IBAN_CODE], min_score: 0.7}
+          toxicity: {toxicity: 0.8}
+        """
+    ).replace("    phrases", "      phrases")
+    text = (
+        text.replace("    regex", "      regex")
+        .replace("    pii", "      pii")
+        .replace("    toxi", "      toxi")
+    )
+    words = "\ufeff# a comment\r\n\r\nthree\n  four  \n"
+    (only,) = read(folder({"x/a.yaml": text, "x/words/list.txt": words})).rules
+    assert only.detectors == (
+        Phrases(("one", "two", "three", "four"), whole_word=False),
+        Regex((Pattern("ab{1,3}"), Pattern("c+", 50))),
+        Pii(frozenset({"IBAN_CODE"}), 0.7),
+        Toxicity({"toxicity": 0.8}),
+    )
+
+
+GOOD = {
+    "id": "id: a",
+    "on": "on: output",
+    "detect": "detect: {phrases: [x]}",
+    "action": "action: redact",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"id": "id: Bad Id"},
+            '2:9: "Bad Id" is not allowed here: it must match ^[a-z0-9][a-z0-9._-]{0,63}$',
+        ),
+        ({"id": ""}, "2:5: the key `id` is missing"),
+        ({"on": "on: outputs"}, "3:9: must be one of input, output; did you mean `output`?"),
+        ({"on": "on: true"}, "3:9: must be one of input, output"),
+        ({"x": "acton: redact"}, "6:5: unknown key `acton`; did you mean `action`?"),
+        (
+            {"action": "action: pseudonymize"},
+            "5:13: `pseudonymize` is not available in this version yet: use redact",
+        ),
+        ({"x": "mode: shadows"}, "6:11: must be one of enforce, shadow; did you mean `shadow`?"),
+        ({"x": "severity: 3"}, "6:15: must be one of low, medium, high, critical"),
+        (
+            {"x": "levels: {degraded: flag}"},
+            "6:24: `flag` must be stricter than `redact`, which holds below this level",
+        ),
+        ({"x": "levels: {degrade: block}"}, None),
+        ({"x": "levels: {open: block}"}, None),
+        ({"x": "when: {}"}, "6:11: names neither models nor apps; leave `when` out to mean any"),
+        ({"x": "when: {models: bot}"}, "6:20: must be a list"),
+        ({"detect": "detect: {}"}, "4:13: names no detector: phrases, regex, pii or toxicity"),
+        ({"detect": "detect: {phrase: [x]}"}, "4:14: unknown key `phrase`; did you mean `phrases`?"),
+        (
+            {"detect": "detect: {secrets: {kinds: all}}"},
+            "4:14: `secrets` is not available in this version yet",
+        ),
+        ({"detect": "detect: {phrases: []}"}, "4:23: names no phrase"),
+        (
+            {"detect": "detect: {phrases: [ok, 12]}"},
+            "4:28: must be text; quote a number or a date to make it text",
+        ),
+        ({"detect": 'detect: {phrases: [ok, "\\u200b"]}'}, "4:28: the phrase has no visible character"),
+        ({"detect": "detect: {phrases: {any: [ok, '  ']}}"}, "4:34: the phrase has no visible character"),
+        ({"detect": "detect: {phrases: {file: none.txt}}"}, "4:30: there is no file `rules/none.txt`"),
+        (
+            {"detect": "detect: {phrases: {file: ../up.txt}}"},
+            "4:30: must lie in the rules folder, named relative to this file",
+        ),
+        ({"detect": "detect: {regex: ['(']}"}, "4:22: missing ): ("),
+        ({"detect": "detect: {regex: [ok, {pattern: 'a(?=b)'}]}"}, "4:36: invalid perl operator: (?="),
+        ({"detect": "detect: {regex: ['a+']}"}, "4:22: a match can be of any length: give max_length"),
+        (
+            {"detect": "detect: {regex: [{pattern: a+, max_length: 5000}]}"},
+            "4:48: must be less than or equal to 4096, not 5000",
+        ),
+        (
+            {"detect": "detect: {pii: {entities: [EMAIL_ADRESS]}}"},
+            "4:31: unknown entity `EMAIL_ADRESS`; did you mean `EMAIL_ADDRESS`?",
+        ),
+        (
+            {"detect": "detect: {pii: {entities: [PERSON]}}"},
+            "4:31: `PERSON` is found by a language model, which is not available in this version yet",
+        ),
+        ({"detect": "detect: {pii: {entities: []}}"}, "4:30: must not be empty"),
+        (
+            {"detect": "detect: {pii: {entities: [IBAN_CODE], min_score: 1.5}}"},
+            "4:54: must be less than or equal to 1, not 1.5",
+        ),
+        (
+            {"detect": "detect: {toxicity: {toxicty: 0.5}}"},
+            "4:25: unknown label `toxicty`; did you mean `toxicity`?",
+        ),
+        ({"detect": "detect: {toxicity: {toxicity: 0}}"}, "4:35: must be greater than 0, not 0"),
+        (
+            {"detect": "detect: {toxicity: {threat: 0.5}}"},
+            "4:25: only the detoxify engine scores `threat`, and it is not available in this version yet",
+        ),
+    ],
+)
+def test_what_a_rule_may_not_say(changes: dict[str, str], expected: str | None) -> None:
+    keys = "\n".join(line for line in (GOOD | changes).values() if line)
+    found = problems(rule(keys))
+    if expected is None:
+        assert len(found) == 1
+    else:
+        assert found == [f"a.yaml:{expected}"]
+
+
+def test_all_problems_of_all_files_are_told() -> None:
+    files = {
+        "a.yaml": rule("id: A\non: x\ndetect: {phrases: [x]}\naction: flag") + "  - {id: b}\n",
+        "b.yaml": "rules: [\n",
+        "c.yaml": rule("id: c\non: input\ndetect: {regex: ['(', ')']}\naction: flag"),
+    }
+    assert [problem.rsplit(":", 2)[0][:8] for problem in problems(files)] == [
+        "a.yaml:2",
+        "a.yaml:3",
+        "a.yaml:6",
+        "a.yaml:6",
+        "a.yaml:6",
+        "b.yaml:2",
+        "c.yaml:4",
+        "c.yaml:4",
+    ]
+
+
+def test_an_id_stands_once_across_all_files() -> None:
+    (found,) = problems({"a.yaml": BLOCK_ALPHA, "b/c.yaml": BLOCK_ALPHA})
+    assert found == "b/c.yaml:1:14: the rule id `alpha` stands twice; also in rules/a.yaml:1:14"
+
+
+def test_a_label_that_the_engine_does_not_score_is_a_warning_beside_one_that_it_does() -> None:
+    text = rule("id: a\non: output\ndetect: {toxicity: {toxicity: 0.8, threat: 0.5}}\naction: block")
+    (warning,) = compile_policy(folder(text)).warnings
+    assert (warning.line, warning.column) == (4, 40)
+    assert "`threat`" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, "rules:1:1: the folder holds no rule file (*.yaml)"),
+        ({"a.test.yaml": "cases: []"}, "rules:1:1: the folder holds no rule file (*.yaml)"),
+        ({"a.yaml": ""}, "a.yaml:1:1: the file is empty; write `rules: []` for no rules"),
+        ({"a.yaml": "# gone\n"}, "a.yaml:1:1: the file is empty; write `rules: []` for no rules"),
+        ({"a.yaml": BLOCK_ALPHA, "b.yml": ""}, "b.yml:1:1: rule files are named *.yaml, not *.yml"),
+        ({"a.yaml": "- x\n"}, "a.yaml:1:1: must be a mapping of keys to values"),
+        ({"a.yaml": "rule: []\n"}, "a.yaml:1:1: unknown key `rule`; did you mean `rules`?"),
+        ({"a.yaml": "tripwires: []\n"}, "a.yaml:1:1: `tripwires` is not available in this version yet"),
+    ],
+)
+def test_an_empty_or_misnamed_file_is_a_problem_not_an_empty_policy(
+    files: dict[str, str], expected: str
+) -> None:
+    assert problems(files) == [expected]
+
+
+def test_what_a_killed_model_answers() -> None:
+    assert read(folder("rules: []\n")).containment.killed == KilledReply()
+    assert KilledReply().message == "This assistant is offline for maintenance."
+    text = "containment: {killed: {reply: error, message: Back at nine.}}\n"
+    assert read(folder(text)).containment.killed == KilledReply("error", "Back at nine.")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "containment: {degraded: {keep_messages: 4}}",
+            "1:15: `degraded` is not available in this version yet",
+        ),
+        (
+            "containment: {killed: {reply: {backend: plain}}}",
+            "1:31: a reply by a backend is not available in this version yet: use static or error",
+        ),
+        ("containment: {killed: {reply: none}}", "1:31: must be one of static, error"),
+    ],
+)
+def test_containment_that_is_not_there_yet(text: str, expected: str) -> None:
+    assert problems(text + "\n") == [f"a.yaml:{expected}"]
+
+
+def test_killed_stands_once() -> None:
+    killed = "containment: {killed: {reply: static}}\n"
+    (found,) = problems({"a.yaml": killed, "b.yaml": killed})
+    assert found == "b.yaml:1:15: `killed` stands twice; also in rules/a.yaml:1:15"
