@@ -2,9 +2,10 @@
 
 Its two files are joblib pickles of a fitted `TfidfVectorizer` and a `CalibratedClassifierCV` of linear SVMs
 (https://github.com/dimitrismistriotis/alt-profanity-check). What a text's probability needs of them is a word
-list, one inverse document frequency per word, and a weight vector, an intercept and a sigmoid per SVM. Nothing of
-scikit-learn, scipy or joblib is imported: classes are read as plain holders of their attributes, and arrays from
-joblib's format (a wrapper object, then the array's bytes in the stream). Only the named classes are accepted.
+list, one inverse document frequency per word, and a weight vector, an intercept and a sigmoid per SVM.
+Nothing of scikit-learn, scipy or joblib is imported: classes are read as plain holders of their attributes,
+and arrays from joblib's format (a wrapper object, then the array's bytes in the stream). Only the named
+classes are accepted.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class _Svm:
 
 
 class LexicalModel:
-    """Probability that a text is profane or insulting: a bag of words, a line, a sigmoid, averaged over SVMs."""
+    """Probability that a text is profane or insulting: a bag of words, a line, a sigmoid, averaged over
+    SVMs."""
 
     __slots__ = ("_svms", "words")
 
@@ -162,7 +164,8 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Plain:
-    """A stream without `peek`, so that the unpickler takes no byte of the arrays that stand between its own."""
+    """A stream without `peek`, so that the unpickler takes no byte of the arrays that stand between its
+    own."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.read = stream.read
@@ -180,8 +183,8 @@ def _read_array(stream: BinaryIO, state: Mapping[str, object]) -> npt.NDArray[np
         raise LexiconError(f"an array of {size} bytes")
     if state.get("numpy_array_alignment_bytes") is not None:
         stream.read(stream.read(1)[0])
-    order = "F" if state.get("order") == "F" else "C"
-    return np.frombuffer(stream.read(size), dtype=dtype).reshape(shape, order=order)
+    flat = np.frombuffer(stream.read(size), dtype=dtype)
+    return flat.reshape(shape, order="F" if state.get("order") == "F" else "C")
 
 
 def _read(path: Path) -> _Holder:

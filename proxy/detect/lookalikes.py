@@ -1,9 +1,9 @@
 """Characters that a reader takes for an ASCII letter: what the skeleton view folds them to.
 
-Only what `unicodedata` does not know is listed; full-width, mathematical, circled and accented letters fall to
-compatibility decomposition. Keys are casefolded, as the skeleton looks them up after folding case. Chosen after
-Unicode's confusables (UTS 39), but towards the letter that is *read*, in lower case: UTS 39 folds a capital I and
-a digit 1 to l, which would make ordinary English collide.
+Only what `unicodedata` does not know is listed; full-width, mathematical, circled and accented letters fall
+to compatibility decomposition. Keys are casefolded, as the skeleton looks them up after folding case. Chosen
+after Unicode's confusables (UTS 39), but towards the letter that is *read*, in lower case: UTS 39 folds a
+capital I and a digit 1 to l, which would make ordinary English collide.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """The text as detectors see it, with the way back to the raw text.
 
-Two views. *Folded*, for patterns and personal data: width and other compatibility forms, digits of any script,
-dashes and spaces become ASCII; what no reader sees (zero-width, bidi controls, soft hyphens) is gone.
-*Skeleton*, for phrases and toxicity: that, and case, accents and look-alike letters; runs of blanks become one.
+Two views. *Folded*, for patterns and personal data: width and other compatibility forms, digits of any
+script, dashes and spaces become ASCII; what no reader sees (zero-width, bidi controls, soft hyphens) is gone.
+*Skeleton*, for phrases and toxicity: that, and case, accents and look-alike letters; runs of blanks become
+one.
 
 Both map each character by itself (a blank, by the one kept before it), so normalising a + b is normalising a,
-then b: nothing waits for a normalisation boundary. Where a base character precedes a mark that the view drops,
-the mark belongs to the base's range, and a range that ends there covers it: redaction leaves no residue.
+then b: nothing waits for a normalisation boundary. Where a base character precedes a mark that the view
+drops, the mark belongs to the base's range, and a range that ends there covers it: redaction leaves no
+residue.
 """
 
 from __future__ import annotations
@@ -21,13 +23,11 @@ from proxy.detect.lookalikes import lookalikes
 # Visible although format characters: signs that stand before digits, annotations, joiners of hieroglyphs.
 _VISIBLE_FORMATS: Final = frozenset(
     [*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0xFFF9, 0xFFFA, 0xFFFB, 0x110BD, 0x110CD]
-    + list(range(0x13430, 0x13456))
-)
+).union(range(0x13430, 0x13456))
 # Invisible although no format characters: joiners, fillers, variation selectors, the keycap's frame.
 _UNSEEN: Final = frozenset(
     [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x20E3, 0x3164, 0xFFA0, *range(0x180B, 0x1810)]
-    + [*range(0xFE00, 0xFE10), *range(0xE0000, 0xE1000)]
-)
+).union(range(0xFE00, 0xFE10), range(0xE0000, 0xE1000))
 _BLANK_LETTERS: Final = frozenset([0x2800])  # drawn as a space
 # Minus signs and hyphens outside the dash category.
 _MORE_DASHES: Final = frozenset([0x2212, 0x2043, 0x02D7, 0x2796, 0x10EAD])
@@ -65,7 +65,8 @@ def _folded(char: str) -> str:
 
 
 class _Table(dict[int, str]):
-    """Character → what a view shows for it, worked out when first met. Holds at most every character there is."""
+    """Character → what a view shows for it, worked out when first met. Holds at most every character there
+    is."""
 
     __slots__ = ("_breaks", "_likes", "_skeleton")
 

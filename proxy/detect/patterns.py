@@ -1,10 +1,10 @@
 """Regular expressions of RE2: linear time whatever the text, many rules' patterns in one pass.
 
-A match is leftmost, and none overlaps the one before it, as in RE2's own search. A pattern whose matches have no
-bound needs `max_length`: at each place the match is the one that RE2 prefers among those of at most that many
-characters, and is `cut` where it took them all and the text goes on. No answer depends on how the text was cut:
-a place is decided only when no further character can change it (`prefixes`), or when the bound lies behind it.
-Patterns read the folded view; findings are ranges of the raw text.
+A match is leftmost, and none overlaps the one before it, as in RE2's own search. A pattern whose matches have
+no bound needs `max_length`: at each place the match is the one that RE2 prefers among those of at most that
+many characters, and is `cut` where it took them all and the text goes on. No answer depends on how the text
+was cut: a place is decided only when no further character can change it (`prefixes`), or when the bound lies
+behind it. Patterns read the folded view; findings are ranges of the raw text.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class RegexSet:
         for pattern in patterns:
             self._set.Add(pattern)
             self._count += 1
-        # A set that runs out of memory reports no match at all. This one matches anywhere: missed, the set failed.
+        # A set that runs out of memory reports no match at all. This one matches anywhere: missed, the set
+        # failed.
         self._set.Add("")
         self._set.Compile()
 
@@ -246,7 +247,8 @@ class _PatternScan:
         matches: list[Match] = []
         if found:
             found.sort(key=lambda one: (one[0], -one[1], one[2]))
-            # A range whose last character may still get invisible company is not known yet, nor what begins later.
+            # A range whose last character may still get invisible company is not known yet, nor what begins
+            # later.
             if not final:
                 safe = min([hold, *(start for start, end, _, _ in found if not self._known(start, end))])
             for start, end, rule, cut in found:
@@ -264,7 +266,8 @@ class _PatternScan:
         return reader.closed(end) or reader.length >= reader.raw_start(start) + HELD_CHARS_MAX
 
     def _find(self, index: int, pos: int, hold: int, final: bool) -> Iterator[tuple[int, int, int, bool]]:
-        """The matches of one pattern that begin in [pos, hold), all offsets but the results' in the window."""
+        """The matches of one pattern that begin in [pos, hold), all offsets but the results' in the
+        window."""
         reader, pattern = self._reader, self._patterns[index]
         text, base = reader.text, reader.base
         walk = pattern.regex.finditer(text, pos) if pattern.bounded else self._walk(pattern, pos)

@@ -1,7 +1,7 @@
 """Words and phrases: one Aho-Corasick automaton for the lists of all rules.
 
-A scan costs the same for ten phrases and for ten thousand. What it holds back is exact: the longest end of the
-text that some phrase begins with, and a match whose next character is still unknown.
+A scan costs the same for ten phrases and for ten thousand. What it holds back is exact: the longest end of
+the text that some phrase begins with, and a match whose next character is still unknown.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class PhraseBank:
                 whole, loose = words.setdefault(shown, (set(), set()))
                 (whole if entry.whole_word else loose).add(entry.rule)
         self._all = _automaton({word: _word(word, *rules) for word, rules in words.items()})
-        # Where a phrase may begin in the midst of a word: those taken anywhere, and those of scripts without spaces.
+        # Where a phrase may begin in the midst of a word: those taken anywhere, and those of scripts without
+        # spaces.
         inside = [word for word, (_, loose) in words.items() if loose or not _joins(word[0])]
         self._inside = _automaton(dict.fromkeys(inside, _NONE))
         self._first = frozenset(word[0] for word in words)
@@ -227,7 +228,8 @@ class _PhraseScan:
             start, end, word = hit
             bound = reader.raw_start(start) + HELD_CHARS_MAX
             if reader.raw_start(end - 1) >= bound:
-                continue  # spread over more than is ever held: what reaches the bound is judged as if it ended there
+                # spread over more than is ever held: what reaches the bound is judged as if it ended there
+                continue
             if not (final or reader.closed(end) or reader.length >= bound):
                 waiting.append(hit)
                 continue

@@ -1,11 +1,12 @@
 """Personal data by Presidio's pattern recognizers, at the speed of a prefilter.
 
-One RE2 set over all patterns says whether any recognizer could find anything; only such a recognizer runs, and
-only on the neighbourhood of what the set saw. Neighbourhoods end at *cuts*: places after a blank that no match
-spans. What a recognizer finds between two cuts is what it finds there in the whole text, so the findings equal
-those of Presidio's AnalyzerEngine with its NoOpNlpEngine on the same (folded) text, up to `settle`, which drops
-phone numbers that are none. Held is the text after the last cut: a word, or a run of numbers, or SEGMENT_CHARS_MAX
-characters; there the text is judged as if it had ended, and a finding that touches the place is `cut`.
+One RE2 set over all patterns says whether any recognizer could find anything; only such a recognizer runs,
+and only on the neighbourhood of what the set saw. Neighbourhoods end at *cuts*: places after a blank that no
+match spans. What a recognizer finds between two cuts is what it finds there in the whole text, so the
+findings equal those of Presidio's AnalyzerEngine with its NoOpNlpEngine on the same (folded) text, up to
+`settle`, which drops phone numbers that are none. Held is the text after the last cut: a word, or a run of
+numbers, or SEGMENT_CHARS_MAX characters; there the text is judged as if it had ended, and a finding that
+touches the place is `cut`.
 """
 
 from __future__ import annotations
@@ -44,15 +45,16 @@ class PiiEntry:
     min_score: float = 0.0
 
 
-# What may stand between the digits of a phone number (phonenumbers' _VALID_PUNCTUATION, folded), or beside them.
-_BETWEEN: Final = r"\-/ ()\[\].~⁓∼"
-_BESIDE: Final = "-/ ()[].~⁓∼+,:#\t"
+# What may stand between the digits of a phone number (phonenumbers' _VALID_PUNCTUATION, folded), or beside
+# them.
+_BETWEEN: Final = r"\-xX/ ()\[\].~⁓∼"
+_BESIDE: Final = "-xX/ ()[].~⁓∼+,:#\t"
 _LEADS: Final = frozenset("([+")
 _EXTENSION: Final = re.compile(
-    r"\d[ \t,]*(?:e?xt(?:ensi(?:o\u0301?|ó)?)?n?|доб|anexo|x|int|;ext=)\Z", re.IGNORECASE
+    r"\d[ \t,]*(?:e?xt(?:ensi(?:o\u0301?|ó)?)?n?|доб|anexo|int|;ext=)\Z", re.IGNORECASE
 )
 _EXTENSION_ENDS: Final = frozenset("tTnNiIoOóxXбБ=\u0301")
-_IBAN_BEGUN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9 -]*\Z")
+_IBAN_BEGUN: Final = re.compile(r"[A-Za-zıİ]{2}[0-9]{2}(?:[ -]?[A-Za-zıİ0-9]{4}){0,7}[ -]\Z")
 _NEVER_SPANNED: Final = frozenset("\n\r\v\f")
 _BLANK: Final = re.compile(r"\s")
 
@@ -60,8 +62,8 @@ _BLANK: Final = re.compile(r"\s")
 def is_cut(text: str, at: int) -> bool:
     """Whether no match can span the place before `text[at]`. Looks at CONTEXT_CHARS characters before it.
 
-    Most patterns span no blank at all. Those that do join groups of digits, groups of an IBAN, a phone number's
-    opening signs and its digits, or a number and its extension.
+    Most patterns span no blank at all. Those that do join groups of digits, groups of an IBAN, a phone
+    number's opening signs and its digits, or a number and its extension.
     """
     if at == 0:
         return True
@@ -79,7 +81,7 @@ def is_cut(text: str, at: int) -> bool:
     end = said[-1]
     if end.isdigit() or (end in _EXTENSION_ENDS and _EXTENSION.search(said)):
         return False
-    return not (end.isupper() and _IBAN_BEGUN.search(tail))
+    return not (end.isalpha() and _IBAN_BEGUN.search(tail))
 
 
 def _cut_before(text: str, at: int, least: int) -> int:
@@ -116,7 +118,8 @@ def _prefilters(entity: str, recognizer: Recognizer) -> Iterator[str]:
 
 
 def _widened(pattern: str) -> str:
-    """An RE2 pattern that occurs wherever the given one does: assertions dropped, a back-reference any character."""
+    """An RE2 pattern that occurs wherever the given one does: assertions dropped, a back-reference any
+    character."""
     out: list[str] = []
     at = 0
     while at < len(pattern):
@@ -226,8 +229,8 @@ PHONE_DIGITS_MIN: Final = 7
 
 
 def settle(text: str, phones: list[Result], recognizers: Mapping[str, Recognizer]) -> list[Result]:
-    """The phone numbers that are none of: a date or time stamp, an IP or MAC address, a UUID, a decimal fraction,
-    a number too short. (Presidio reports those too; its other entities stand as they are.)"""
+    """The phone numbers that are none of: a date or time stamp, an IP or MAC address, a UUID, a decimal
+    fraction, a number too short. (Presidio reports those too; its other entities stand as they are.)"""
     others = [
         other
         for entity in _NO_PHONE
@@ -283,7 +286,8 @@ class _PiiScan:
         return Progress(tuple(matches), safe_upto)
 
     def _within(self, bound: int) -> int:
-        """The offset of the first shown character at or after the raw offset `bound`; the end if there is none."""
+        """The offset of the first shown character at or after the raw offset `bound`; the end if there is
+        none."""
         reader = self._reader
         if reader.in_step:
             return min(reader.end, bound - reader.raw_start(self._cut) + self._cut)
@@ -297,8 +301,8 @@ class _PiiScan:
         return low
 
     def _judge(self, cut: int, bound: int) -> list[Match]:
-        """The matches between the last cut and this one, by start. `bound` is the raw offset at which the text was
-        cut by force, else negative."""
+        """The matches between the last cut and this one, by start. `bound` is the raw offset at which the
+        text was cut by force, else negative."""
         reader = self._reader
         begin = self._cut
         self._cut = cut

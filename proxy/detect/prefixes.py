@@ -1,8 +1,8 @@
 """What could still become a match: from an RE2 pattern, the pattern of all beginnings of its matches.
 
-RE2 has no partial matching, so the beginnings are spelt out: P(ab) = P(a) | a P(b), P(a*) = a* P(a),
-P(a|b) = P(a) | P(b). Anchored at the text's end, the leftmost hit of that pattern is where the text must be held;
-RE2 runs such a search backwards from the end, so it costs what is held, not what was read.
+RE2 has no partial matching, so the beginnings are spelt out: P(ab) = P(a) | a P(b), P(a*) = a* P(a) and
+P(a|b) = P(a) | P(b). Anchored at the text's end, the leftmost hit of that pattern is where the text must be
+held; RE2 runs such a search backwards from the end, so it costs what is held, not what was read.
 
 The parser knows RE2's own syntax (https://github.com/google/re2/wiki/Syntax) as far as widths and beginnings
 need it: an atom is kept as its source text, an assertion is dropped (that only holds more). What it does not
@@ -66,7 +66,8 @@ class Flagged:
 Node: TypeAlias = Atom | Sequence | Choice | Repeat | Flagged
 
 _ONE_CHAR_ESCAPE: Final = re.compile(
-    r"\\(?:x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|0[0-7]{0,2}|[pP](?:\{\^?\w+\}|\w)|[dDsSwWafnrtv]|[^\w\s]|[1-7][0-7]{1,2})"
+    r"\\(?:x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|0[0-7]{0,2}|[1-7][0-7]{1,2}|[pP](?:\{\^?\w+\}|\w)"
+    r"|[dDsSwWafnrtv]|[^\w\s])"
 )
 _ASSERTION: Final = re.compile(r"\\[AbBz]|[$^]")
 _CLASS: Final = re.compile(r"\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]", re.DOTALL)
@@ -187,7 +188,8 @@ def width(node: Node) -> int:
 
 
 def closure(node: Node) -> str:
-    """An RE2 pattern of every beginning of a match, the empty one included. Raises UnknownSyntax if too long."""
+    """An RE2 pattern of every beginning of a match, the empty one included. Raises UnknownSyntax if too
+    long."""
     out = _beginnings(node)
     if len(out) > _CLOSURE_CHARS_MAX:
         raise UnknownSyntax("too long to spell out")

@@ -1,10 +1,11 @@
 """Presidio's pattern recognizers, imported without the machinery that they do not need.
 
-`import presidio_analyzer` brings in spaCy, and torch, transformers and stanza where they are installed: seconds of
-start-up and hundreds of megabytes for regular expressions and checksums. Here its package is imported with those
-kept out and its NLP engines replaced by empty classes, the recognizers of its default English registry are taken
-from it, and the half-built package is removed from the module table, so that a later ordinary import gets a whole
-one. The e-mail recognizer's public suffix list is the one shipped with tldextract; nothing is ever fetched.
+`import presidio_analyzer` brings in spaCy, and torch, transformers and stanza where they are installed:
+seconds of start-up and hundreds of megabytes for regular expressions and checksums. Here its package is
+imported with those kept out and its NLP engines replaced by empty classes, the recognizers of its default
+English registry are taken from it, and the half-built package is removed from the module table, so that a
+later ordinary import gets a whole one. The e-mail recognizer's public suffix list is the one shipped with
+tldextract; nothing is ever fetched.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import re
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -65,11 +67,28 @@ _RECOGNIZERS: Final = {
     "UUID": "UuidRecognizer",
 }
 
+_FLAGS: Final = int(re.DOTALL | re.MULTILINE | re.IGNORECASE)
+"""What the default registry sets on every pattern recognizer, whatever its own choice (an IBAN in small
+letters)."""
+
 _PACKAGE: Final = "presidio_analyzer"
 _ENGINES: Final = f"{_PACKAGE}.nlp_engine"
 _KEPT_OUT: Final = frozenset(
-    "azure gliner huggingface_hub langextract ollama openai spacy spacy_huggingface_pipelines spacy_stanza stanza "
-    "thinc torch transformers".split()
+    [
+        "azure",
+        "gliner",
+        "huggingface_hub",
+        "langextract",
+        "ollama",
+        "openai",
+        "spacy",
+        "spacy_huggingface_pipelines",
+        "spacy_stanza",
+        "stanza",
+        "thinc",
+        "torch",
+        "transformers",
+    ]
 )
 _ENGINE_CLASSES: Final = (
     "NerModelConfiguration",
@@ -146,6 +165,9 @@ def load_recognizers() -> dict[str, Recognizer]:
             del sys.modules[name]
         sys.modules.update(before)
         sys.modules.update(whole)
+    for recognizer in recognizers.values():
+        if hasattr(recognizer, "global_regex_flags"):
+            vars(recognizer)["global_regex_flags"] = _FLAGS
     _keep_offline(recognizers["EMAIL_ADDRESS"])
     return recognizers
 

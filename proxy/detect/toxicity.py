@@ -2,12 +2,12 @@
 
 A text's score is the highest of its sentences and its whole. A finding runs from a sentence's first word of
 notable weight to its last one, so that harmless prose flows and only what follows a strong word waits for its
-sentence to end. Where the sentence crosses a threshold without such a word, the finding is its last word; where
-only the whole text crosses, it stands on the last sentence and comes with the text's end.
+sentence to end. Where the sentence crosses a threshold without such a word, the finding is its last word;
+where only the whole text crosses, it stands on the last sentence and comes with the text's end.
 
-A sentence ends at `.`, `!`, `?` or `。` before a blank, at a line's end, and at SENTENCE_CHARS_MAX raw characters:
-there a word that is not complete goes to the next one. The text is read in its spoken view (case, look-alikes and
-invisible characters folded).
+A sentence ends at `.`, `!`, `?` or `。` before a blank, at a line's end, and at SENTENCE_CHARS_MAX raw
+characters: there a word that is not complete goes to the next one. The text is read in its spoken view (case,
+look-alikes and invisible characters folded).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ LABELS: Final = (
     "identity_attack",
     "sexual_explicit",
 )
-"""Detoxify's labels. The lexical engine knows only the first; thresholds for the others are never met by it."""
+"""Detoxify's labels. The lexical engine knows only the first; thresholds for the others are never met by
+it."""
 
 LABEL: Final = LABELS[0]
 
@@ -40,8 +41,8 @@ SENTENCE_CHARS_MAX: Final = 1000
 """Raw characters after which a sentence is judged as if it had ended."""
 
 NOTABLE_PULL: Final = 10.0
-"""A word that moves its text this far towards toxicity (mean weight × idf) can open a finding: some 560 of the
-model's 15,442 words, from "fuck" at 54 down to mild ones; ordinary words stand below 0."""
+"""A word that moves its text this far towards toxicity (mean weight × idf) can open a finding: some 560 of
+the model's 15,442 words, from "fuck" at 54 down to mild ones; ordinary words stand below 0."""
 
 _MARKS: Final = ".!?。"
 _UNIT: Final = re.compile(rf"(\w+)|(\n)|[{_MARKS}]+[\"'”’»)\]]{{0,4}}")
@@ -137,7 +138,8 @@ class _ToxicityScan:
             safe_upto = reader.length if self._tail is None else self._tail[0]
             reader.let_go(self._at)
             return Progress(matches, safe_upto)
-        # The word last read stays, though complete: the sentence may end, for want of room, before the next one.
+        # The word last read stays, though complete: the sentence may end, for want of room, before the next
+        # one.
         hold = self._first if self._first >= 0 else self._last[0] if self._last[1] else self._start
         reader.let_go(min(hold, self._at))
         return Progress(matches, reader.raw_start(hold))
