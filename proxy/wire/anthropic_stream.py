@@ -1,0 +1,329 @@
+"""The stream of POST /v1/messages. Source: the Anthropic API reference ("Streaming messages"), and the
+official client, which goes by the `event:` line and keeps the blocks in a list.
+
+message_start, then per block content_block_start, deltas, content_block_stop, then message_delta and
+message_stop; `ping` anywhere; `error` ends the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy import jsonio
+from proxy.errors import UnreadableReply
+from proxy.model.record import Json
+from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
+from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
+from proxy.wire.edits import value_change
+from proxy.wire.errors import error_frame
+from proxy.wire.shape import at, field_name, integer, is_data, leaves, mapping, sequence, string
+from proxy.wire.splice import splice
+from proxy.wire.sse import Frame, encode, with_data
+
+BLOCKS_MAX = 4096
+"""The highest block index that a reply may have."""
+
+LEAF_CHARS_MIN = 9
+"""A string in a place that the wire does not know is judged from this length on."""
+
+_PASSED_KEYS = frozenset(("type", "id", "signature", "tool_use_id", "caller", "index"))
+_EVENT_KEYS: Mapping[str, frozenset[str]] = {
+    "message_start": frozenset(("type", "message")),
+    "content_block_start": frozenset(("type", "index", "content_block")),
+    "content_block_delta": frozenset(("type", "index", "delta")),
+    "content_block_stop": frozenset(("type", "index")),
+    "message_delta": frozenset(("type", "delta", "usage")),
+    "message_stop": frozenset(("type",)),
+    "ping": frozenset(("type",)),
+    "error": frozenset(("type",)),
+}
+_MESSAGE_KEYS = frozenset(
+    ("id", "type", "role", "model", "stop_reason", "stop_sequence", "usage", "container")
+)
+
+
+class MessagesReader:
+    """A reader of one streamed message."""
+
+    def __init__(self, request: RequestView, *, id: str) -> None:
+        self._id = f"msg_{id}"
+        self._model = request.model or ""
+        self._tools: dict[Channel, ToolCall] = {}
+        self._facts = ReplyFacts(tools=self._tools)
+        self._channels: dict[tuple[int, str], Channel] = {}
+        self._open: dict[int, dict[Channel, None]] = {}  # growing channels by block
+        self._citations: dict[int, int] = {}
+        # What the client has seen.
+        self._started = False
+        self._block: tuple[int, str] | None = None  # the open block: index and type
+        self._next = 0  # the index of the next new block
+        self._told = False  # message_delta is out
+        self._stopped = False
+
+    @property
+    def facts(self) -> ReplyFacts:
+        return self._facts
+
+    def closing(self) -> tuple[Channel, ...]:
+        return tuple(channel for channels in self._open.values() for channel in channels)
+
+    def read(self, frame: Frame) -> Event:
+        data = frame.data
+        if not data:
+            return Event(frame)
+        try:
+            body = jsonio.loads(data)
+        except jsonio.InvalidJson as error:
+            raise UnreadableReply(f"a stream event is no JSON: {error}") from error
+        if not isinstance(body, dict):
+            raise UnreadableReply("a stream event is not a JSON object")
+        kind = body.get("type")
+        pieces: list[Piece] = []
+        closes: list[Channel] = []
+        unread: str | None = None
+        if kind == "content_block_delta":
+            unread = self._read_delta(body, pieces, closes)
+        elif kind == "content_block_start":
+            unread = self._read_block(body, pieces, closes)
+        elif kind == "content_block_stop":
+            closes.extend(self._open.pop(_index(body), ()))
+        elif kind == "message_start":
+            self._read_start(mapping(body.get("message")), pieces, closes)
+        elif kind == "message_delta":
+            self._read_message_delta(body, pieces, closes)
+        elif kind == "message_stop":
+            closes.extend(self.closing())
+            self._open.clear()
+        elif not isinstance(kind, str) or kind not in _EVENT_KEYS:
+            unread = str(kind)[:64]
+        known = _EVENT_KEYS.get(kind if isinstance(kind, str) else "", _PASSED_KEYS)
+        for key in body:
+            if key not in known:
+                self._once(body[key], (key,), (key,), pieces, closes)
+        return Event(
+            frame,
+            body,
+            tuple(pieces),
+            tuple(closes),
+            ends=kind == "message_stop",
+            fails=kind == "error",
+            unread=unread,
+        )
+
+    def released(self, event: Event) -> None:
+        body = event.body
+        if not isinstance(body, dict):
+            return
+        kind = body.get("type")
+        if kind == "content_block_start":
+            block = _index(body)
+            self._block = (block, string(mapping(body.get("content_block")).get("type")) or "")
+            self._next = max(self._next, block + 1)
+        elif kind == "content_block_stop":
+            self._block = None
+        elif kind == "message_start":
+            self._started = True
+            self._next = max(self._next, len(sequence(mapping(body.get("message")).get("content"))))
+        elif kind == "message_delta":
+            self._told = True
+        elif kind in ("message_stop", "error"):
+            self._stopped = True
+
+    def edit(self, event: Event, edits: Mapping[int, Edit]) -> bytes:
+        changes: dict[Path, bytes | None] = {}
+        for index, edit in edits.items():
+            piece = event.pieces[index]
+            if edit.replacements:
+                changes.update(value_change(at(event.body, piece.path), piece.path, edit))
+        frame = event.frame
+        return with_data(frame, splice(frame.data or b"", changes)) if changes else frame.raw
+
+    def block(self, event: Event, channel: Channel, edits: Mapping[int, Edit], message: str) -> bytes:
+        remains = any(
+            edits[index].apply(piece.text) if index in edits else piece.text
+            for index, piece in enumerate(event.pieces)
+        )
+        out = b""
+        if remains or mapping(event.body).get("type") == "message_start":
+            out = self.edit(event, edits)
+            self.released(event)
+        return out + self.interrupt(message)
+
+    def done(self) -> bytes:
+        return b""  # a block is the end of the stream
+
+    def interrupt(self, message: str) -> bytes:
+        if self._stopped:
+            return b""
+        out: list[bytes] = []
+        if not self._started:
+            start = message_object(self._id, self._model)
+            out.append(_event("message_start", message=start))
+            self._started = True
+        if not self._told:
+            out.extend(self._say(message))
+            delta: Json = {"stop_reason": "refusal", "stop_sequence": None}
+            used = integer(mapping(self._facts.usage).get("output_tokens"))
+            out.append(_event("message_delta", delta=delta, usage={"output_tokens": used}))
+        elif self._block is not None:
+            out.append(_event("content_block_stop", index=self._block[0]))
+        out.append(_event("message_stop"))
+        self._stopped = True
+        return b"".join(out)
+
+    def fail(self, code: str, message: str) -> bytes:
+        self._stopped = True
+        return error_frame("anthropic", code, message)
+
+    def _say(self, message: str) -> list[bytes]:
+        """The message in the open text block, or in one of its own behind the block that is open; closed."""
+        out: list[bytes] = []
+        if self._block is not None and self._block[1] != "text":
+            out.append(_event("content_block_stop", index=self._block[0]))
+            self._block = None
+        if self._block is None:
+            self._block = (self._next, "text")
+            self._next += 1
+            block: Json = {"type": "text", "text": ""}
+            out.append(_event("content_block_start", index=self._block[0], content_block=block))
+        index = self._block[0]
+        out.append(_event("content_block_delta", index=index, delta={"type": "text_delta", "text": message}))
+        out.append(_event("content_block_stop", index=index))
+        self._block = None
+        return out
+
+    def _channel(self, index: int, key: str) -> Channel:
+        found = self._channels.get((index, key))
+        if found is None:
+            kind = {"text": Kind.TEXT, "thinking": Kind.REASONING, "input": Kind.TOOL}.get(key, Kind.OTHER)
+            found = Channel(f"content[{index}].{key}", 0, kind, json=key == "input", sealed=key == "thinking")
+            self._channels[(index, key)] = found
+        self._open.setdefault(index, {})[found] = None
+        return found
+
+    def _read_delta(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> str | None:
+        index = _index(body)
+        unread: str | None = None
+        for key, value in mapping(body.get("delta")).items():
+            if key in _PASSED_KEYS or not value:
+                continue
+            if key == "citation":
+                count = self._citations[index] = self._citations.get(index, -1) + 1
+                name: Path = ("content", index, "citations", count)
+                self._once(value, ("delta", key), name, pieces, closes)
+            elif isinstance(value, str):
+                if is_data(value) and key not in ("text", "thinking", "partial_json"):
+                    unread = key
+                    continue
+                channel = self._channel(index, "input" if key == "partial_json" else key)
+                pieces.append(Piece(channel, ("delta", key), value))
+            else:
+                self._once(value, ("delta", key), ("content", index, key), pieces, closes)
+        return unread
+
+    def _read_block(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> str | None:
+        index = _index(body)
+        block = mapping(body.get("content_block"))
+        return self._block_fields(block, ("content_block",), index, pieces, closes)
+
+    def _block_fields(
+        self,
+        block: Mapping[str, Json],
+        path: Path,
+        index: int,
+        pieces: list[Piece],
+        closes: list[Channel],
+    ) -> str | None:
+        unread: str | None = None
+        for key, value in block.items():
+            where = (*path, key)
+            if key == "input":
+                channel = self._channel(index, key)
+                self._tools[channel] = ToolCall(string(block.get("id")), string(block.get("name")))
+                if value:
+                    text = value if isinstance(value, str) else jsonio.dumps(value).decode()
+                    pieces.append(Piece(channel, where, text))
+            elif key in _PASSED_KEYS or not value:
+                continue
+            elif key in ("text", "thinking") and isinstance(value, str):
+                pieces.append(Piece(self._channel(index, key), where, value))
+            elif key == "data":
+                unread = string(block.get("type")) or key
+            else:
+                least = 1 if key == "name" else LEAF_CHARS_MIN
+                self._once(value, where, ("content", index, key), pieces, closes, least)
+        return unread
+
+    def _read_start(self, message: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> None:
+        self._id = string(message.get("id")) or self._id
+        self._model = string(message.get("model")) or self._model
+        for index, block in enumerate(sequence(message.get("content"))):
+            self._block_fields(mapping(block), ("message", "content", index), index, pieces, closes)
+            closes.extend(self._open.pop(index, ()))
+        for key in message.keys() - _MESSAGE_KEYS - {"content"}:
+            self._once(message[key], ("message", key), (key,), pieces, closes)
+        self._facts = ReplyFacts(
+            model=string(message.get("model")),
+            id=string(message.get("id")),
+            finish_reason=string(message.get("stop_reason")),
+            usage=message.get("usage"),
+            tools=self._tools,
+        )
+
+    def _read_message_delta(
+        self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]
+    ) -> None:
+        delta = mapping(body.get("delta"))
+        self._once(delta.get("stop_details"), ("delta", "stop_details"), ("stop_details",), pieces, closes)
+        for key in delta.keys() - _MESSAGE_KEYS - {"stop_details"}:
+            self._once(delta[key], ("delta", key), (key,), pieces, closes)
+        facts = self._facts
+        usage = {**mapping(facts.usage), **mapping(body.get("usage"))}
+        self._facts = ReplyFacts(
+            model=facts.model,
+            id=facts.id,
+            finish_reason=string(delta.get("stop_reason")) or facts.finish_reason,
+            usage=usage or None,
+            tools=self._tools,
+        )
+
+    def _once(
+        self,
+        value: Json,
+        path: Path,
+        name: Path,
+        pieces: list[Piece],
+        closes: list[Channel],
+        least: int = LEAF_CHARS_MIN,
+    ) -> None:
+        """The strings below a value that does not grow: each its own channel, closed at once."""
+        for where, leaf in leaves(value, path):
+            if len(leaf) >= least and not is_data(leaf):
+                channel = Channel(field_name((*name, *where[len(path) :])), 0, Kind.OTHER)
+                pieces.append(Piece(channel, where, leaf))
+                closes.append(channel)
+
+
+def message_object(id: str, model: str) -> dict[str, Json]:
+    """A message of the proxy's own, still without content."""
+    return {
+        "id": id,
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 0, "output_tokens": 0},
+    }
+
+
+def _index(body: Mapping[str, Json]) -> int:
+    index = body.get("index")
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < BLOCKS_MAX:
+        raise UnreadableReply("a block's index is not a small whole number")
+    return index
+
+
+def _event(kind: str, **values: Json) -> bytes:
+    return encode(jsonio.dumps({"type": kind, **values}), kind)

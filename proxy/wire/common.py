@@ -1,0 +1,139 @@
+"""What every wire does the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from proxy import jsonio
+from proxy.errors import BadRequest, UnreadableReply
+from proxy.model.record import Json
+from proxy.model.text import Edit, Text
+from proxy.wire.base import ReplyFacts, ReplyView, RequestView, StreamReader
+from proxy.wire.edits import edit_texts
+from proxy.wire.gather import Gather
+from proxy.wire.shape import mapping
+from proxy.wire.splice import splice
+
+CHOICES_MAX = 128
+"""The most replies that one request may ask for, and the highest choice index that a reply may have."""
+
+
+class JsonWire:
+    """A wire whose requests and replies are JSON objects. Subclasses name themselves and read."""
+
+    name = ""
+    api = "openai"
+    speaks = True
+
+    def edit_request(self, raw: bytes, edits: Sequence[tuple[Text, Edit]]) -> bytes:
+        return edit_texts(raw, jsonio.loads(raw), edits)
+
+    def rename_model(self, raw: bytes, model: str) -> bytes:
+        return splice(raw, {("model",): jsonio.dumps(model)})
+
+
+class SilentWire(JsonWire):
+    """A wire whose replies hold no text that a model wrote: nothing of the proxy's own can be said on it.
+
+    Callers ask `speaks` first; a static reply, a block or a stream of such a wire is a fault of theirs.
+    """
+
+    speaks = False
+
+    def read_reply(self, body: Json) -> ReplyView:
+        """Every reply is taken; strings of an unexpected shape are judged where they stand."""
+        raise NotImplementedError
+
+    def edit_reply(self, raw: bytes, body: Json, edits: Sequence[tuple[Text, Edit]]) -> bytes:
+        return edit_texts(raw, body, edits)
+
+    def block_reply(self, raw: bytes, body: Json, messages: Mapping[int, str]) -> bytes:
+        raise UnreadableReply(f"{self.name} has no filtered form")
+
+    def static_reply(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
+        raise UnreadableReply(f"{self.name} has no text answer")
+
+    def static_stream(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
+        raise UnreadableReply(f"{self.name} has no text answer")
+
+    def reader(self, request: RequestView, *, id: str, created: int) -> StreamReader:
+        raise UnreadableReply(f"{self.name} has no streams")
+
+
+def request_object(body: Json) -> Mapping[str, Json]:
+    """The request's object. Raises BadRequest for anything else."""
+    if not isinstance(body, dict):
+        raise BadRequest("the request body must be a JSON object")
+    return body
+
+
+def request_model(body: Mapping[str, Json]) -> str | None:
+    """The model asked for. Raises BadRequest where it is no string."""
+    model = body.get("model")
+    if model is not None and not isinstance(model, str):
+        raise BadRequest("model must be a string")
+    return model
+
+
+def request_flag(body: Mapping[str, Json], name: str) -> bool:
+    """A boolean of the request. Raises BadRequest where it is neither that nor null: parsers differ on what
+    else counts as true."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise BadRequest(f"{name} must be true or false")
+    return value is True
+
+
+def request_choices(body: Mapping[str, Json], name: str = "n") -> int:
+    """How many replies are asked for. Raises BadRequest beyond CHOICES_MAX."""
+    value = body.get(name)
+    if value is None:
+        return 1
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= CHOICES_MAX:
+        raise BadRequest(f"{name} must be a whole number from 1 to {CHOICES_MAX}")
+    return value
+
+
+def request_list(body: Mapping[str, Json], name: str) -> Sequence[Json]:
+    """A list that the request must have. Raises BadRequest."""
+    value = body.get(name)
+    if not isinstance(value, list):
+        raise BadRequest(f"{name} must be a list")
+    return value
+
+
+def reply_object(body: Json) -> Mapping[str, Json]:
+    """The reply's object. Raises UnreadableReply for anything else."""
+    if not isinstance(body, dict):
+        raise UnreadableReply("the reply is not a JSON object")
+    return body
+
+
+def error_reply(body: Mapping[str, Json]) -> ReplyView | None:
+    """A view of an error that came with a good status; None where the reply is no such thing."""
+    if not body.get("error"):
+        return None
+    gather = Gather()
+    gather.rest(body, frozenset(), ())
+    return ReplyView(tuple(gather.texts), ReplyFacts(), tuple(gather.media))
+
+
+def choice_index(choice: Mapping[str, Json], position: int) -> int:
+    """The choice's own index. Raises UnreadableReply for one that no client could ask for."""
+    index = choice.get("index", position)
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < CHOICES_MAX:
+        raise UnreadableReply("a choice's index is not a small whole number")
+    return index
+
+
+def user_of(value: Json) -> str | None:
+    """A user's name as a body gives it; empty and odd ones are none."""
+    return value if isinstance(value, str) and value else None
+
+
+def first_string(values: Iterable[Json]) -> str | None:
+    return next((value for value in values if isinstance(value, str) and value), None)
+
+
+def metadata_user(body: Mapping[str, Json]) -> str | None:
+    return user_of(mapping(body.get("metadata")).get("user_id"))

@@ -1,0 +1,211 @@
+"""POST /v1/chat/completions. Source: the OpenAI API reference, and the official client's types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from proxy import jsonio
+from proxy.errors import UnreadableReply
+from proxy.model.record import Json
+from proxy.model.text import Channel, Edit, Kind, Path, Span, Text, ToolCall
+from proxy.wire.base import ReplyFacts, ReplyView, RequestView
+from proxy.wire.common import (
+    JsonWire,
+    choice_index,
+    error_reply,
+    reply_object,
+    request_choices,
+    request_flag,
+    request_list,
+    request_model,
+    request_object,
+    user_of,
+)
+from proxy.wire.edits import value_changes
+from proxy.wire.gather import Gather
+from proxy.wire.logprobs import tokens_of, with_token_copies
+from proxy.wire.openai_chat_stream import TEXT_KINDS, ChatReader, logprob_copies
+from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS
+from proxy.wire.openai_request import messages_text, request_rest
+from proxy.wire.shape import field_name, is_data, leaves, mapping, sequence, string
+from proxy.wire.splice import splice
+
+NO_USAGE: Mapping[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+
+class OpenAIChat(JsonWire):
+    """Chat completions."""
+
+    name = "openai.chat"
+
+    def read_request(self, body: Json) -> RequestView:
+        request = request_object(body)
+        request_list(request, "messages")
+        gather = Gather()
+        messages_text(gather, request.get("messages"))
+        request_rest(gather, request, frozenset(("messages",)))
+        options = mapping(request.get("stream_options"))
+        return RequestView(
+            model=request_model(request),
+            stream=request_flag(request, "stream"),
+            texts=tuple(gather.texts),
+            user=user_of(request.get("user")),
+            media=tuple(gather.media),
+            choices=request_choices(request),
+            usage_chunk=options.get("include_usage") is True,
+        )
+
+    def read_reply(self, body: Json) -> ReplyView:
+        reply = reply_object(body)
+        choices = reply.get("choices")
+        if not isinstance(choices, list):
+            error = error_reply(reply)
+            if error is None:
+                raise UnreadableReply("the reply has no choices")
+            return error
+        gather = Gather()
+        tools: dict[Channel, ToolCall] = {}
+        finish, logprobs = None, None
+        for position, entry in enumerate(choices):
+            choice = mapping(entry)
+            index = choice_index(choice, position)
+            path: Path = ("choices", position)
+            _message(gather, mapping(choice.get("message")), (*path, "message"), index, tools)
+            _odd_tokens(gather, choice, path, index)
+            for key in choice.keys() - CHOICE_KEYS:
+                named = Channel(field_name(("choices", index, key)), index, Kind.OTHER)
+                gather.leaves(named, choice[key], (*path, key))
+            if index == 0:
+                finish = string(choice.get("finish_reason"))
+                logprobs = mapping(choice.get("logprobs")).get("content")
+        gather.rest(reply, FRAME_KEYS, ())
+        facts = ReplyFacts(
+            string(reply.get("model")),
+            string(reply.get("system_fingerprint")),
+            string(reply.get("id")),
+            finish,
+            reply.get("usage"),
+            logprobs,
+            tools,
+        )
+        return ReplyView(tuple(gather.texts), facts, tuple(gather.media))
+
+    def edit_reply(self, raw: bytes, body: Json, edits: Sequence[tuple[Text, Edit]]) -> bytes:
+        changes = value_changes(body, edits)
+        for text, edit in edits:
+            if len(text.spans) == 1 and edit.replacements:
+                changes.update(logprob_copies(body, text.spans[0].path, text.value, edit))
+        return splice(raw, with_token_copies(body, changes))
+
+    def block_reply(self, raw: bytes, body: Json, messages: Mapping[int, str]) -> bytes:
+        reply = mapping(body)
+        left = dict(messages)
+        choices: list[Json] = []
+        changes: dict[Path, bytes | None] = {}
+        for position, entry in enumerate(sequence(reply.get("choices"))):
+            index = choice_index(mapping(entry), position)
+            if index in left:
+                entry = filtered_choice(index, left.pop(index))
+                changes[("choices", position)] = jsonio.dumps(entry)
+            choices.append(entry)
+        if left:  # the finding stood outside of every choice
+            choices.extend(filtered_choice(index, message) for index, message in left.items())
+            changes = {("choices",): jsonio.dumps(choices)}
+        if 0 in messages:
+            changes.update({(key,): None for key in reply if key not in FRAME_KEYS})
+        return splice(raw, changes)
+
+    def static_reply(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
+        return jsonio.dumps(
+            {
+                "id": f"chatcmpl-{id}",
+                "object": "chat.completion",
+                "created": created,
+                "model": request.model or "",
+                "choices": [filtered_choice(index, message) for index in range(request.choices)],
+                "usage": NO_USAGE,
+            }
+        )
+
+    def static_stream(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
+        reader = self.reader(request, id=id, created=created)
+        out = reader.interrupt(message)
+        if request.usage_chunk:
+            usage = reader.usage_chunk(NO_USAGE)
+            out = out.removesuffix(DONE) + usage + DONE
+        return out
+
+    def reader(self, request: RequestView, *, id: str, created: int) -> ChatReader:
+        return ChatReader(request, id=id, created=created)
+
+
+def filtered_choice(index: int, message: str) -> Json:
+    """A whole choice of the proxy's own, in filtered form."""
+    return {
+        "index": index,
+        "message": {"role": "assistant", "content": message, "refusal": None},
+        "logprobs": None,
+        "finish_reason": "content_filter",
+    }
+
+
+def _message(
+    gather: Gather, message: Mapping[str, Json], path: Path, index: int, tools: dict[Channel, ToolCall]
+) -> None:
+    name: Path = ("choices", index, "message")
+    for key, value in message.items():
+        if key == "tool_calls":
+            for position, entry in enumerate(sequence(value)):
+                call = mapping(entry)
+                for part, child in call.items():
+                    where: Path = (*path, key, position, part)
+                    called: Path = (*name, key, position, part)
+                    if part in ("function", "custom"):
+                        _function(gather, mapping(child), where, called, index, tools, call.get("id"))
+                    elif part not in ("id", "type", "index"):
+                        gather.leaves(Channel(field_name(called), index, Kind.OTHER), child, where)
+        elif key == "function_call":
+            _function(gather, mapping(value), (*path, key), (*name, key), index, tools, None)
+        elif key != "role":
+            for where, leaf in leaves(value, (*path, key)):
+                kind = TEXT_KINDS.get(key, Kind.OTHER) if isinstance(value, str) else Kind.OTHER
+                if kind is Kind.OTHER and (is_data(leaf) or where[-2:] == ("audio", "data")):
+                    gather.data(leaf, where, key)
+                else:
+                    field = field_name((*name, *where[len(path) :]))
+                    gather.string(Channel(field, index, kind), leaf, where)
+
+
+def _function(
+    gather: Gather,
+    function: Mapping[str, Json],
+    path: Path,
+    name: Path,
+    index: int,
+    tools: dict[Channel, ToolCall],
+    id: Json,
+) -> None:
+    for key, value in function.items():
+        field = field_name((*name, key))
+        if key in ("arguments", "input"):
+            channel = Channel(field, index, Kind.TOOL, json=key == "arguments")
+            tools[channel] = ToolCall(string(id), string(function.get("name")))
+            gather.value(channel, value, (*path, key))
+        elif isinstance(value, str):
+            gather.string(Channel(field, index, Kind.OTHER), value, (*path, key))
+
+
+def _odd_tokens(gather: Gather, choice: Mapping[str, Json], path: Path, index: int) -> None:
+    """Log-probabilities whose tokens do not add up to the text that they should repeat: a text of their own."""
+    message = mapping(choice.get("message"))
+    for key, value in mapping(choice.get("logprobs")).items():
+        tokens = tokens_of(value)
+        joined = "".join(tokens)
+        if joined and joined != (string(message.get(key)) or ""):
+            spans: list[Span] = []
+            at = 0
+            for position, token in enumerate(tokens):
+                spans.append(Span((*path, "logprobs", key, position, "token"), at, at + len(token)))
+                at += len(token)
+            channel = Channel(field_name(("choices", index, "logprobs", key)), index, Kind.OTHER)
+            gather.texts.append(Text(channel, joined, tuple(spans)))

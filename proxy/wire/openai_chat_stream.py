@@ -1,0 +1,151 @@
+"""The stream of POST /v1/chat/completions. Source: the OpenAI API reference, and the official client's types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy import jsonio
+from proxy.model.record import Json
+from proxy.model.text import Channel, Edit, Kind, Path
+from proxy.wire.base import Event, Piece
+from proxy.wire.logprobs import edit_tokens, tokens_of
+from proxy.wire.openai_choices import ChoicesReader
+from proxy.wire.shape import field_name, is_data, leaves, mapping, sequence, string
+
+TEXT_KINDS: Mapping[str, Kind] = {
+    "content": Kind.TEXT,
+    "refusal": Kind.REFUSAL,
+    "reasoning_content": Kind.REASONING,
+    "reasoning": Kind.REASONING,
+    "thinking": Kind.REASONING,
+}
+"""What the known text keys of a message are for; strings under others are read too, as OTHER."""
+
+
+class ChatReader(ChoicesReader):
+    """A streamed chat completion."""
+
+    object_name = "chat.completion.chunk"
+    id_prefix = "chatcmpl-"
+
+    def read_choice(
+        self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
+    ) -> None:
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            for key, value in delta.items():
+                if value is None or value == "" or key == "role":
+                    continue
+                if isinstance(value, str):
+                    kind = TEXT_KINDS.get(key, Kind.OTHER)
+                    channel = self.channel(index, f"message.{key}", kind)
+                    pieces.append(Piece(channel, (*path, "delta", key), value))
+                elif key == "tool_calls":
+                    for position, call in enumerate(sequence(value)):
+                        where = (*path, "delta", key, position)
+                        self._tool_call(mapping(call), where, index, position, pieces, closes)
+                elif key == "function_call":
+                    function_at = (*path, "delta", key)
+                    self._function(mapping(value), function_at, index, "message.function_call", None, pieces)
+                else:
+                    self._nested(value, (*path, "delta", key), index, pieces)
+        message = choice.get("message")
+        if isinstance(message, dict):  # some backends repeat the whole message so far
+            for key, value in message.items():
+                if isinstance(value, str) and value and key != "role":
+                    channel = self.channel(index, f"message.{key}", TEXT_KINDS.get(key, Kind.OTHER))
+                    pieces.append(Piece(channel, (*path, "message", key), value, copy=True))
+                elif not isinstance(value, str):
+                    name = ("choices", index, "message", key)
+                    self.once(value, (*path, "message", key), name, index, pieces, closes)
+        logprobs = choice.get("logprobs")
+        if logprobs is not None:
+            self._tokens(mapping(logprobs), mapping(delta), path, index, pieces)
+
+    def text_choice(self, index: int, text: str, *, begun: bool) -> dict[str, Json]:
+        delta: dict[str, Json] = {"content": text} if begun else {"role": "assistant", "content": text}
+        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+
+    def finish_choice(self, index: int) -> dict[str, Json]:
+        return {"index": index, "delta": {}, "logprobs": None, "finish_reason": "content_filter"}
+
+    def copies(self, event: Event, piece: Piece, edit: Edit) -> dict[Path, bytes | None]:
+        return {} if piece.copy else logprob_copies(event.body, piece.path, piece.text, edit)
+
+    def _tool_call(
+        self,
+        call: Mapping[str, Json],
+        path: Path,
+        index: int,
+        position: int,
+        pieces: list[Piece],
+        closes: list[Channel],
+    ) -> None:
+        number = call.get("index")
+        if not isinstance(number, int):
+            number = position
+        name = f"message.tool_calls[{number}]"
+        for key, value in call.items():
+            if key in ("function", "custom"):
+                where = (*path, key)
+                self._function(mapping(value), where, index, f"{name}.{key}", call.get("id"), pieces)
+            elif key not in ("id", "type", "index"):
+                named = ("choices", index, "message", "tool_calls", number, key)
+                self.once(value, (*path, key), named, index, pieces, closes)
+
+    def _function(
+        self, function: Mapping[str, Json], path: Path, index: int, name: str, id: Json, pieces: list[Piece]
+    ) -> None:
+        called = function.get("name")
+        for key, value in function.items():
+            if not value:
+                continue
+            if key in ("arguments", "input"):
+                channel = self.channel(index, f"{name}.{key}", Kind.TOOL, json=key == "arguments")
+                text = value if isinstance(value, str) else jsonio.dumps(value).decode()
+                pieces.append(Piece(channel, (*path, key), text))
+            elif isinstance(value, str):
+                pieces.append(Piece(self.channel(index, f"{name}.{key}", Kind.OTHER), (*path, key), value))
+        key = "input" if name.endswith(".custom") else "arguments"
+        self.name_tool(self.channel(index, f"{name}.{key}", Kind.TOOL, json=key == "arguments"), id, called)
+
+    def _nested(self, value: Json, path: Path, index: int, pieces: list[Piece]) -> None:
+        """Strings below a key that is no plain text (a list of parts): each place is a growing text."""
+        for where, leaf in leaves(value, path):
+            if is_data(leaf) or where[-2:] == ("audio", "data"):
+                self.unread = "data"
+            else:
+                name = field_name(("message", *where[3:]))
+                pieces.append(Piece(self.channel(index, name, Kind.OTHER), where, leaf))
+
+    def _tokens(
+        self,
+        logprobs: Mapping[str, Json],
+        delta: Mapping[str, Json],
+        path: Path,
+        index: int,
+        pieces: list[Piece],
+    ) -> None:
+        for key, value in logprobs.items():
+            entries = sequence(value)
+            if not entries:
+                continue
+            if key == "content":
+                self.take_logprobs(index, entries)
+            tokens = tokens_of(entries)
+            if self.odd_tokens(index, key, tokens, string(delta.get(key)) or ""):
+                channel = self.channel(index, f"logprobs.{key}", Kind.OTHER)
+                for position, token in enumerate(tokens):
+                    where = (*path, "logprobs", key, position, "token")
+                    if token:
+                        pieces.append(Piece(channel, where, token))
+
+
+def logprob_copies(body: Json, path: Path, text: str, edit: Edit) -> dict[Path, bytes | None]:
+    """The log-probabilities that repeat the string at `path` (choices, n, message or delta, content)."""
+    if len(path) != 4 or path[0] != "choices" or path[2] not in ("message", "delta"):
+        return {}
+    choice = mapping(sequence(mapping(body).get("choices"))[int(path[1])])
+    key = str(path[3])
+    entries = sequence(mapping(choice.get("logprobs")).get(key))
+    return edit_tokens(entries, (*path[:2], "logprobs", key), text, edit) if entries else {}

@@ -1,0 +1,343 @@
+"""Streams made of `choices`: what chat completions and legacy completions share.
+
+Every frame is an object with a list of choices; each names its index, brings a fragment of its texts and, at
+last, its finish reason. `[DONE]` ends the stream. A frame with a truthy `error` is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from proxy import jsonio
+from proxy.errors import UnreadableReply
+from proxy.model.record import Json
+from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
+from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
+from proxy.wire.common import choice_index
+from proxy.wire.edits import value_change
+from proxy.wire.errors import error_frame
+from proxy.wire.logprobs import with_token_copies
+from proxy.wire.shape import at, field_name, leaves, mapping, sequence, string
+from proxy.wire.splice import splice
+from proxy.wire.sse import Frame, encode, with_data
+
+DONE = b"data: [DONE]\n\n"
+
+LEAF_CHARS_MIN = 9
+"""A string under a key that the wire does not know is judged from this length on; shorter ones are words of the
+wire's own (`safe`, `stop`)."""
+
+FRAME_KEYS = frozenset(
+    (
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "system_fingerprint",
+        "service_tier",
+        "obfuscation",
+    )
+)
+CHOICE_KEYS = frozenset(("index", "delta", "text", "message", "finish_reason", "logprobs"))
+
+
+class ChoicesReader:
+    """A reader of such a stream. Subclasses read one choice and render one choice's text."""
+
+    object_name = ""
+    id_prefix = ""
+
+    def __init__(self, request: RequestView, *, id: str, created: int) -> None:
+        self._request = request
+        self._meta: dict[str, Json] = {
+            "id": f"{self.id_prefix}{id}",
+            "object": self.object_name,
+            "created": created,
+            "model": request.model or "",
+        }
+        self._known = False  # the meta are the backend's own
+        self._tools: dict[Channel, ToolCall] = {}
+        self._facts = ReplyFacts(tools=self._tools)
+        self._logprobs: list[Json] = []
+        self._channels: dict[tuple[int, str], Channel] = {}
+        self._sets: dict[int, frozenset[int]] = {}
+        self._open: dict[int, dict[Channel, None]] = {}
+        self._loose: dict[
+            int, set[Channel]
+        ] = {}  # open, of unknown kind: closed by the next frame without them
+        self._odd_tokens: set[tuple[int, str]] = set()
+        self._begun: set[int] = set()  # choices of which the client has seen something
+        self._finished: set[int] = set()
+        self._blocked: set[int] = set()
+        self._done = False
+        self.unread: str | None = None  # what of the frame being read no text rule can read
+
+    @property
+    def facts(self) -> ReplyFacts:
+        return self._facts
+
+    def closing(self) -> tuple[Channel, ...]:
+        return tuple(channel for channels in self._open.values() for channel in channels)
+
+    def read(self, frame: Frame) -> Event:
+        data = frame.data
+        if not data:
+            return Event(frame)
+        try:
+            body = jsonio.loads(data)
+        except jsonio.InvalidJson as error:
+            if data.strip() == b"[DONE]":
+                closes = self.closing()
+                self._open.clear()
+                return Event(frame, closes=closes, ends=True)
+            raise UnreadableReply(f"a stream event is no JSON: {error}") from error
+        if not isinstance(body, dict):
+            raise UnreadableReply("a stream event is not a JSON object")
+        self.unread = None
+        pieces: list[Piece] = []
+        closes_: list[Channel] = []
+        indices: list[int] = []
+        for position, choice in enumerate(sequence(body.get("choices"))):
+            if not isinstance(choice, dict):
+                raise UnreadableReply("a choice is not a JSON object")
+            index = choice_index(choice, position)
+            indices.append(index)
+            self._one_choice(choice, ("choices", position), index, pieces, closes_)
+        for key in body:
+            if key not in FRAME_KEYS:
+                self.once(body[key], (key,), (key,), 0, pieces, closes_)
+        self._gather_facts(body)
+        fails = bool(body.get("error"))
+        if "choices" not in body and not fails and body.get("usage") is None:
+            self.unread = "a frame without choices"
+        if len(indices) == 1:
+            index = indices[0]
+            choices = self._sets.get(index)
+            if choices is None:
+                choices = self._sets[index] = frozenset(indices)
+        else:
+            choices = frozenset(indices)
+        return Event(frame, body, tuple(pieces), tuple(closes_), choices, False, fails, self.unread)
+
+    def released(self, event: Event) -> None:
+        if event.ends:
+            self._done = True
+        self._begun |= event.choices
+        for position, choice in enumerate(
+            sequence(mapping(event.body).get("choices")) if event.choices else ()
+        ):
+            entry = mapping(choice)
+            if entry.get("finish_reason") is not None:
+                self._finished.add(choice_index(entry, position))
+
+    def edit(self, event: Event, edits: Mapping[int, Edit]) -> bytes:
+        changes = self._changes(event, edits)
+        for position, index in self._positions(event):
+            if index in self._blocked:
+                changes[("choices", position)] = None
+        return _rendered(event, changes)
+
+    def block(self, event: Event, channel: Channel, edits: Mapping[int, Edit], message: str) -> bytes:
+        blocked = channel.choice
+        changes = self._changes(event, edits)
+        # A tool call without its name is none: its entry goes, and what is left of its arguments with it.
+        nameless = {
+            event.pieces[index].path[:4]
+            for index, edit in edits.items()
+            if event.pieces[index].path[-1] == "name" and not edit.apply(event.pieces[index].text)
+        }
+        changes.update(dict.fromkeys(nameless))
+        remains = any(
+            edits[index].apply(piece.text) if index in edits else piece.text
+            for index, piece in enumerate(event.pieces)
+            if piece.channel.choice == blocked and not piece.copy and piece.path[:4] not in nameless
+        )
+        out = b""
+        others = False
+        for position, index in self._positions(event):
+            if index in self._blocked or (index == blocked and not remains):
+                changes[("choices", position)] = None
+            elif index == blocked:
+                self._begun.add(index)
+                changes[("choices", position, "finish_reason")] = b"null"
+            else:
+                others = True
+        if remains or others:
+            out = _rendered(event, changes)
+            if others:
+                self.released(event)
+        self._blocked.add(blocked)
+        return out + self._filtered(blocked, message)
+
+    def done(self) -> bytes:
+        if self._done:
+            return b""
+        self._done = True
+        return DONE
+
+    def interrupt(self, message: str) -> bytes:
+        if self._done:
+            return b""
+        open_choices = [index for index in range(self._request.choices) if index not in self._finished]
+        return b"".join(self._filtered(index, message) for index in open_choices) + self.done()
+
+    def fail(self, code: str, message: str) -> bytes:
+        self._done = True
+        return error_frame("openai", code, message)
+
+    def usage_chunk(self, usage: Json) -> bytes:
+        """The chunk that ends a stream for which usage was asked."""
+        return encode(jsonio.dumps({**self._meta, "choices": [], "usage": usage}))
+
+    # For subclasses.
+
+    def read_choice(
+        self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
+    ) -> None:
+        """List the pieces of one choice; `path` is where it stands."""
+        raise NotImplementedError
+
+    def text_choice(self, index: int, text: str, *, begun: bool) -> dict[str, Json]:
+        """A choice entry that brings a text."""
+        raise NotImplementedError
+
+    def finish_choice(self, index: int) -> dict[str, Json]:
+        """A choice entry that ends its choice in filtered form."""
+        raise NotImplementedError
+
+    def copies(self, event: Event, piece: Piece, edit: Edit) -> dict[Path, bytes | None]:
+        """Changes of what repeats a piece's text in the same frame (log-probabilities)."""
+        raise NotImplementedError
+
+    def channel(self, index: int, key: str, kind: Kind = Kind.TEXT, *, json: bool = False) -> Channel:
+        """The choice's channel, open from now on. `key` names it within the choice."""
+        found = self._channels.get((index, key))
+        if found is None:
+            found = Channel(f"choices[{index}].{key}", index, kind, json)
+            self._channels[(index, key)] = found
+        channels = self._open.setdefault(index, {})
+        if found not in channels:
+            channels[found] = None
+            if kind is Kind.OTHER:
+                self._loose.setdefault(index, set()).add(found)
+        return found
+
+    def once(
+        self, value: Json, path: Path, name: Path, choice: int, pieces: list[Piece], closes: list[Channel]
+    ) -> None:
+        """The strings below a value that does not grow: each its own channel, closed at once. `name` is the
+        path in the words of a whole reply."""
+        if value is None or isinstance(value, int | float):
+            return
+        for where, leaf in leaves(value, path):
+            if len(leaf) >= LEAF_CHARS_MIN:
+                field = field_name((*name, *where[len(path) :]))
+                channel = Channel(field, choice, Kind.OTHER)
+                pieces.append(Piece(channel, where, leaf))
+                closes.append(channel)
+
+    def name_tool(self, channel: Channel, id: Json, name: Json) -> None:
+        """Remember whose arguments the channel holds; id and name come once, in the first fragment."""
+        known = self._tools.get(channel)
+        id, name = string(id), string(name)
+        if known is None or (id and not known.id) or (name and not known.name):
+            self._tools[channel] = ToolCall(
+                (known.id if known else None) or id, (known.name if known else None) or name
+            )
+
+    def odd_tokens(self, index: int, key: str, tokens: Sequence[str], text: str) -> bool:
+        """Whether a choice's token entries are to be judged by themselves: from the first frame on in which
+        they did not add up to the frame's text."""
+        if "".join(tokens) != text:
+            self._odd_tokens.add((index, key))
+        return (index, key) in self._odd_tokens
+
+    def take_logprobs(self, index: int, entries: Sequence[Json]) -> None:
+        if index == 0:
+            self._logprobs.extend(entries)
+
+    # Private.
+
+    def _one_choice(
+        self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
+    ) -> None:
+        before = len(pieces)
+        self.read_choice(choice, path, index, pieces, closes)
+        if len(choice) > len(CHOICE_KEYS) or not choice.keys() <= CHOICE_KEYS:
+            for key in choice:
+                if key not in CHOICE_KEYS:
+                    self.once(choice[key], (*path, key), ("choices", index, key), index, pieces, closes)
+        loose = self._loose.get(index)
+        if loose:
+            grown = {piece.channel for piece in pieces[before:]}
+            for channel in loose - grown:
+                closes.append(channel)
+                self._open[index].pop(channel, None)
+            loose &= grown
+        if choice.get("finish_reason") is not None:
+            closes.extend(self._open.pop(index, ()))
+            self._loose.pop(index, None)
+
+    def _gather_facts(self, body: Mapping[str, Json]) -> None:
+        """Facts are built anew only when one of them changed: most frames bring none."""
+        if not self._known and body.get("id"):
+            self._known = True
+            for key in ("id", "created", "model", "system_fingerprint", "service_tier"):
+                if body.get(key) is not None:
+                    self._meta[key] = body[key]
+        facts = self._facts
+        finish = facts.finish_reason
+        for position, choice in enumerate(sequence(body.get("choices"))):
+            entry = mapping(choice)
+            reason = entry.get("finish_reason")
+            if reason is not None and choice_index(entry, position) == 0:
+                finish = string(reason) or finish
+        usage = body.get("usage")
+        fingerprint = string(body.get("system_fingerprint")) or facts.fingerprint
+        model = string(body.get("model")) or facts.model
+        id = string(body.get("id")) or facts.id
+        if (
+            id == facts.id
+            and finish is facts.finish_reason
+            and usage is None
+            and model == facts.model
+            and fingerprint == facts.fingerprint
+            and bool(self._logprobs) == (facts.logprobs is not None)
+        ):
+            return
+        self._facts = ReplyFacts(
+            model, fingerprint, id, finish, usage or facts.usage, self._logprobs or None, self._tools
+        )
+
+    def _positions(self, event: Event) -> list[tuple[int, int]]:
+        choices = sequence(mapping(event.body).get("choices"))
+        return [(position, choice_index(mapping(entry), position)) for position, entry in enumerate(choices)]
+
+    def _changes(self, event: Event, edits: Mapping[int, Edit]) -> dict[Path, bytes | None]:
+        changes: dict[Path, bytes | None] = {}
+        for index, edit in edits.items():
+            if not edit.replacements:
+                continue
+            piece = event.pieces[index]
+            changes.update(value_change(at(event.body, piece.path), piece.path, edit))
+            changes.update(self.copies(event, piece, edit))
+        return with_token_copies(event.body, changes)
+
+    def _filtered(self, index: int, message: str) -> bytes:
+        out = self._chunk(self.text_choice(index, message, begun=index in self._begun))
+        self._begun.add(index)
+        self._finished.add(index)
+        return out + self._chunk(self.finish_choice(index))
+
+    def _chunk(self, choice: Json) -> bytes:
+        chunk: dict[str, Json] = {**self._meta, "choices": [choice]}
+        if self._request.usage_chunk:
+            chunk["usage"] = None
+        return encode(jsonio.dumps(chunk))
+
+
+def _rendered(event: Event, changes: Mapping[Path, bytes | None]) -> bytes:
+    frame = event.frame
+    return with_data(frame, splice(frame.data or b"", changes)) if changes else frame.raw

@@ -1,0 +1,226 @@
+"""POST /v1/completions (legacy). Source: the OpenAI API reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from proxy import jsonio
+from proxy.errors import BadRequest, UnreadableReply
+from proxy.model.record import Json
+from proxy.model.text import Channel, Edit, Kind, Path, Span, Text
+from proxy.wire.base import Event, Piece, ReplyFacts, ReplyView, RequestView
+from proxy.wire.common import (
+    CHOICES_MAX,
+    JsonWire,
+    choice_index,
+    error_reply,
+    reply_object,
+    request_choices,
+    request_flag,
+    request_model,
+    request_object,
+    user_of,
+)
+from proxy.wire.edits import value_changes
+from proxy.wire.gather import Gather
+from proxy.wire.logprobs import share_of
+from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, ChoicesReader
+from proxy.wire.openai_request import input_texts, request_rest
+from proxy.wire.shape import field_name, mapping, sequence, string
+from proxy.wire.splice import splice
+
+NO_USAGE: Mapping[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+
+class OpenAICompletions(JsonWire):
+    """Legacy completions: a prompt, or a list of prompts with a choice (or n) for each."""
+
+    name = "openai.completions"
+
+    def read_request(self, body: Json) -> RequestView:
+        request = request_object(body)
+        gather = Gather()
+        prompt = request.get("prompt")
+        input_texts(gather, prompt, ("prompt",))
+        request_rest(gather, request, frozenset(("prompt",)))
+        prompts = 1
+        if isinstance(prompt, list) and not all(isinstance(entry, int) for entry in prompt):
+            prompts = max(1, len(prompt))
+        choices = prompts * request_choices(request)
+        if choices > CHOICES_MAX:
+            raise BadRequest(f"at most {CHOICES_MAX} replies may be asked for at once")
+        return RequestView(
+            model=request_model(request),
+            stream=request_flag(request, "stream"),
+            texts=tuple(gather.texts),
+            user=user_of(request.get("user")),
+            media=tuple(gather.media),
+            choices=choices,
+            usage_chunk=mapping(request.get("stream_options")).get("include_usage") is True,
+        )
+
+    def read_reply(self, body: Json) -> ReplyView:
+        reply = reply_object(body)
+        choices = reply.get("choices")
+        if not isinstance(choices, list):
+            error = error_reply(reply)
+            if error is None:
+                raise UnreadableReply("the reply has no choices")
+            return error
+        gather = Gather()
+        finish: str | None = None
+        logprobs: Json = None
+        for position, entry in enumerate(choices):
+            choice = mapping(entry)
+            index = choice_index(choice, position)
+            path: Path = ("choices", position)
+            text = string(choice.get("text")) or ""
+            gather.string(Channel(f"choices[{index}].text", index), text, (*path, "text"))
+            tokens = [
+                string(token) or "" for token in sequence(mapping(choice.get("logprobs")).get("tokens"))
+            ]
+            if tokens and "".join(tokens) != text:
+                gather.texts.append(_tokens_text(tokens, path, index))
+            for key in choice.keys() - CHOICE_KEYS:
+                named = Channel(field_name(("choices", index, key)), index, Kind.OTHER)
+                gather.leaves(named, choice[key], (*path, key))
+            if index == 0:
+                finish = string(choice.get("finish_reason"))
+                logprobs = choice.get("logprobs")
+        gather.rest(reply, FRAME_KEYS, ())
+        facts = ReplyFacts(
+            string(reply.get("model")),
+            string(reply.get("system_fingerprint")),
+            string(reply.get("id")),
+            finish,
+            reply.get("usage"),
+            token_list(logprobs),
+        )
+        return ReplyView(tuple(gather.texts), facts, tuple(gather.media))
+
+    def edit_reply(self, raw: bytes, body: Json, edits: Sequence[tuple[Text, Edit]]) -> bytes:
+        changes = value_changes(body, edits)
+        for text, edit in edits:
+            if len(text.spans) == 1 and edit.replacements:
+                changes.update(_copies(body, text.spans[0].path, text.value, edit))
+        return splice(raw, changes)
+
+    def block_reply(self, raw: bytes, body: Json, messages: Mapping[int, str]) -> bytes:
+        reply = mapping(body)
+        left = dict(messages)
+        choices: list[Json] = []
+        for position, entry in enumerate(sequence(reply.get("choices"))):
+            index = choice_index(mapping(entry), position)
+            choices.append(_filtered(index, left.pop(index)) if index in left else entry)
+        choices.extend(_filtered(index, message) for index, message in left.items())
+        changes: dict[Path, bytes | None] = {("choices",): jsonio.dumps(choices)}
+        if 0 in messages:
+            changes.update({(key,): None for key in reply if key not in FRAME_KEYS})
+        return splice(raw, changes)
+
+    def static_reply(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
+        return jsonio.dumps(
+            {
+                "id": f"cmpl-{id}",
+                "object": "text_completion",
+                "created": created,
+                "model": request.model or "",
+                "choices": [_filtered(index, message) for index in range(request.choices)],
+                "usage": NO_USAGE,
+            }
+        )
+
+    def static_stream(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
+        reader = self.reader(request, id=id, created=created)
+        out = reader.interrupt(message)
+        if request.usage_chunk:
+            out = out.removesuffix(DONE) + reader.usage_chunk(NO_USAGE) + DONE
+        return out
+
+    def reader(self, request: RequestView, *, id: str, created: int) -> CompletionsReader:
+        return CompletionsReader(request, id=id, created=created)
+
+
+class CompletionsReader(ChoicesReader):
+    """A streamed legacy completion."""
+
+    object_name = "text_completion"
+    id_prefix = "cmpl-"
+
+    def read_choice(
+        self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
+    ) -> None:
+        text = string(choice.get("text")) or ""
+        if text:
+            pieces.append(Piece(self.channel(index, "text"), (*path, "text"), text))
+        logprobs = mapping(choice.get("logprobs"))
+        tokens = [string(token) or "" for token in sequence(logprobs.get("tokens"))]
+        if tokens:
+            self.take_logprobs(index, sequence(token_list(choice.get("logprobs"))))
+            if self.odd_tokens(index, "tokens", tokens, text):
+                channel = self.channel(index, "logprobs.tokens", Kind.OTHER)
+                for position, token in enumerate(tokens):
+                    if token:
+                        pieces.append(Piece(channel, (*path, "logprobs", "tokens", position), token))
+
+    def text_choice(self, index: int, text: str, *, begun: bool) -> dict[str, Json]:
+        return {"index": index, "text": text, "logprobs": None, "finish_reason": None}
+
+    def finish_choice(self, index: int) -> dict[str, Json]:
+        return {"index": index, "text": "", "logprobs": None, "finish_reason": "content_filter"}
+
+    def copies(self, event: Event, piece: Piece, edit: Edit) -> dict[Path, bytes | None]:
+        return _copies(event.body, piece.path, piece.text, edit)
+
+
+def token_list(logprobs: Json) -> Json:
+    """The legacy form (parallel lists) as an entry per token."""
+    values = mapping(logprobs)
+    chances = sequence(values.get("token_logprobs"))
+    return [
+        {"token": token, "logprob": chances[index] if index < len(chances) else None}
+        for index, token in enumerate(sequence(values.get("tokens")))
+    ] or None
+
+
+def _filtered(index: int, message: str) -> Json:
+    return {"index": index, "text": message, "logprobs": None, "finish_reason": "content_filter"}
+
+
+def _tokens_text(tokens: Sequence[str], path: Path, index: int) -> Text:
+    spans: list[Span] = []
+    at = 0
+    for position, token in enumerate(tokens):
+        spans.append(Span((*path, "logprobs", "tokens", position), at, at + len(token)))
+        at += len(token)
+    return Text(
+        Channel(f"choices[{index}].logprobs.tokens", index, Kind.OTHER), "".join(tokens), tuple(spans)
+    )
+
+
+def _copies(body: Json, path: Path, text: str, edit: Edit) -> dict[Path, bytes | None]:
+    """The token lists that repeat the text at `path`, or (for a token judged by itself) its alternatives."""
+    if len(path) < 3 or path[0] != "choices":
+        return {}
+    choice = mapping(sequence(mapping(body).get("choices"))[int(path[1])])
+    where: Path = (*path[:2], "logprobs")
+    logprobs = mapping(choice.get("logprobs"))
+    if path[2] != "text":
+        return {(*where, "top_logprobs"): b"null"} if logprobs.get("top_logprobs") else {}
+    tokens = [string(token) or "" for token in sequence(logprobs.get("tokens"))]
+    if not logprobs:
+        return {}
+    if "".join(tokens) != text:
+        return {where: b"null"}
+    changes: dict[Path, bytes | None] = {}
+    tops = sequence(logprobs.get("top_logprobs"))
+    at = 0
+    for index, token in enumerate(tokens):
+        start, end = at, at + len(token)
+        at = end
+        share = share_of(edit, start, end)
+        if share.replacements:
+            changes[(*where, "tokens", index)] = jsonio.dumps(share.apply(token))
+            if index < len(tops) and tops[index]:
+                changes[(*where, "top_logprobs", index)] = b"{}"
+    return changes
