@@ -1,0 +1,61 @@
+"""The hashes of the log, all BLAKE2b-256 (RFC 7693), told apart by their personalisation.
+
+- An *address* finds content again: keyed with the store's key, so that it tells nothing outside the store.
+- A *commitment* stands for content in a record's hash: keyed with a salt kept beside the content. Once both
+  are erased the commitment remains, and it neither gives anything away nor lets anyone guess.
+- A *window digest* runs along a context window, one step per part, over the commitments.
+- A record's *hash* covers its begin digest, its end digest, its place in the chain, and the hash before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+from proxy.log.encode import encode_plain
+
+HASH_BYTES: Final = 32
+SALT_BYTES: Final = 16
+KEY_BYTES: Final = 32
+EMPTY_WINDOW: Final = bytes(HASH_BYTES)
+"""The digest of a window with no parts: where every chain of nodes begins."""
+
+Scalar = int | str | None
+
+
+def address(store_key: bytes, content: bytes) -> bytes:
+    return blake2b(content, digest_size=HASH_BYTES, key=store_key, person=b"guardrail.addr").digest()
+
+
+def commitment(salt: bytes, content: bytes) -> bytes:
+    return blake2b(content, digest_size=HASH_BYTES, key=salt, person=b"guardrail.part").digest()
+
+
+def subject_commitment(salt: bytes, names: Sequence[Scalar]) -> bytes:
+    content = encode_plain(names)
+    return blake2b(content, digest_size=HASH_BYTES, key=salt, person=b"guardrail.subj").digest()
+
+
+def window(parent: bytes, slot: int, part: bytes) -> bytes:
+    """The digest after one more part. `parent` is the digest so far, `part` the part's commitment."""
+    text = parent + slot.to_bytes(2, "big") + part
+    return blake2b(text, digest_size=HASH_BYTES, person=b"guardrail.node").digest()
+
+
+def half(plain: Sequence[Scalar], commitments: Sequence[bytes | None]) -> bytes:
+    """The digest of one half of a record (its begin, its end): plain fields, and commitments to the rest."""
+    fields = (*plain, *(None if value is None else value.hex() for value in commitments))
+    return blake2b(encode_plain(fields), digest_size=HASH_BYTES, person=b"guardrail.half").digest()
+
+
+def genesis(store_key: bytes, created_ms: int) -> bytes:
+    """What the first record has as its previous hash: bound to this very store."""
+    text = created_ms.to_bytes(8, "big")
+    return blake2b(text, digest_size=HASH_BYTES, key=store_key, person=b"guardrail.root").digest()
+
+
+def link(previous: bytes, place: int, kind: int, begin: bytes, end: bytes) -> bytes:
+    """The hash of the record at that place (from 1) of the chain."""
+    text = previous + place.to_bytes(8, "big") + bytes((kind,)) + begin + end
+    return blake2b(text, digest_size=HASH_BYTES, person=b"guardrail.link").digest()

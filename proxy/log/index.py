@@ -1,0 +1,119 @@
+"""Postings: for every word that a search can ask for, which exchanges carry it, in the order of time.
+
+They are written behind the records, many at a time, so that nobody waits for scattered index pages. A search
+reads the few records that have none yet by itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from enum import IntEnum
+from typing import Final
+
+from proxy.log.encode import Codec, Damaged
+from proxy.log.fetch import RECORD, Fetch, read_record
+from proxy.log.intern import Intern
+from proxy.log.prepare import read_detail
+from proxy.log.rows import NAME_CHARS_MAX, BeginRow, FinishRow
+
+SCORE_STEPS: Final = 10
+"""A score of 0.87 is posted at 0.1, 0.2 … 0.8; a search for 0.85 reads those at 0.8 and looks closer."""
+
+
+class Facet(IntEnum):
+    """What a posting is about; stored. `SCORE` + n is a label's score of at least n tenths."""
+
+    ALL = 0
+    MODEL = 1
+    APP = 2
+    KEY = 3
+    USER = 4
+    IP = 5
+    REGION = 6
+    OUTCOME = 7
+    LEVEL = 8
+    POLICY = 9
+    RULE = 10
+    SCORE = 32
+
+
+def score_step(score: float) -> int:
+    """The highest step that a score reaches, 0 for none."""
+    return min(SCORE_STEPS, int(score * SCORE_STEPS + 1e-9))
+
+
+def postings(
+    begin: BeginRow, finish: FinishRow, rules: set[int], steps: dict[int, int]
+) -> set[tuple[int, int]]:
+    """Kind and value of every posting of a record. `rules` and the keys of `steps` are names' numbers."""
+    found: set[tuple[int, int]] = {
+        (Facet.ALL, 0),
+        (Facet.LEVEL, finish.level),
+        (Facet.OUTCOME, finish.outcome),
+    }
+    named = (
+        (Facet.POLICY, begin.policy),
+        (Facet.APP, begin.app),
+        (Facet.KEY, begin.key),
+        (Facet.USER, begin.user),
+        (Facet.IP, begin.ip),
+        (Facet.REGION, begin.region),
+        (Facet.MODEL, finish.requested),
+        (Facet.MODEL, finish.sent),
+        (Facet.MODEL, finish.served),
+    )
+    found.update((kind, value) for kind, value in named if value is not None)
+    found.update((Facet.RULE, rule) for rule in rules)
+    found.update((Facet.SCORE + step, label) for label, top in steps.items() for step in range(1, top + 1))
+    return found
+
+
+def index_some(db: sqlite3.Connection, intern: Intern, codec: Codec, records_max: int) -> int:
+    """Write the postings of the next records of the chain; returns how many those were. Raises sqlite3.Error."""
+    sql = (
+        f"{RECORD} WHERE e.seq IN (SELECT c.seq FROM chain c, store s WHERE c.link > s.indexed_link "
+        "ORDER BY c.link LIMIT ?)"
+    )
+    records = [read_record(row) for row in db.execute(sql, (records_max,)).fetchall()]
+    if not records:
+        return 0
+    # Derived rows need no flush to the disk of their own: cut off by a crash, they are made again.
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("BEGIN IMMEDIATE")
+    fetch = Fetch(db, codec)
+    words = [found_words(fetch, finish) for _, finish in records]
+    intern.learn_names(word for rules, scores in words for word in (*rules, *scores))
+    last = 0
+    rows: list[tuple[int, int, int, int]] = []
+    for (begin, finish), (rules, scores) in zip(records, words, strict=True):
+        if finish is None:
+            continue
+        last = max(last, finish.link)
+        named = {intern.number(rule) for rule in rules}
+        steps = {intern.number(label): score_step(score) for label, score in scores.items()}
+        for kind, value in postings(begin, finish, named, steps):
+            rows.append((kind, value, begin.started_ms, begin.seq))
+    for row in sorted(rows):
+        intern.add("posting", row)
+    intern.flush()
+    db.execute("UPDATE store SET indexed_link = ?", (last,))
+    db.execute("COMMIT")
+    db.execute("PRAGMA synchronous = FULL")
+    return len(records)
+
+
+def found_words(fetch: Fetch, finish: FinishRow | None) -> tuple[set[str], dict[str, float]]:
+    """The rules that found something in a record, and its scores by label."""
+    if finish is None:
+        return set(), {}
+    try:
+        detail = read_detail(fetch.detail(finish))
+    except Damaged:  # for `verify` to name; the record is still found by all else
+        return set(), {}
+    rules = {str(finding["rule"])[:NAME_CHARS_MAX] for finding in detail.findings}
+    scores = {
+        label[:NAME_CHARS_MAX]: float(score)
+        for label, score in detail.scores.items()
+        if isinstance(score, int | float)
+    }
+    return rules, scores

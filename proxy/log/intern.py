@@ -1,0 +1,179 @@
+"""What rows share: names, parts and window nodes, each stored once and known by a number.
+
+Numbers are assigned here, so that all rows of a batch go in by a few statements of many rows each: every
+statement lets go of the interpreter's lock and has to wait for it again while the event loop is busy.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar
+
+from proxy.log import digest
+from proxy.log.encode import Codec, decode_name, encode_name
+
+ASKED_AT_ONCE: Final = 256
+_CACHED_MAX: Final = 32_768
+_ROWS_AT_ONCE: Final = (32, 16, 8, 4, 2, 1)
+
+T = TypeVar("T")
+Row: TypeAlias = "Sequence[int | str | bytes | None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Something in the store: its number, and a part's commitment or a node's window digest."""
+
+    number: int
+    digest: bytes
+
+
+ROOT: Final = Known(0, digest.EMPTY_WINDOW)
+
+
+class Intern:
+    """Numbers for what a batch mentions, from memory, from the store, or new. Belongs to one connection; new
+    rows wait for `flush`."""
+
+    def __init__(self, db: sqlite3.Connection, store_key: bytes, codec: Codec) -> None:
+        self._db = db
+        self._key = store_key
+        self._codec = codec
+        self._names: dict[str, int] = {}
+        self._texts: dict[int, str] = {}
+        self._parts: dict[bytes, Known] = {}
+        self._nodes: dict[tuple[int, int, int], Known] = {}
+        self._next = {
+            table: (db.execute(f"SELECT max(id) FROM {table}").fetchone()[0] or 0) + 1
+            for table in ("name", "part", "node")
+        }
+        # From these numbers on they are new in this batch, and no use to ask the store for.
+        self._fresh_nodes, self._fresh_parts = self._next["node"], self._next["part"]
+        self._rows: dict[str, list[Row]] = {}
+
+    def add(self, table: str, row: Row) -> None:
+        """Have a row written by the next `flush`."""
+        self._rows.setdefault(table, []).append(row)
+
+    def flush(self) -> None:
+        """Write all rows that wait. Raises sqlite3.Error."""
+        for table, rows in self._rows.items():
+            insert(self._db, table, rows)
+        self._rows = {}
+        self._fresh_nodes, self._fresh_parts = self._next["node"], self._next["part"]
+        # Memory is bounded by starting anew; what is still in use comes back by one question each.
+        if len(self._parts) > _CACHED_MAX:
+            self._parts.clear()
+        if len(self._nodes) > _CACHED_MAX:
+            self._nodes.clear()
+        if len(self._names) > _CACHED_MAX:
+            self._names.clear()
+            self._texts.clear()
+
+    def learn_names(self, words: Iterable[str | None]) -> None:
+        """See that every word has a number."""
+        unknown = {word for word in words if word is not None and word not in self._names}
+        if not unknown:
+            return
+        stored = {encode_name(word): word for word in unknown}
+        for some in slices(list(stored)):
+            sql = f"SELECT id, text FROM name WHERE text IN ({marks(some)})"
+            for number, text in self._db.execute(sql, some).fetchall():
+                self._remember_name(decode_name(text), number)
+        for text, word in stored.items():
+            if word not in self._names:
+                self._remember_name(word, self._number("name"))
+                self.add("name", (self._names[word], text))
+
+    def number(self, word: str) -> int:
+        """The number of a word that was learnt in this batch."""
+        return self._names[word]
+
+    def name(self, word: str | None) -> int | None:
+        """The number of a word that was learnt in this batch."""
+        return None if word is None else self._names[word]
+
+    def text(self, number: int | None) -> str | None:
+        """The word of a number that was learnt in this batch."""
+        return None if number is None else self._texts[number]
+
+    def parts(self, contents: Sequence[bytes]) -> list[Known]:
+        """Every content's part, in order, with its commitment."""
+        addresses = [digest.address(self._key, content) for content in contents]
+        unknown = {
+            address: content
+            for address, content in zip(addresses, contents, strict=True)
+            if address not in self._parts
+        }
+        for some in slices(list(unknown)):
+            sql = (
+                "SELECT a.address, p.id, p.salt FROM part_address a JOIN part p ON p.id = a.part "
+                f"WHERE a.address IN ({marks(some)})"
+            )
+            for address, number, salt in self._db.execute(sql, some).fetchall():
+                self._parts[address] = Known(number, digest.commitment(salt, unknown.pop(address)))
+        salts = os.urandom(digest.SALT_BYTES * len(unknown))
+        for place, (address, content) in enumerate(unknown.items()):
+            salt = salts[place * digest.SALT_BYTES : (place + 1) * digest.SALT_BYTES]
+            known = self._parts[address] = Known(self._number("part"), digest.commitment(salt, content))
+            self.add("part", (known.number, salt, self._codec.pack(content)))
+            self.add("part_address", (address, known.number))
+        return [self._parts[address] for address in addresses]
+
+    def window(self, slots: Sequence[int], parts: Sequence[Known]) -> Known:
+        """The last node of the window that these parts make."""
+        node = ROOT
+        for slot, part in zip(slots, parts, strict=True):
+            key = (node.number, part.number, slot)
+            known = self._nodes.get(key)
+            if known is None:
+                known = self._nodes[key] = self._stored_node(key) or self._new_node(node, part, slot)
+            node = known
+        return node
+
+    def _stored_node(self, key: tuple[int, int, int]) -> Known | None:
+        parent, part, _ = key
+        if parent >= self._fresh_nodes or part >= self._fresh_parts:
+            return None
+        sql = "SELECT id, digest FROM node WHERE parent = ? AND part = ? AND slot = ?"
+        row = self._db.execute(sql, key).fetchone()
+        return None if row is None else Known(row[0], row[1])
+
+    def _new_node(self, parent: Known, part: Known, slot: int) -> Known:
+        known = Known(self._number("node"), digest.window(parent.digest, slot, part.digest))
+        self.add("node", (known.number, parent.number, part.number, slot, known.digest))
+        return known
+
+    def _number(self, table: str) -> int:
+        number = self._next[table]
+        self._next[table] = number + 1
+        return number
+
+    def _remember_name(self, word: str, number: int) -> None:
+        self._names[word] = number
+        self._texts[number] = word
+
+
+def insert(db: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
+    """Insert rows of one width by as few statements as a handful of statement sizes allows."""
+    at = 0
+    for size in _ROWS_AT_ONCE:
+        while len(rows) - at >= size:
+            row = f"({marks(rows[at])})"
+            sql = f"INSERT INTO {table} VALUES {','.join([row] * size)}"
+            db.execute(sql, [value for values in rows[at : at + size] for value in values])
+            at += size
+
+
+def slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many values at a time as one question asks for."""
+    for start in range(0, len(values), ASKED_AT_ONCE):
+        yield values[start : start + ASKED_AT_ONCE]
+
+
+def marks(values: Sequence[object]) -> str:
+    """The question marks of a list of values in SQL."""
+    return ",".join("?" * len(values))

@@ -1,0 +1,99 @@
+"""The exchange log as the rest of the proxy sees it, whatever stores it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from proxy.model.record import Begun, Finished, Json
+
+PAGE_DEFAULT: Final = 50
+PAGE_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search asks for; every condition given must hold. Times are Unix seconds, `until` excluded."""
+
+    model: str | None = None  # as asked for, as sent or as served
+    app: str | None = None
+    subject: str | None = None  # user:ID, key:NAME, ip:ADDRESS or ip:CIDR, region:CC, app:NAME
+    outcome: str | None = None
+    rule: str | None = None
+    level: str | None = None
+    policy: str | None = None  # a digest, or its beginning
+    since: float | None = None
+    until: float | None = None
+    scores: Mapping[str, float] | None = None  # label: the least score
+    q: str | None = None  # words that each stand in the prompt or the reply, in any case
+    limit: int = PAGE_DEFAULT
+    cursor: str | None = None  # `next` of the page before
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page, newest first. `next` is given while there may be more, also where a page is short because a
+    search read as many rows as one page may."""
+
+    exchanges: tuple[Mapping[str, Json], ...]
+    next: str | None
+
+
+class LogObserver(Protocol):
+    """Who counts what the log does. Called on the event loop."""
+
+    def on_commit(self, seconds: float, records: int) -> None:
+        """One group commit of that many begin and end records."""
+        ...
+
+    def on_failure(self, reason: str) -> None:
+        """A record could not be written (yet). `reason` is one of a closed set of words."""
+        ...
+
+    def on_queue(self, records: int) -> None:
+        """How many records wait for the writer."""
+        ...
+
+
+class Recorder(Protocol):
+    """Keeps every exchange. Each future resolves once its record is durable, or fails with LogUnavailable."""
+
+    async def start(self) -> None:
+        """Open the store; exchanges that a crash cut are finished as interrupted before anything else.
+
+        Raises StoreUnusable for a store that no waiting will mend. One that is full, locked or read-only
+        lets the proxy start, not `healthy`, and is tried again.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Write what is queued, within a limit, and close the store."""
+        ...
+
+    def begin(self, begun: Begun) -> asyncio.Future[None]:
+        """Put the beginning of an exchange on the log."""
+        ...
+
+    def finish(self, finished: Finished) -> asyncio.Future[None]:
+        """Put the end of an exchange on the log, chained to the record that finished before."""
+        ...
+
+    @property
+    def queue_depth(self) -> int:
+        """Records handed in and not yet durable."""
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last write went well and there is room for more."""
+        ...
+
+    async def search(self, search: Search) -> Page:
+        """Raises ValueError for a search that makes no sense, LogUnavailable where nothing can be read."""
+        ...
+
+    async def show(self, id: str) -> Mapping[str, Json] | None:
+        """The whole record of an exchange (INTERFACE section 8), None for an unknown id."""
+        ...

@@ -1,0 +1,201 @@
+"""What is handed in, turned into content and names: the part of writing that looks at values and not at tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from proxy.log.context import Split, split
+from proxy.log.encode import Damaged, decode, encode
+from proxy.log.rows import NAME_CHARS_MAX
+from proxy.model.finding import Finding
+from proxy.model.record import Begun, Finished, Json
+
+Entry: TypeAlias = Begun | Finished
+
+_LATENCY_KEYS: Final = ("total", "backend_first_byte", "first_byte", "guard")
+_FINDING_KEYS: Final = (
+    "rule",
+    "detector",
+    "label",
+    "score",
+    "action",
+    "direction",
+    "field",
+    "start",
+    "end",
+    "mode",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBegin:
+    """A begin record as content bytes and words. `words` are in the order of `BeginRow`'s."""
+
+    begun: Begun
+    body: Split | None
+    api: str
+    path: str
+    subject: tuple[str | None, str | None, str | None, str | None, str | None]  # app, key, user, ip, region
+    model: tuple[str | None, str | None, str | None]  # requested, version, sent
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFinish:
+    """An end record as content bytes and words."""
+
+    finished: Finished
+    outcome: str
+    backend: str | None
+    model: tuple[str | None, str | None, str | None, str | None, str | None]
+    sent: Split | None
+    received: bytes | None
+    delivered: bytes | None
+    detail: bytes
+
+
+Prepared: TypeAlias = PreparedBegin | PreparedFinish
+
+
+def prepare(entry: Entry) -> Prepared:
+    """Raises TypeError or ValueError for values that cannot be written."""
+    model = entry.model
+    if isinstance(entry, Begun):
+        subject = entry.subject
+        return PreparedBegin(
+            begun=entry,
+            body=None if entry.body is None else split(entry.body),
+            api=_must(entry.api),
+            path=_must(entry.path),
+            subject=(
+                _cut(entry.app),
+                _cut(subject.key),
+                _cut(subject.user),
+                _cut(subject.ip),
+                _cut(subject.region),
+            ),
+            model=(_cut(model.requested), _cut(model.version), _cut(model.sent)),
+            policy=_must(entry.policy),
+        )
+    return PreparedFinish(
+        finished=entry,
+        outcome=_must(str(entry.outcome)),
+        backend=_cut(entry.backend),
+        model=(
+            _cut(model.requested),
+            _cut(model.version),
+            _cut(model.sent),
+            _cut(model.served),
+            _cut(model.fingerprint),
+        ),
+        sent=None if entry.sent is None else split(entry.sent),
+        received=None if entry.received is None else encode(entry.received),
+        delivered=None if entry.delivered is None else encode(entry.delivered),
+        detail=_detail(entry),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What of an end record stands in no column, read back."""
+
+    latency: Mapping[str, Json]
+    finish_reason: Json = None
+    logprobs: Json = None
+    usage: Json = None
+    findings: tuple[Mapping[str, Json], ...] = ()
+    scores: Mapping[str, Json] = field(default_factory=dict)
+    error: Json = None
+    media: tuple[Json, ...] = ()
+    unscanned: Mapping[str, Json] = field(default_factory=dict)
+
+
+def read_detail(content: bytes) -> Detail:
+    """The detail that `prepare` wrote. Raises Damaged."""
+    value = decode(content)
+    if not isinstance(value, dict):
+        raise Damaged("the detail of a record has an unknown shape")
+    times = _list(value, "latency")
+    if len(times) != len(_LATENCY_KEYS):
+        raise Damaged("the latencies of a record have an unknown shape")
+    return Detail(
+        latency=dict(zip(_LATENCY_KEYS, times, strict=True)),
+        finish_reason=value.get("finish_reason"),
+        logprobs=value.get("logprobs"),
+        usage=value.get("usage"),
+        findings=tuple(_finding(entry) for entry in _list(value, "findings")),
+        scores=_dict(value, "scores"),
+        error=value.get("error"),
+        media=tuple(_list(value, "media")),
+        unscanned=_dict(value, "unscanned"),
+    )
+
+
+def _list(detail: Mapping[str, Json], key: str) -> list[Json]:
+    value = detail.get(key, [])
+    if not isinstance(value, list):
+        raise Damaged(f"the {key} of a record have an unknown shape")
+    return value
+
+
+def _dict(detail: Mapping[str, Json], key: str) -> dict[str, Json]:
+    value = detail.get(key, {})
+    if not isinstance(value, dict):
+        raise Damaged(f"the {key} of a record have an unknown shape")
+    return value
+
+
+def _detail(finished: Finished) -> bytes:
+    latency = finished.latency
+    times = (latency.total, latency.backend_first_byte, latency.first_byte, latency.guard)
+    detail: dict[str, Json] = {
+        "finish_reason": finished.finish_reason,
+        "error": finished.error,
+        "findings": [_finding_row(finding) for finding in finished.findings],
+        "scores": dict(finished.scores),
+        "usage": finished.usage,
+        "logprobs": finished.logprobs,
+        "media": list(finished.media),
+        "unscanned": dict(finished.unscanned),
+    }
+    kept = {key: value for key, value in detail.items() if value is not None and value != [] and value != {}}
+    if finished.usage is not None:
+        kept["usage"] = finished.usage  # an empty object of the backend's is still what it said
+    if finished.logprobs is not None:
+        kept["logprobs"] = finished.logprobs
+    # Microseconds are finer than any clock of ours is true.
+    kept["latency"] = [None if value is None else round(value, 3) for value in times]
+    return encode(kept)
+
+
+def _finding_row(finding: Finding) -> list[Json]:
+    return [
+        finding.rule,
+        finding.detector,
+        finding.label,
+        finding.score,
+        str(finding.action),
+        str(finding.direction),
+        finding.field,
+        finding.start,
+        finding.end,
+        str(finding.mode),
+    ]
+
+
+def _finding(row: Json) -> Mapping[str, Json]:
+    if not isinstance(row, list) or len(row) != len(_FINDING_KEYS):
+        raise Damaged("a finding of a record has an unknown shape")
+    return dict(zip(_FINDING_KEYS, row, strict=True))
+
+
+def _cut(name: str | None) -> str | None:
+    return None if name is None else _must(name)
+
+
+def _must(name: str) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"a name is {type(name).__name__}, not text")
+    return name[:NAME_CHARS_MAX]

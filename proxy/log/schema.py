@@ -1,0 +1,221 @@
+"""The store's tables, its versions, and how it is opened.
+
+Everything is only ever inserted, but for `open` (exchanges under way) and `store.indexed_link`. One writer
+assigns every number. An exchange adds one row to `exchange` when it begins, and one to `finish` and `chain`
+when it ends; `posting` serves the search alone, is filled in behind, and can be made again from the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from proxy.errors import GuardrailError
+from proxy.log import digest
+
+APPLICATION_ID: Final = 0x47524C47
+"""`GRLG` in the file's header, so that any other database is told apart."""
+
+_DDL: Final = """
+CREATE TABLE store (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  created_ms INTEGER NOT NULL,
+  key BLOB NOT NULL,                 -- of content addresses
+  indexed_link INTEGER NOT NULL      -- up to which place of the chain postings are written
+) STRICT;
+CREATE TABLE name (                  -- every word that rows repeat: models, users, outcomes, digests
+  id INTEGER PRIMARY KEY,
+  text ANY NOT NULL UNIQUE           -- bytes where it is no valid UTF-8
+) STRICT;
+CREATE TABLE part (                  -- content, each once
+  id INTEGER PRIMARY KEY,
+  salt BLOB NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+CREATE TABLE part_address (
+  address BLOB PRIMARY KEY,
+  part INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE node (                  -- context windows, chained to their beginning; parent 0: the first
+  id INTEGER PRIMARY KEY,
+  parent INTEGER NOT NULL,
+  part INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  UNIQUE (parent, part, slot)
+) STRICT;
+CREATE TABLE exchange (
+  seq INTEGER PRIMARY KEY,           -- gapless, in the order of beginning
+  id TEXT NOT NULL UNIQUE,
+  version INTEGER NOT NULL,          -- of the record's form
+  started_ms INTEGER NOT NULL,
+  api INTEGER NOT NULL,
+  path INTEGER NOT NULL,
+  stream INTEGER NOT NULL,
+  app INTEGER,
+  key INTEGER,
+  user INTEGER,
+  ip INTEGER,
+  region INTEGER,
+  requested INTEGER,
+  model_version INTEGER,
+  sent INTEGER,
+  level INTEGER NOT NULL,
+  policy INTEGER NOT NULL,
+  body_bytes INTEGER NOT NULL,
+  skeleton INTEGER,
+  node INTEGER NOT NULL,
+  salt BLOB NOT NULL                 -- of the commitments to the subject and to finish.detail
+) STRICT;
+CREATE TABLE finish (
+  seq INTEGER PRIMARY KEY,
+  link INTEGER NOT NULL,
+  finished_ms INTEGER NOT NULL,
+  outcome INTEGER NOT NULL,
+  level INTEGER NOT NULL,
+  backend INTEGER,
+  requested INTEGER,
+  model_version INTEGER,
+  sent INTEGER,
+  served INTEGER,
+  fingerprint INTEGER,
+  sent_skeleton INTEGER,
+  sent_node INTEGER NOT NULL,
+  received INTEGER,
+  delivered INTEGER,
+  detail BLOB NOT NULL
+) STRICT;
+CREATE TABLE open (seq INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE chain (
+  link INTEGER PRIMARY KEY,          -- gapless, in the order of finishing
+  kind INTEGER NOT NULL,             -- 0 an exchange
+  seq INTEGER,
+  hash BLOB NOT NULL
+) STRICT;
+CREATE TABLE posting (
+  kind INTEGER NOT NULL,
+  value INTEGER NOT NULL,
+  at INTEGER NOT NULL,               -- started_ms
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (kind, value, at, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
+"""
+
+UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = ()
+"""The step at place n brings a store of version n + 1 to n + 2, within one transaction for all steps."""
+
+
+class StoreUnusable(GuardrailError):
+    """The store cannot be used as it is, and trying again will not help: a person has to look."""
+
+
+def open_for_writing(path: Path, now_ms: int, *, busy_ms: int) -> sqlite3.Connection:
+    """The store at that path, made where there is none, brought to the newest version.
+
+    The file is readable by its owner alone, and so is a folder made for it. Raises StoreUnusable, and
+    sqlite3.Error or OSError for what may pass (disk full, locked).
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        db.execute(f"PRAGMA busy_timeout = {busy_ms}")
+        _prepare(db, path, now_ms)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """The store at that path, read only, whether or not a proxy writes it. Raises StoreUnusable."""
+    if not path.exists():
+        raise StoreUnusable(f"{path}: there is no exchange log here yet; it begins with the first `serve`")
+    try:
+        return _connect_reading(path, "mode=ro")
+    except sqlite3.Error as error:
+        # Even reading needs a little file beside the log. Where none can be made (full or read-only disk), a
+        # log that nobody writes can be read as one that will not change.
+        if (wal := Path(f"{path}-wal")).exists() and wal.stat().st_size:
+            raise StoreUnusable(f"{path}: {error}") from None
+    try:
+        return _connect_reading(path, "mode=ro&immutable=1")
+    except sqlite3.Error as error:
+        raise StoreUnusable(f"{path}: {error}") from None
+
+
+def _connect_reading(path: Path, how: str) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    try:
+        db.execute("PRAGMA busy_timeout = 2000")
+        version = _version(db, path)
+        if version == 0:
+            raise StoreUnusable(f"{path}: the exchange log is empty: no proxy has finished creating it")
+        if version <= len(UPGRADES):
+            raise StoreUnusable(
+                f"{path}: the log has the older form {version}; starting this version of the proxy upgrades it"
+            )
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
+    version = _version(db, path)
+    newest = len(UPGRADES) + 1
+    if version == 0:
+        # Room that retention frees must be able to go back to the disk; it cannot be turned on later.
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA cache_size = -16384")
+    # The writer checkpoints between commits, not inside one that somebody waits for.
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    if version == newest:
+        return
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        if version == 0:
+            for statement in _DDL.split(";\n"):
+                db.execute(statement)
+            key = os.urandom(digest.KEY_BYTES)
+            db.execute("INSERT INTO store VALUES (1, ?, ?, 0)", (now_ms, key))
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        for step in UPGRADES[max(0, version - 1) :] if version else ():
+            step(db)
+        db.execute(f"PRAGMA user_version = {newest}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    """The store's version, 0 for an empty file. Raises StoreUnusable for a newer one or another database."""
+    try:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        application = int(db.execute("PRAGMA application_id").fetchone()[0])
+        tables = int(db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+            raise StoreUnusable(f"{path}: this is no exchange log, or a damaged one ({error})") from None
+        raise
+    if version == 0 and tables == 0:
+        return 0
+    if application != APPLICATION_ID:
+        raise StoreUnusable(f"{path}: this is another program's database, no exchange log")
+    if version > len(UPGRADES) + 1:
+        raise StoreUnusable(
+            f"{path}: the log has form {version}, newer than the {len(UPGRADES) + 1} that this version of "
+            "the proxy knows; use the version that wrote it, or a newer one"
+        )
+    return version

@@ -1,0 +1,247 @@
+"""The exchange log in one SQLite file: the `Recorder` for a single node."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from proxy.errors import LogUnavailable
+from proxy.log.port import LogObserver, Page, Search
+from proxy.log.prepare import Entry
+from proxy.log.reading import Readers
+from proxy.log.schema import StoreUnusable
+from proxy.log.store import Store
+from proxy.log.writer import Fault, Item, Settled, Writer
+from proxy.model.record import Begun, Finished, Json
+
+QUEUE_RECORDS_MAX: Final = 8192
+QUEUE_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Records handed in and not settled; past either limit the next one fails at once. A single record larger than
+the limit is taken when nothing else waits."""
+STALL_S: Final = 5.0
+"""A record that is not settled by then fails, and so does every new one until the disk answers again."""
+DRAIN_S: Final = 10.0
+"""How long `stop` waits for the queue to be written."""
+_WATCH_S: Final = 0.5
+_SAMPLE: Final = 64
+_RECORD_BYTES: Final = 1024
+_NODE_BYTES: Final = 32
+
+T = TypeVar("T")
+
+
+class SqliteRecorder:
+    """Keeps exchanges in the file at `path`. Used from one event loop; `clock` gives Unix seconds."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durability: Literal["before_release", "async"] = "before_release",
+        observer: LogObserver | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._durable = durability == "before_release"
+        self._observer = observer
+        self._readers = Readers(path)
+        self._writer = Writer(
+            Store(path, clock), opened=self._opened, settled=self._settled, ended=self._ended
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready: asyncio.Future[StoreUnusable | None] | None = None
+        self._end: asyncio.Future[None] | None = None
+        self._waiting: deque[tuple[Item, asyncio.Future[None] | None]] = deque()
+        self._bytes = 0
+        self._stalled = False
+        self._watching = False
+        self._stopping = False
+
+    async def start(self) -> None:
+        """See `Recorder.start`."""
+        self._loop = asyncio.get_running_loop()
+        self._ready = self._loop.create_future()
+        self._end = self._loop.create_future()
+        self._writer.start()
+        unusable = await self._ready
+        if unusable is not None:
+            raise unusable
+
+    async def stop(self) -> None:
+        """See `Recorder.stop`; waits at most `DRAIN_S`."""
+        if self._end is None or self._stopping:
+            return
+        self._stopping = True
+        self._writer.finish()
+        done, _ = await asyncio.wait((self._end,), timeout=DRAIN_S)
+        if not done:
+            self._fail_waiting(
+                Fault("stalled", "the exchange log did not finish writing in time"), older_than_s=0.0
+            )
+        self._readers.close()
+
+    def begin(self, begun: Begun) -> asyncio.Future[None]:
+        """See `Recorder.begin`."""
+        return self._hand_in(begun, _RECORD_BYTES + (3 * begun.body_bytes or _weight(begun.body)))
+
+    def finish(self, finished: Finished) -> asyncio.Future[None]:
+        """See `Recorder.finish`."""
+        weight = _RECORD_BYTES
+        for value in (finished.sent, finished.received, finished.delivered, finished.logprobs):
+            if value is not None:
+                weight += _weight(value)
+        return self._hand_in(finished, weight)
+
+    @property
+    def queue_depth(self) -> int:
+        """See `Recorder.queue_depth`."""
+        return len(self._waiting)
+
+    @property
+    def healthy(self) -> bool:
+        """See `Recorder.healthy`."""
+        return self._loop is not None and not self._stalled and self._writer.fault is None
+
+    @property
+    def fault(self) -> str | None:
+        """Why it is not healthy, for people."""
+        if self._stalled:
+            return f"the exchange log has not answered for {STALL_S:g} s"
+        fault = self._writer.fault
+        return None if fault is None else fault.text
+
+    async def search(self, search: Search) -> Page:
+        """See `Recorder.search`."""
+        return await self._readers.search(search)
+
+    async def show(self, id: str) -> Mapping[str, Json] | None:
+        """See `Recorder.show`."""
+        return await self._readers.show(id)
+
+    def _hand_in(self, entry: Entry, weight: int) -> asyncio.Future[None]:
+        loop = self._loop
+        if loop is None:
+            raise RuntimeError("the recorder was not started")
+        future: asyncio.Future[None] = loop.create_future()
+        waiting = self._waiting
+        full = len(waiting) >= QUEUE_RECORDS_MAX or (waiting and self._bytes + weight > QUEUE_BYTES_MAX)
+        refused: Fault | None = None
+        if full:
+            refused = Fault("queue_full", "the exchange log's queue is full")
+        elif self._stalled:
+            refused = Fault("stalled", self.fault or "")
+        elif self._stopping:
+            refused = Fault("stopped", "the exchange log is closing")
+        if refused is not None:
+            future.set_exception(LogUnavailable(refused.text))
+            self._failed(refused.reason)
+            return future
+        item = Item(entry, weight, loop.time())
+        self._bytes += weight
+        waiting.append((item, future if self._durable else None))
+        self._writer.put(item)
+        if not self._durable:
+            future.set_result(None)
+        if not self._watching:
+            self._watching = True
+            loop.call_later(_WATCH_S, self._watch)
+        return future
+
+    def _opened(self, unusable: StoreUnusable | None) -> None:
+        self._tell(_set_result, self._ready, unusable)
+
+    def _ended(self) -> None:
+        self._tell(self._on_ended)
+
+    def _settled(self, settled: Settled) -> None:
+        self._tell(self._on_settled, settled)
+
+    def _tell(self, callback: Callable[..., None], *args: object) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            # The loop was closed under us: nobody is left to be told.
+            return
+
+    def _on_settled(self, settled: Settled) -> None:
+        self._stalled = False
+        failed = settled.fault
+        for place, item in enumerate(settled.items):
+            _, future = self._waiting.popleft()
+            self._bytes -= item.weight
+            why = failed.text if failed is not None else settled.refused.get(place)
+            if future is not None and not future.done():
+                if why is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(LogUnavailable(why))
+            if why is not None:
+                self._failed(failed.reason if failed is not None else "refused")
+        for _ in range(settled.dropped):
+            self._failed("dropped")
+        if self._observer is not None:
+            if failed is None:
+                self._observer.on_commit(settled.seconds, len(settled.items) - len(settled.refused))
+            self._observer.on_queue(len(self._waiting))
+
+    def _on_ended(self) -> None:
+        self._fail_waiting(Fault("stopped", "the log's writer has ended"), older_than_s=0.0)
+        _set_result(self._end, None)
+
+    def _watch(self) -> None:
+        """Notice a disk that does not answer: no thread can be taken back from it."""
+        assert self._loop is not None
+        if not self._waiting:
+            self._watching = False
+            return
+        self._loop.call_later(_WATCH_S, self._watch)
+        if self._waiting[0][0].since + STALL_S <= self._loop.time():
+            self._stalled = True
+            self._fail_waiting(Fault("stalled", self.fault or ""), older_than_s=STALL_S)
+        if self._observer is not None:
+            self._observer.on_queue(len(self._waiting))
+
+    def _fail_waiting(self, fault: Fault, *, older_than_s: float) -> None:
+        """Fail whoever waits that long; their records stay with the writer and may yet be written."""
+        assert self._loop is not None
+        before = self._loop.time() - older_than_s
+        for item, future in self._waiting:
+            if item.since <= before and future is not None and not future.done():
+                future.set_exception(LogUnavailable(fault.text))
+                self._failed(fault.reason)
+
+    def _failed(self, reason: str) -> None:
+        if self._observer is not None:
+            self._observer.on_failure(reason)
+
+
+def _set_result(future: asyncio.Future[T] | None, value: T) -> None:
+    if future is not None and not future.done():
+        future.set_result(value)
+
+
+def _weight(value: Json) -> int:
+    """About how many bytes a value holds; large lists and objects are sampled, so that asking costs little."""
+    total = 0.0
+    stack: list[tuple[Json, float]] = [(value, 1.0)]
+    while stack:
+        node, times = stack.pop()
+        if isinstance(node, str):
+            total += len(node) * times
+            continue
+        total += _NODE_BYTES * times
+        if isinstance(node, dict):
+            children: list[Json] = list(islice(node.values(), _SAMPLE))
+        elif isinstance(node, list):
+            children = node[:: max(1, len(node) // _SAMPLE)]
+        else:
+            continue
+        if children:
+            times *= len(node) / len(children)
+            stack.extend((child, times) for child in children)
+    return int(total)

@@ -1,0 +1,337 @@
+"""The store as its one writer holds it: records in, rows out, many records to a transaction.
+
+After any error the connection and everything remembered are dropped; opening again reads them from the file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from proxy.log import digest
+from proxy.log.context import Split
+from proxy.log.encode import Codec
+from proxy.log.fetch import Fetch
+from proxy.log.index import index_some
+from proxy.log.intern import ROOT, Intern, Known, marks, slices
+from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, prepare
+from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION, BeginRow, FinishRow, begin_digest, finish_digest
+from proxy.log.schema import StoreUnusable, open_for_writing
+from proxy.model.level import Level, Outcome
+from proxy.model.record import Finished, ModelUsed
+
+BUSY_MS: Final = 250
+"""How long a write waits for another connection's lock before it counts as failed."""
+OPEN_MAX: Final = 100_000
+"""Exchanges under way; one more is not begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An exchange under way."""
+
+    seq: int
+    digest: bytes  # the begin half of its hash
+    salt: bytes
+
+
+@dataclass(slots=True)
+class _Session:
+    """Everything that holds for one connection only."""
+
+    db: sqlite3.Connection
+    inode: int
+    intern: Intern
+    head: bytes  # the hash of the last record
+    next_seq: int
+    next_link: int
+    open: dict[str, _Open]
+    ended: list[int]  # begun in an earlier transaction, finished in this one
+
+
+class Store:
+    """One file, one writer; not for two threads at once. Unless said otherwise, methods raise sqlite3.Error
+    and OSError for what may pass by itself, and StoreUnusable for what will not; call `close` after either."""
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self._path = path
+        self._now = now
+        self._codec = Codec()
+        self._session: _Session | None = None
+        self._lock: int | None = None
+        self._spare: sqlite3.Connection | None = None
+        self._was_open = False
+
+    def open(self) -> None:
+        """Open the file and read where it stands. The first time, what was never finished becomes
+        `interrupted`."""
+        self._take_lock()
+        db, self._spare = self._spare, None
+        if db is None:
+            db = open_for_writing(self._path, int(self._now() * 1000), busy_ms=BUSY_MS)
+        try:
+            db.execute("PRAGMA synchronous = FULL")
+            session = self._session = self._recall(db)
+            if not self._was_open:
+                self._interrupt(session)
+        except BaseException:
+            self._session = None
+            db.close()
+            raise
+        self._was_open = True
+
+    def close(self) -> None:
+        """Let go of the file; whatever was not committed is gone. Raises nothing."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.db.close()
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+
+    def give_up(self) -> None:
+        """After an error that may pass: forget what was not committed, but hold on to the file, since a full
+        disk has no room to open it again, for readers either. Raises nothing."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            if session.db.in_transaction:
+                session.db.execute("ROLLBACK")
+        except sqlite3.Error:
+            session.db.close()
+            return
+        self._spare = session.db
+
+    def release(self) -> None:
+        """Close, and let another process write the store. Raises nothing."""
+        self.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def write(self, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        """Commit these records in one transaction; returns, by place, why one could not be written.
+
+        With `again` some may be in the store already: those count as written.
+        """
+        session = self._connected()
+        refused: dict[int, str] = {}
+        prepared: list[tuple[int, Prepared]] = []
+        for place, entry in enumerate(entries):
+            try:
+                prepared.append((place, prepare(entry)))
+            except Exception as error:  # noqa: BLE001  # the declared boundary: one bad value must not cost the batch
+                refused[place] = f"{type(error).__name__}: {error}"
+        session.db.execute("BEGIN IMMEDIATE")
+        present = _present(session.db, prepared) if again else frozenset()
+        session.intern.learn_names(word for _, item in prepared for word in _words(item))
+        for place, item in prepared:
+            if isinstance(item, PreparedBegin):
+                known = ("begin", item.begun.id) in present
+                why = None if known else self._begin(session, item)
+            else:
+                known = ("finish", item.finished.id) in present
+                why = None if known else self._finish(session, item)
+            if why is not None:
+                refused[place] = why
+        session.intern.flush()
+        for some in slices(session.ended):
+            session.db.execute(f"DELETE FROM open WHERE seq IN ({marks(some)})", some)
+        session.ended.clear()
+        session.db.execute("COMMIT")
+        return refused
+
+    def index(self, records_max: int) -> int:
+        """Write the postings of that many finished records; returns how many it were."""
+        session = self._connected()
+        return index_some(session.db, session.intern, self._codec, records_max)
+
+    def probe(self) -> None:
+        """Write something and take it away again: does writing work?"""
+        db = self._connected().db
+        db.execute("INSERT OR REPLACE INTO probe VALUES (1, zeroblob(8192))")
+        db.execute("DELETE FROM probe")
+
+    def checkpoint(self) -> None:
+        """Bring the write-ahead log into the main file, as far as readers allow."""
+        self._connected().db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def wal_bytes(self) -> int:
+        """The size of the write-ahead log's file, 0 where it cannot be told. Raises nothing."""
+        try:
+            return os.stat(f"{self._path}-wal").st_size
+        except OSError:
+            return 0
+
+    def free_bytes(self) -> int:
+        """The room left where the store lies."""
+        space = os.statvfs(self._path.parent)
+        return space.f_bavail * space.f_frsize
+
+    def _connected(self) -> _Session:
+        if self._session is None:
+            self.open()
+        assert self._session is not None
+        # A file that was moved away would take writes for ever without anybody finding them.
+        if os.stat(self._path).st_ino != self._session.inode:
+            raise OSError("the log's file was moved or replaced")
+        return self._session
+
+    def _take_lock(self) -> None:
+        if self._lock is not None:
+            return
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(f"{self._path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise StoreUnusable(f"{self._path}: another proxy is writing this log") from None
+        self._lock = lock
+
+    def _recall(self, db: sqlite3.Connection) -> _Session:
+        created_ms, key = db.execute("SELECT created_ms, key FROM store").fetchone()
+        last = db.execute("SELECT link, hash FROM chain ORDER BY link DESC LIMIT 1").fetchone()
+        fetch = Fetch(db, self._codec)
+        return _Session(
+            db=db,
+            inode=os.stat(self._path).st_ino,
+            intern=Intern(db, key, self._codec),
+            head=last[1] if last else digest.genesis(key, created_ms),
+            next_seq=(db.execute("SELECT max(seq) FROM exchange").fetchone()[0] or 0) + 1,
+            next_link=last[0] + 1 if last else 1,
+            open={
+                begin.id: _Open(begin.seq, fetch.begin_digest(begin), begin.salt)
+                for begin in fetch.open_exchanges()
+            },
+            ended=[],
+        )
+
+    def _interrupt(self, session: _Session) -> None:
+        fetch = Fetch(session.db, self._codec)
+        ends = [
+            Finished(
+                id=begin.id,
+                finished_at=self._now(),
+                outcome=Outcome.INTERRUPTED,
+                model=ModelUsed(
+                    fetch.name(begin.requested), fetch.name(begin.model_version), fetch.name(begin.sent)
+                ),
+                level=Level(begin.level),
+            )
+            for begin in fetch.open_exchanges()
+        ]
+        for some in slices(ends):
+            self.write(some)
+
+    def _begin(self, session: _Session, item: PreparedBegin) -> str | None:
+        begun, intern = item.begun, session.intern
+        if begun.id in session.open:
+            return "an exchange of this id is under way"
+        if len(session.open) >= OPEN_MAX:
+            return f"more than {OPEN_MAX} exchanges under way"
+        skeleton, window = _store_body(intern, item.body)
+        row = BeginRow._make(
+            (
+                session.next_seq,
+                begun.id,
+                RECORD_VERSION,
+                round(begun.started_at * 1000),
+                intern.number(item.api),
+                intern.number(item.path),
+                int(begun.stream),
+                *(intern.name(word) for word in item.subject),
+                *(intern.name(word) for word in item.model),
+                int(begun.level),
+                intern.number(item.policy),
+                begun.body_bytes,
+                None if skeleton is None else skeleton.number,
+                window.number,
+                os.urandom(digest.SALT_BYTES),
+            )
+        )
+        session.next_seq += 1
+        intern.add("exchange", row)
+        intern.add("open", (row.seq,))
+        commitment = None if skeleton is None else skeleton.digest
+        half = begin_digest(row, intern.text, skeleton=commitment, window=window.digest)
+        session.open[begun.id] = _Open(row.seq, half, row.salt)
+        return None
+
+    def _finish(self, session: _Session, item: PreparedFinish) -> str | None:
+        finished, intern = item.finished, session.intern
+        begin = session.open.pop(finished.id, None)
+        if begin is None:
+            return "its beginning is not on the log"
+        skeleton, window = _store_body(intern, item.sent)
+        received, delivered = _store_part(intern, item.received), _store_part(intern, item.delivered)
+        row = FinishRow._make(
+            (
+                begin.seq,
+                session.next_link,
+                round(finished.finished_at * 1000),
+                intern.number(item.outcome),
+                int(finished.level),
+                intern.name(item.backend),
+                *(intern.name(word) for word in item.model),
+                None if skeleton is None else skeleton.number,
+                window.number,
+                None if received is None else received.number,
+                None if delivered is None else delivered.number,
+                self._codec.pack(item.detail),
+            )
+        )
+        half = finish_digest(
+            row,
+            intern.text,
+            sent_skeleton=None if skeleton is None else skeleton.digest,
+            sent_window=window.digest,
+            received=None if received is None else received.digest,
+            delivered=None if delivered is None else delivered.digest,
+            detail=digest.commitment(begin.salt, item.detail),
+        )
+        session.head = digest.link(session.head, row.link, KIND_EXCHANGE, begin.digest, half)
+        session.next_link += 1
+        intern.add("finish", row)
+        intern.add("chain", (row.link, KIND_EXCHANGE, row.seq, session.head))
+        session.ended.append(begin.seq)
+        return None
+
+
+def _store_body(intern: Intern, body: Split | None) -> tuple[Known | None, Known]:
+    if body is None:
+        return None, ROOT
+    skeleton, *parts = intern.parts([body.skeleton, *(content for _, content in body.window)])
+    return skeleton, intern.window([slot for slot, _ in body.window], parts)
+
+
+def _store_part(intern: Intern, content: bytes | None) -> Known | None:
+    return None if content is None else intern.parts([content])[0]
+
+
+def _words(item: Prepared) -> tuple[str | None, ...]:
+    if isinstance(item, PreparedBegin):
+        return (item.api, item.path, item.policy, *item.subject, *item.model)
+    return (item.outcome, item.backend, *item.model)
+
+
+def _present(db: sqlite3.Connection, prepared: Sequence[tuple[int, Prepared]]) -> frozenset[tuple[str, str]]:
+    """Which begins and ends of these are in the store already."""
+    found: set[tuple[str, str]] = set()
+    ids = {item.begun.id if isinstance(item, PreparedBegin) else item.finished.id for _, item in prepared}
+    for some in slices(sorted(ids)):
+        sql = (
+            "SELECT e.id, f.seq FROM exchange e LEFT JOIN finish f ON f.seq = e.seq "
+            f"WHERE e.id IN ({marks(some)})"
+        )
+        for identity, finished in db.execute(sql, some).fetchall():
+            found.add(("begin", identity))
+            if finished is not None:
+                found.add(("finish", identity))
+    return frozenset(found)

@@ -1,0 +1,262 @@
+"""The one thread that writes: it takes whatever is queued, commits it at once, and tells the event loop.
+
+While a fault lasts, records fail fast with its reason and are kept, within limits, to be written once it is
+over; between attempts nothing touches the disk. Nothing here needs a restart to recover.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from proxy.log.encode import Damaged
+from proxy.log.prepare import Entry
+from proxy.log.schema import StoreUnusable
+from proxy.log.store import Store
+
+BATCH_RECORDS_MAX: Final = 512
+BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
+RETRY_S: Final = 0.25
+"""After a fault, how long records fail without another attempt."""
+KEPT_RECORDS_MAX: Final = 4096
+KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Records that failed and wait for the fault's end; past either limit the newest are dropped."""
+FREE_BYTES_MIN: Final = 64 * 1024 * 1024
+"""Less room than this on the disk counts as unhealthy: the next records may be the last."""
+INDEX_STEP: Final = 128
+INDEX_DUE: Final = 1024
+"""Unindexed records that the writer lets gather under load; when idle it indexes at once."""
+WAL_BYTES_MAX: Final = 16 * 1024 * 1024
+_PAUSE_S: Final = 0.02
+_REST_S: Final = 2.0
+
+
+@dataclass(slots=True)
+class Item:
+    """One record on its way. `weight` estimates its bytes."""
+
+    entry: Entry
+    weight: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a batch. `fault` failed it whole; `refused` says by place what could not be written."""
+
+    items: Sequence[Item]
+    seconds: float
+    fault: Fault | None = None
+    refused: dict[int, str] = field(default_factory=dict)
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why writing fails: a word of a closed set for metrics, and words for people."""
+
+    reason: str
+    text: str
+
+
+class Writer(threading.Thread):
+    """Runs until `finish` was called and the queue is empty. `settled` and `opened` are called in this
+    thread and must not block."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        opened: Callable[[StoreUnusable | None], None],
+        settled: Callable[[Settled], None],
+        ended: Callable[[], None],
+    ) -> None:
+        super().__init__(name="exchange-log", daemon=True)
+        self._store = store
+        self._opened = opened
+        self._settled = settled
+        self._ended = ended
+        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._kept: deque[Item] = deque()
+        self._kept_bytes = 0
+        self._fault: Fault | None = None
+        self._retry_at = 0.0
+        self._unindexed = INDEX_DUE  # unknown at the start: there may be some
+        self._checkpoint_due = False
+        self._stopping = False
+        self._room = True
+
+    @property
+    def fault(self) -> Fault | None:
+        """What keeps records from being written; None while all is well. May be asked from any thread."""
+        if self._fault is None and not self._room:
+            return Fault("full", f"less than {FREE_BYTES_MIN >> 20} MiB left on the disk")
+        return self._fault
+
+    def put(self, item: Item) -> None:
+        """Hand in a record; from any thread, without waiting."""
+        self._queue.put(item)
+
+    def finish(self) -> None:
+        """Write what is queued, then end."""
+        self._queue.put(None)
+
+    def run(self) -> None:
+        unusable: StoreUnusable | None = None
+        try:
+            try:
+                self._store.open()
+            except StoreUnusable as error:
+                unusable = error
+                return
+            except (sqlite3.Error, OSError, Damaged) as error:
+                self._fail(error)
+            finally:
+                self._opened(unusable)
+            while not self._stopping:
+                self._step()
+            self._tidy(last=True)
+        finally:
+            self._fault = Fault("stopped", "the log's writer has ended")
+            self._store.release()
+            self._ended()
+
+    def _step(self) -> None:
+        batch = self._take()
+        if batch:
+            self._commit(batch)
+        if not batch or self._unindexed > INDEX_DUE or self._store.wal_bytes() > WAL_BYTES_MAX:
+            self._tidy()
+
+    def _take(self) -> list[Item]:
+        """Everything that is queued, up to the limits of a batch; waits a while for the first."""
+        busy = self._unindexed or self._checkpoint_due
+        wait_s = RETRY_S if self._fault is not None else _PAUSE_S if busy else _REST_S
+        batch: list[Item] = []
+        weight = 0
+        try:
+            item = self._queue.get(timeout=wait_s)
+            while item is not None:
+                batch.append(item)
+                weight += item.weight
+                if len(batch) >= BATCH_RECORDS_MAX or weight >= BATCH_BYTES_MAX:
+                    return batch
+                item = self._queue.get_nowait()
+            self._stopping = True
+        except Empty:
+            pass
+        return batch
+
+    def _commit(self, batch: list[Item]) -> None:
+        started = time.perf_counter()
+        if self._fault is not None and time.monotonic() < self._retry_at:
+            self._give_up(batch, started)
+            return
+        try:
+            self._write_kept()
+            refused = self._write(batch)
+        except (sqlite3.Error, OSError, Damaged, StoreUnusable) as error:
+            self._fail(error)
+            self._give_up(batch, started)
+            return
+        self._recovered()
+        self._settled(Settled(batch, time.perf_counter() - started, refused=refused))
+
+    def _write(self, batch: Sequence[Item], *, again: bool = False) -> dict[int, str]:
+        entries = [item.entry for item in batch]
+        try:
+            refused = self._store.write(entries, again=again)
+        except sqlite3.IntegrityError:
+            # A record that is there already, from a commit that was reported as failed: look before writing.
+            if again:
+                raise
+            self._store.close()
+            refused = self._store.write(entries, again=True)
+        self._unindexed += len(batch)
+        self._checkpoint_due = True
+        return refused
+
+    def _write_kept(self) -> None:
+        while self._kept:
+            some = [self._kept[place] for place in range(min(len(self._kept), BATCH_RECORDS_MAX))]
+            self._write(some, again=True)
+            for item in some:
+                self._kept.popleft()
+                self._kept_bytes -= item.weight
+
+    def _give_up(self, batch: list[Item], started: float) -> None:
+        dropped = 0
+        for item in batch:
+            full = len(self._kept) >= KEPT_RECORDS_MAX or self._kept_bytes + item.weight > KEPT_BYTES_MAX
+            if full:
+                dropped += 1
+            else:
+                self._kept.append(item)
+                self._kept_bytes += item.weight
+        self._settled(Settled(batch, time.perf_counter() - started, fault=self._fault, dropped=dropped))
+
+    def _tidy(self, *, last: bool = False) -> None:
+        """What nobody waits for: trying again after a fault, the search index, the checkpoint."""
+        try:
+            if self._fault is not None:
+                if time.monotonic() < self._retry_at and not last:
+                    return
+                self._store.probe()
+                self._write_kept()
+                self._recovered()
+            elif self._unindexed:
+                self._unindexed = self._unindexed if self._store.index(INDEX_STEP) == INDEX_STEP else 0
+            elif self._checkpoint_due:
+                self._store.checkpoint()
+                self._checkpoint_due = False
+            self._room = self._store.free_bytes() >= FREE_BYTES_MIN
+        except (sqlite3.Error, OSError, Damaged, StoreUnusable) as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        reason = _reason(error)
+        if isinstance(error, sqlite3.Error) and reason in ("full", "locked", "io"):
+            self._store.give_up()
+        else:
+            self._store.close()
+        self._fault = Fault(reason, f"the exchange log cannot be written: {error}")
+        self._retry_at = time.monotonic() + RETRY_S
+
+    def _recovered(self) -> None:
+        self._fault = None
+
+
+def _reason(error: Exception) -> str:
+    """A word of a closed set."""
+    if isinstance(error, StoreUnusable):
+        return "unusable"
+    if isinstance(error, Damaged):
+        return "corrupt"
+    if isinstance(error, sqlite3.Error):
+        # Errors of the Python module itself (a closed connection) carry no name.
+        name = getattr(error, "sqlite_errorname", "")
+        for word, reason in _REASONS:
+            if word in name:
+                return reason
+        return "io"
+    if isinstance(error, PermissionError):
+        return "readonly"
+    return "io"
+
+
+_REASONS: Final = (
+    ("FULL", "full"),
+    ("BUSY", "locked"),
+    ("LOCKED", "locked"),
+    ("READONLY", "readonly"),
+    ("CANTOPEN", "readonly"),
+    ("PERM", "readonly"),
+    ("CORRUPT", "corrupt"),
+    ("NOTADB", "corrupt"),
+)
