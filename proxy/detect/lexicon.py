@@ -27,6 +27,7 @@ import numpy.typing as npt
 from proxy.errors import GuardrailError
 
 _ARRAY_BYTES_MAX: Final = 64 << 20
+_ROUNDING: Final = 1e-6  # room for the last digits of sums made in another order
 _WORD: Final = re.compile(r"\w\w+")
 
 
@@ -38,7 +39,7 @@ class LexiconError(GuardrailError):
 class Word:
     """One word's part in a text: what it adds to the norm, and to each SVM's sum."""
 
-    idf: float
+    square: float  # of its inverse document frequency
     pulls: tuple[float, ...]  # weight × idf, per SVM
     pull: float  # their mean: how far the word alone moves a text towards toxicity
 
@@ -89,16 +90,27 @@ class LexicalModel:
         return self.probability(sums, square)
 
     def sums(self, counts: Mapping[str, int]) -> tuple[list[float], float]:
-        """Each SVM's sum over the words, and the square of the words' norm."""
-        sums = [0.0] * len(self._svms)
+        """Each SVM's sum over the words, and the square of the words' norm. Words not known add nothing."""
+        rows: list[tuple[float, ...]] = []
         square = 0.0
         for word, count in counts.items():
             known = self.words.get(word)
             if known is not None:
-                square += (count * known.idf) ** 2
-                for index, pull in enumerate(known.pulls):
-                    sums[index] += count * pull
-        return sums, square
+                square += count * count * known.square
+                rows.append(known.pulls)
+                if count > 1:
+                    rows.extend([known.pulls] * (count - 1))
+        return list(map(sum, zip(*rows, strict=True))) or [0.0] * len(self._svms), square
+
+    def least_sum(self, probability: float) -> float:
+        """The least sum, over a text of norm 1, with which any SVM alone would reach that probability.
+
+        A text all of whose sums are below it (times its norm) stays under the probability.
+        """
+        if not 0.0 < probability < 1.0:
+            return -math.inf if probability <= 0.0 else math.inf
+        odds = math.log(1.0 / probability - 1.0)
+        return min((odds - svm.offset) / svm.slope - svm.intercept for svm in self._svms) - _ROUNDING
 
     def probability(self, sums: Iterable[float], square: float) -> float:
         """From the sums and the norm's square, both of a whole text; 0 to 1."""
@@ -226,7 +238,8 @@ def _model(vectorizer_: _Holder, model: _Holder) -> LexicalModel:
     means = pulls.mean(axis=1)
     rows = [tuple(row) for row in pulls.tolist()]
     words = {
-        word: Word(float(idf[at]), rows[at], float(means[at])) for word, at in vectorizer.vocabulary_.items()
+        word: Word(float(idf[at]) ** 2, rows[at], float(means[at]))
+        for word, at in vectorizer.vocabulary_.items()
     }
     return LexicalModel(words, svms)
 

@@ -50,7 +50,7 @@ class Found(Protocol):
 class Regex(Protocol):
     """A compiled RE2 pattern. Offsets are characters; text before `pos` and after `endpos` is context."""
 
-    def search(self, text: str, pos: int = ..., endpos: int = ...) -> Found | None: ...
+    def search(self, text: str | bytes, pos: int = ..., endpos: int = ...) -> Found | None: ...
     def match(self, text: str, pos: int = ..., endpos: int = ...) -> Found | None: ...
     def finditer(self, text: str, pos: int = ...) -> Iterator[Found]: ...
 
@@ -73,7 +73,7 @@ class RegexSet:
 
     def hits(self, text: str) -> Sequence[int]:
         """The numbers of the patterns that occur; of all, where RE2 could not tell."""
-        found = cast("list[int] | None", self._set.Match(text))
+        found = cast("list[int] | None", self._set.Match(text.encode() if text.isascii() else text))
         if not found or self._count not in found:
             return range(self._count)
         if len(found) == 1:
@@ -154,7 +154,8 @@ class _Hold:
         length = len(text)
         hold = length
         if self.begun is not None:
-            found = self.begun.search(text)
+            # RE2 reads UTF-8. Where a character is a byte, its offsets need no translation.
+            found = self.begun.search(text.encode() if text.isascii() else text)
             if found is not None:
                 hold = found.span()[0]
         return min(length, max(min(hold, length - self.blind), length - self.longest, 0))
@@ -196,12 +197,16 @@ class PatternBank:
         self._view = folded()
         self._patterns = tuple(_pattern(entry) for entry in entries)
         self._set = RegexSet(entry.pattern for entry in entries)
+        shapes = [_shape(entry.pattern) for entry in entries]
+        self._least = min(
+            (1 if shape is None else max(1, prefixes.least_width(shape)) for shape in shapes), default=1
+        )
         self._hold = hold_of(
             (entry.pattern, pattern.length) for entry, pattern in zip(entries, self._patterns, strict=True)
         )
 
     def open(self) -> _PatternScan:
-        return _PatternScan(self._view, self._patterns, self._set, self._hold)
+        return _PatternScan(self._view, self._patterns, self._set, self._hold, self._least)
 
 
 def _pattern(entry: PatternEntry) -> _Pattern:
@@ -214,18 +219,20 @@ def _pattern(entry: PatternEntry) -> _Pattern:
 class _PatternScan:
     """One text. Offsets are those of the folded view until a match is reported."""
 
-    __slots__ = ("_decided", "_hold", "_next", "_patterns", "_reader", "_set", "_waiting")
+    __slots__ = ("_decided", "_hold", "_least", "_next", "_patterns", "_reader", "_set", "_waiting")
 
-    def __init__(self, view: View, patterns: tuple[_Pattern, ...], every: RegexSet, hold: _Hold) -> None:
+    def __init__(
+        self, view: View, patterns: tuple[_Pattern, ...], every: RegexSet, hold: _Hold, least: int
+    ) -> None:
         self._reader = Reader(view)
         self._patterns = patterns
         self._set = every
         self._hold = hold
+        self._least = least  # the fewest characters of any match
         self._next = [0] * len(patterns)  # where each pattern's next match may begin
         self._decided = 0  # every match that begins before here is known
-        self._waiting: list[
-            tuple[int, int, int, bool]
-        ] = []  # start, end, rule, cut: known, but not yet its raw end
+        # Start, end, rule, cut of matches whose raw end is not known yet, or that stand behind such a one.
+        self._waiting: list[tuple[int, int, int, bool]] = []
 
     @property
     def scores(self) -> Mapping[str, float]:
@@ -237,18 +244,17 @@ class _PatternScan:
         text, base = reader.text, reader.base
         hold = reader.end if final else base + self._hold.at(text)
         found = self._waiting
-        if hold > self._decided or final:
+        if reader.end - self._decided >= self._least and (hold > self._decided or final):
             for index in self._set.hits(text):
                 found.extend(
                     self._find(index, max(self._next[index], self._decided) - base, hold - base, final)
                 )
-            self._decided = hold
+        self._decided = hold
         safe = hold
         matches: list[Match] = []
         if found:
             found.sort(key=lambda one: (one[0], -one[1], one[2]))
-            # A range whose last character may still get invisible company is not known yet, nor what begins
-            # later.
+            # A range whose last character may still get invisible company is not known yet.
             if not final:
                 safe = min([hold, *(start for start, end, _, _ in found if not self._known(start, end))])
             for start, end, rule, cut in found:

@@ -14,7 +14,7 @@ from typing import Final, Protocol, cast
 import ahocorasick
 
 from proxy.detect.base import HELD_CHARS_MAX, Progress
-from proxy.detect.normalise import Reader, View, skeleton
+from proxy.detect.normalise import Reader, skeleton
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
 
@@ -86,25 +86,26 @@ class PhraseBank:
 
     def __init__(self, entries: Sequence[PhraseEntry]) -> None:
         self.rules = frozenset(entry.rule for entry in entries)
-        self._view = skeleton()
+        self.view = skeleton()
         words: dict[str, tuple[set[int], set[int]]] = {}
         for entry in entries:
             for phrase in entry.phrases:
-                shown = self._view.of(phrase).strip()
+                shown = self.view.of(phrase).strip()
                 if not 0 < len(shown) <= PHRASE_CHARS_MAX:
                     check_phrase(phrase)
                 whole, loose = words.setdefault(shown, (set(), set()))
                 (whole if entry.whole_word else loose).add(entry.rule)
-        self._all = _automaton({word: _word(word, *rules) for word, rules in words.items()})
+        self.every = _automaton({word: _word(word, *rules) for word, rules in words.items()})
         # Where a phrase may begin in the midst of a word: those taken anywhere, and those of scripts without
         # spaces.
         inside = [word for word, (_, loose) in words.items() if loose or not _joins(word[0])]
-        self._inside = _automaton(dict.fromkeys(inside, _NONE))
-        self._first = frozenset(word[0] for word in words)
-        self._longest = max(map(len, words), default=0)
+        self.inside = _automaton(dict.fromkeys(inside, _NONE))
+        self.first = frozenset(word[0] for word in words)
+        self.first_inside = frozenset(word[0] for word in inside)
+        self.longest = max(map(len, words), default=0)
 
     def open(self) -> _PhraseScan:
-        return _PhraseScan(self._view, self._all, self._inside, self._first, self._longest)
+        return _PhraseScan(self)
 
 
 _NONE: Final = _Word(0, (), ())
@@ -139,6 +140,7 @@ class _PhraseScan:
         "_all",
         "_covered",
         "_first",
+        "_first_inside",
         "_found",
         "_hits",
         "_inside",
@@ -148,15 +150,14 @@ class _PhraseScan:
         "_reader",
     )
 
-    def __init__(
-        self, view: View, every: _Automaton, inside: _Automaton, first: frozenset[str], longest: int
-    ) -> None:
-        self._reader = Reader(view)
-        self._all = every
-        self._inside = inside
-        self._first = first
-        self._longest = longest
-        self._hits = every.iter("") if longest else None
+    def __init__(self, bank: PhraseBank) -> None:
+        self._reader = Reader(bank.view)
+        self._all = bank.every
+        self._inside = bank.inside
+        self._first = bank.first
+        self._first_inside = bank.first_inside
+        self._longest = bank.longest
+        self._hits = bank.every.iter("") if bank.longest else None
         self._open: list[int] = []  # where a phrase may have begun that is not complete
         self._pending: list[tuple[int, int, _Word]] = []  # complete, but what follows is not known
         self._found: list[
@@ -203,19 +204,24 @@ class _PhraseScan:
         """Keep the places whose text, up to now, some phrase begins with; those of the new text included."""
         reader, text, base = self._reader, self._reader.text, self._reader.base
         limit = reader.length - HELD_CHARS_MAX
-        still = []
-        for start in self._open:
-            rest = text[start - base :]
-            automaton = self._inside if self._in_word(start) else self._all
-            if automaton.match(rest) and reader.raw_start(start) >= limit:
-                still.append(start)
-        skip = max(0, len(shown) - self._longest)
+        still = [start for start in self._open if self._may_begin(start)]
+        first, inside, skip = self._first, self._first_inside, max(0, len(shown) - self._longest)
+        at = old + skip - base
+        joined = at > 0 and _joins(text[at - 1])
         for start, char in enumerate(shown[skip:] if skip else shown, old + skip):
-            if char in self._first:
-                automaton = self._inside if self._in_word(start) else self._all
-                if automaton.match(text[start - base :]) and reader.raw_start(start) >= limit:
-                    still.append(start)
+            joins = char.isalnum() if char.isascii() else _joins(char)
+            # Most phrases begin with a word; few at any letter.
+            if char in (inside if joined and joins else first) and self._may_begin(start):
+                still.append(start)
+            joined = joins
+        if still and not reader.in_step:
+            still = [start for start in still if reader.raw_start(start) >= limit]
         self._open = still
+
+    def _may_begin(self, start: int) -> bool:
+        """Whether some phrase begins with the text from there on."""
+        automaton = self._inside if self._in_word(start) else self._all
+        return automaton.match(self._reader.text[start - self._reader.base :])
 
     def _in_word(self, start: int) -> bool:
         at = start - self._reader.base

@@ -56,6 +56,9 @@ _EXTENSION: Final = re.compile(
 _EXTENSION_ENDS: Final = frozenset("tTnNiIoOóxXбБ=\u0301")
 _IBAN_BEGUN: Final = re.compile(r"[A-Za-zıİ]{2}[0-9]{2}(?:[ -]?[A-Za-zıİ0-9]{4}){0,7}[ -]\Z")
 _NEVER_SPANNED: Final = frozenset("\n\r\v\f")
+_TELLTALE: Final = re.compile(r"[0-9@.:\-]")
+"""No recognizer finds anything without one of these. (A UUID has its version's digit.)"""
+_GLANCE_CHARS: Final = 64  # a text so short is looked at for them first: a word of prose needs no more
 _BLANK: Final = re.compile(r"\s")
 
 
@@ -87,7 +90,7 @@ def is_cut(text: str, at: int) -> bool:
 def _cut_before(text: str, at: int, least: int) -> int:
     """The last cut in [least, at]; `least` where there is none after it."""
     while at > least:
-        if is_cut(text, at):
+        if text[at - 1].isspace() and is_cut(text, at):
             return at
         at -= 1
     return least
@@ -185,6 +188,8 @@ class _Engine:
 
     def analyze(self, text: str) -> list[Result]:
         """What Presidio finds in a text that begins and ends at cuts."""
+        if len(text) < _GLANCE_CHARS and not _TELLTALE.search(text):
+            return []
         near: dict[str, list[tuple[int, int]]] = {}
         for index in self._set.hits(text):
             ranges = near.setdefault(self._owners[index], [])

@@ -187,6 +187,21 @@ def width(node: Node) -> int:
             return width(part)
 
 
+def least_width(node: Node) -> int:
+    """The fewest characters that a match has."""
+    match node:
+        case Atom():
+            return 1
+        case Sequence(parts):
+            return min(WIDTH_MAX, sum(map(least_width, parts)))
+        case Choice(parts):
+            return min(map(least_width, parts))
+        case Repeat(part, least, _):
+            return min(WIDTH_MAX, least_width(part) * least)
+        case Flagged(_, part):
+            return least_width(part)
+
+
 def closure(node: Node) -> str:
     """An RE2 pattern of every beginning of a match, the empty one included. Raises UnknownSyntax if too
     long."""

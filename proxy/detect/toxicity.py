@@ -12,8 +12,8 @@ look-alikes and invisible characters folded).
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -46,7 +46,8 @@ the model's 15,442 words, from "fuck" at 54 down to mild ones; ordinary words st
 
 _MARKS: Final = ".!?。"
 _UNIT: Final = re.compile(rf"(\w+)|(\n)|[{_MARKS}]+[\"'”’»)\]]{{0,4}}")
-_KNOWN: Final = re.compile(r"\w\w+")
+_END: Final = re.compile(rf"\n|[{_MARKS}]+[\"'”’»)\]]{{0,4}}(?=\s)")
+_WORD: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,9 @@ class _ToxicityScan:
         "_first",
         "_highest",
         "_last",
+        "_least_sum",
+        "_lowest",
+        "_lowest_sum",
         "_matches",
         "_model",
         "_notable",
@@ -110,6 +114,9 @@ class _ToxicityScan:
         self._reader = Reader(view)
         self._model = model
         self._thresholds = thresholds
+        self._lowest = min((threshold for _, threshold in thresholds), default=math.inf)
+        self._lowest_sum = model.least_sum(self._lowest)
+        self._least_sum = -math.inf  # below it a sentence is neither a finding nor the highest
         self._crossed: set[int] = set()  # rules that some sentence met
         self._whole = _Whole()
         self._highest = 0.0
@@ -160,7 +167,12 @@ class _ToxicityScan:
         reader, words = self._reader, self._model.words
         text, base, end = reader.text, reader.base, reader.end
         at = self._at
-        while (unit := _UNIT.search(text, at - base)) is not None:
+        while True:
+            if self._start < 0:
+                at = self._read_plain(at)
+            unit = _UNIT.search(text, at - base)
+            if unit is None:
+                break
             start, at = unit.start() + base, unit.end() + base
             word = unit.group(1)
             if word is None:
@@ -197,6 +209,35 @@ class _ToxicityScan:
         if self._start >= 0 and reader.length >= self._bound:
             self._close()
 
+    def _read_plain(self, at: int) -> int:
+        """Take the sentences that stand complete in the text; returns where the last of them ends.
+
+        The same answers as word by word, in one pass over each.
+        """
+        reader = self._reader
+        text, base = reader.text, reader.base
+        while reader.in_step and (mark := _END.search(text, at - base)) is not None:
+            first = _WORD.search(text, at - base, mark.start())
+            if first is not None:
+                if mark.end() - first.start() >= SENTENCE_CHARS_MAX:
+                    break
+                start, end = first.start(), mark.start()
+                score = self._add(_WORD.findall(text, start, end))
+                if self._needs_range(score):
+                    self._report(score, *self._range(start + base, end + base))
+            at = mark.end() + base
+        return at
+
+    def _range(self, start: int, end: int) -> tuple[int, int]:
+        """The raw range of a finding on the sentence with these words, complete and in step."""
+        reader, known = self._reader, self._model.words
+        words = list(_WORD.finditer(reader.text, start - reader.base, end - reader.base))
+        notable = [
+            word for word in words if (at := known.get(word.group())) is not None and at.pull >= NOTABLE_PULL
+        ]
+        first, last = (notable[0], notable[-1]) if notable else (words[-1], words[-1])
+        return reader.raw_start(first.start() + reader.base), reader.raw_end(last.end() + reader.base)
+
     def _read_mark(self, unit: re.Match[str], at: int, final: bool) -> int:
         """Where to read on after a sentence mark or a line's end; where that is not known yet, the complement
         of the place to read again from."""
@@ -214,32 +255,53 @@ class _ToxicityScan:
 
     def _close(self) -> None:
         """The open sentence has ended: score it, and with it the whole so far."""
-        counts = Counter(self._words)
-        model, whole = self._model, self._whole
-        sums, square = model.sums(counts)
-        score = model.probability(sums, square)
-        if square:
-            whole.sums = [a + b for a, b in zip(whole.sums, sums, strict=True)] if whole.sums else sums
-            for word, count in counts.items():
-                known = model.words.get(word)
-                if known is not None:
-                    before = whole.counts.get(word, 0)
-                    whole.counts[word] = before + count
-                    whole.square += ((before + count) ** 2 - before**2) * known.idf**2
-        self._highest = max(self._highest, score)
-        first, last = (self._first, self._notable) if self._first >= 0 else self._last
-        reader = self._reader
-        here = (reader.raw_start(first), min(reader.raw_end(last), self._bound))
+        score = self._add(self._words)
+        if self._needs_range(score):
+            first, last = (self._first, self._notable) if self._first >= 0 else self._last
+            reader = self._reader
+            self._report(score, reader.raw_start(first), min(reader.raw_end(last), self._bound))
+        self._begin(-1)
+
+    def _add(self, words: list[str]) -> float:
+        """One more sentence: its score; the whole's sums and the highest score go on."""
+        self._tail = None
+        known, whole = self._model.words, self._whole
+        counts: dict[str, int] = {}
+        for word in words:
+            if word in known:
+                counts[word] = counts.get(word, 0) + 1
+        if not counts:
+            return 0.0
+        sums, square = self._model.sums(counts)
+        whole.sums = [a + b for a, b in zip(whole.sums, sums, strict=True)] if whole.sums else sums
+        for word, count in counts.items():
+            before = whole.counts.get(word, 0)
+            whole.counts[word] = before + count
+            whole.square += (before + before + count) * count * known[word].square
+        if max(sums) < self._least_sum * math.sqrt(square):
+            return 0.0  # below every threshold and the highest score so far
+        score = self._model.probability(sums, square)
+        if score > self._highest:
+            self._highest = score
+            self._least_sum = self._model.least_sum(min(self._lowest, score))
+        return score
+
+    def _needs_range(self, score: float) -> bool:
+        """Whether the sentence just added has, or may have at the text's end, a finding on it."""
+        return score >= self._lowest or (self._may_cross() and self._total() >= self._lowest)
+
+    def _may_cross(self) -> bool:
+        whole = self._whole
+        return bool(whole.sums) and max(whole.sums) >= self._lowest_sum * math.sqrt(whole.square)
+
+    def _report(self, score: float, start: int, end: int) -> None:
         for rule, threshold in self._thresholds:
             if score >= threshold:
                 self._crossed.add(rule)
-                self._matches.append(Match(rule, LABEL, score, *here))
+                self._matches.append(Match(rule, LABEL, score, start, end))
         total = self._total()
         if any(total >= threshold for rule, threshold in self._thresholds if rule not in self._crossed):
-            self._tail = here
-        else:
-            self._tail = None
-        self._begin(-1)
+            self._tail = (start, end)
 
     def _total(self) -> float:
         return self._model.probability(self._whole.sums, self._whole.square) if self._whole.sums else 0.0
