@@ -9,8 +9,9 @@ as soon as they are final. With nothing known of clocks or sockets, the same tex
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from typing import Final
 
 from proxy.detect.base import Bank, Scan
 from proxy.model.finding import Finding, Match
@@ -19,6 +20,10 @@ from proxy.policy.rule import Rule
 
 ERROR_LABEL = "error"
 """The label of a finding that stands for a detector which failed."""
+
+FINDINGS_MAX: Final = 10_000
+"""Findings told of one text by the rules that hold it, and as many by those that watch. Past it the next one
+that acts blocks the text, and the others are not told: a text made of findings must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class BrokenPromise(Exception):
     """A detector contradicted its own `safe_upto`. Caught by the judge, as any failure of a detector."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Reading:
     """One bank's scan of this text."""
 
@@ -116,19 +121,59 @@ class _Pending:
         return self.start - self.negative_length
 
 
+@dataclass(slots=True)
+class _View:
+    """How one text's matches become findings; what its lanes share. (They hold no judge: a cycle would keep
+    every text's scans until the collector comes by.)"""
+
+    plan: Plan
+    field: str
+    errors: list[tuple[str, str]]
+
+    def finding(self, detector: str, match: _Pending) -> Finding:
+        """A match seen through its rule."""
+        rule = self.plan.active[match.rule]
+        action = rule.action_at(self.plan.level)
+        if match.cut and rule.on_error is Action.BLOCK and self.plan.level is not Level.OPEN:
+            action = Action.BLOCK
+        return Finding(
+            rule=rule.id,
+            detector=detector,
+            label=match.label,
+            score=-match.negative_score,
+            action=action,
+            direction=self.plan.direction,
+            field=self.field,
+            start=match.start,
+            end=match.end,
+            mode=rule.mode,
+            message=rule.message,
+            severity=rule.severity,
+        )
+
+    def active(self, index: int) -> bool:
+        return index in self.plan.active
+
+    def failed(self, bank: Bank, error: Exception) -> list[int]:
+        """Notes a detector's failure; gives the active rules whose `on_error` is to block."""
+        # The error's own words could repeat the text that was judged, so only its kind is kept.
+        reason = f"{bank.detector}: {type(error).__name__}"
+        hit = sorted(index for index in bank.rules if index in self.plan.active)
+        self.errors.extend((self.plan.active[index].id, reason) for index in hit)
+        return [index for index in hit if self.plan.active[index].on_error is Action.BLOCK]
+
+
 class Judge:
     """Judges one text. Feeding it in any pieces gives the same findings as feeding it at once."""
 
-    __slots__ = ("_errors", "_field", "_holding", "_length", "_plan", "_settled", "_watching")
+    __slots__ = ("_holding", "_length", "_settled", "_view", "_watching")
 
     def __init__(self, plan: Plan, field: str) -> None:
-        self._plan = plan
-        self._field = field
-        self._errors: list[tuple[str, str]] = []
+        self._view = view = _View(plan, field, [])
         self._length = 0
         self._settled = 0
-        self._holding = _Lane(self, plan.holding) if plan.holding else None
-        self._watching = _Lane(self, plan.watching) if plan.watching else None
+        self._holding = _Lane(view, plan.holding) if plan.holding else None
+        self._watching = _Lane(view, plan.watching) if plan.watching else None
 
     def feed(self, piece: str, *, final: bool = False) -> Ruling:
         """Take the next characters; with `final` the text ends here, and all of it is settled."""
@@ -147,8 +192,8 @@ class Judge:
 
     @property
     def errors(self) -> tuple[tuple[str, str], ...]:
-        """Every (rule, reason) whose detector failed; the rest of the text was not judged by that rule."""
-        return tuple(self._errors)
+        """Every (rule, reason) that did not see the text to its end: its detector failed, or found too much."""
+        return tuple(self._view.errors)
 
     @property
     def scores(self) -> Mapping[str, float]:
@@ -161,48 +206,18 @@ class Judge:
                         scores[label] = score
         return scores
 
-    def finding(self, detector: str, match: _Pending) -> Finding:
-        """A match seen through its rule."""
-        rule = self._plan.active[match.rule]
-        action = rule.action_at(self._plan.level)
-        if match.cut and rule.on_error is Action.BLOCK and self._plan.level is not Level.OPEN:
-            action = Action.BLOCK
-        return Finding(
-            rule=rule.id,
-            detector=detector,
-            label=match.label,
-            score=-match.negative_score,
-            action=action,
-            direction=self._plan.direction,
-            field=self._field,
-            start=match.start,
-            end=match.end,
-            mode=rule.mode,
-            message=rule.message,
-            severity=rule.severity,
-        )
-
-    def active(self, index: int) -> bool:
-        return index in self._plan.active
-
-    def failed(self, bank: Bank, error: Exception) -> list[int]:
-        """Notes a detector's failure; gives the active rules whose `on_error` is to block."""
-        # The error's own words could repeat the text that was judged, so only its kind is kept.
-        reason = f"{bank.detector}: {type(error).__name__}"
-        hit = sorted(index for index in bank.rules if index in self._plan.active)
-        self._errors.extend((self._plan.active[index].id, reason) for index in hit)
-        return [index for index in hit if self._plan.active[index].on_error is Action.BLOCK]
-
 
 class _Lane:
     """Banks whose findings are told in common order."""
 
-    __slots__ = ("_count", "_judge", "_pending", "_unopened", "readings")
+    __slots__ = ("_blocked", "_count", "_pending", "_told", "_unopened", "_view", "readings")
 
-    def __init__(self, judge: Judge, banks: tuple[Bank, ...]) -> None:
-        self._judge = judge
+    def __init__(self, view: _View, banks: tuple[Bank, ...]) -> None:
+        self._view = view
         self._pending: list[tuple[_Pending, int, _Reading | None]] = []
         self._count = 0  # settles what two equal matches would leave open
+        self._told = 0
+        self._blocked = False  # one over the limit blocked the text
         self._unopened = banks
         self.readings: list[_Reading] = []
 
@@ -219,7 +234,7 @@ class _Lane:
                 broken.append(reading)
                 continue
             for match in matches:
-                if self._judge.active(match.rule):
+                if self._view.active(match.rule):
                     self._wait(match, reading)
         if broken:
             self.readings = [reading for reading in self.readings if reading not in broken]
@@ -255,7 +270,7 @@ class _Lane:
 
     def _fail(self, bank: Bank, error: Exception, at: int, length: int) -> None:
         """The rules of a bank that failed block from where it had settled the text, where they say so."""
-        for index in self._judge.failed(bank, error):
+        for index in self._view.failed(bank, error):
             pending = _Pending(at, at - length, index, bank.detector, -1.0, ERROR_LABEL, True)
             self._push(pending, None)
 
@@ -266,4 +281,13 @@ class _Lane:
             if match.end <= reading.covered.get(match.rule, -1) and not match.cut:
                 return
             reading.covered[match.rule] = max(match.end, reading.covered.get(match.rule, -1))
-        found.append(self._judge.finding(match.detector, match))
+        finding = self._view.finding(match.detector, match)
+        self._told += 1
+        if self._told <= FINDINGS_MAX:
+            found.append(finding)
+            return
+        if self._told == FINDINGS_MAX + 1:
+            self._view.errors.append((finding.rule, f"{match.detector}: more than {FINDINGS_MAX} findings"))
+        if finding.acts and not self._blocked:
+            self._blocked = True
+            found.append(replace(finding, action=Action.BLOCK))

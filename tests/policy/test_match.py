@@ -235,6 +235,22 @@ def test_scores_are_the_highest_of_all_detectors() -> None:
     assert words.scores == {"length": 3.0}
 
 
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_text_made_of_findings_is_blocked_at_the_limit(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr("proxy.policy.match.FINDINGS_MAX", 3)
+    text = "x " * 8
+    words = judge((rule(action=Action.REDACT),), WordBank(((0, "x"),)))
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    found = [finding for piece in pieces for finding in words.feed(piece).findings]
+    assert [(finding.start, finding.action) for finding in found] == [
+        (0, Action.REDACT),
+        (2, Action.REDACT),
+        (4, Action.REDACT),
+        (6, Action.BLOCK),
+    ]
+    assert words.errors == (("a", "phrases: more than 3 findings"),)
+
+
 alphabet = st.text("abx ", max_size=40)
 lists = st.lists(st.tuples(st.integers(0, 3), st.text("abx", min_size=1, max_size=4)), min_size=1, max_size=5)
 actions = st.sampled_from([Action.FLAG, Action.REDACT, Action.BLOCK])
