@@ -97,6 +97,7 @@ class Keeper:
         self._backlog = _Backlog()
         self._proposals: deque[Proposal] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
 
     async def start(self) -> Stored:
         """What was stored last. Raises StoreError."""
@@ -106,7 +107,13 @@ class Keeper:
         return stored
 
     async def stop(self) -> None:
-        """Tries once more to store what is not, then closes the store. What remains is lost, and logged."""
+        """Tries once more to store what is not, then closes the store. What remains is lost, and logged.
+
+        A second stop does nothing.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
         if self._task is not None:
             if self._backlog.changes:
                 self._wake.set()

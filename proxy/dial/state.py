@@ -97,7 +97,9 @@ class SqliteDialStore:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._written: int | None = None  # the version of the last write that is known to have succeeded
-        self._attempted = 0  # a commit that reported an error may still have happened
+        self._attempted = (
+            0  # the highest version of a write that reported an error and may still have happened
+        )
 
     def load(self) -> Stored:
         try:
@@ -126,7 +128,6 @@ class SqliteDialStore:
     def write(self, version: int, settings: Sequence[Setting], changes: Sequence[Change]) -> None:
         try:
             connection = self._open()
-            self._attempted = max(version, self._attempted)
             connection.execute("BEGIN IMMEDIATE")
             self._refuse_foreign_write(connection)
             connection.execute("DELETE FROM settings")
@@ -135,11 +136,12 @@ class SqliteDialStore:
             connection.execute("UPDATE state SET version = ?", (version,))
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError, ValueError) as error:
+            self._attempted = max(version, self._attempted)
             raise self._failed(error) from error
         except StoreError:
             self.close()
             raise
-        self._written = version
+        self._written = self._attempted = version
 
     def changes(self, limit: int, before: int | None) -> tuple[StoredChange, ...]:
         try:

@@ -1,0 +1,329 @@
+"""Turning the dial: what holds afterwards, for whom, until when, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.dial.control import Dial
+from proxy.dial.levels import SETTABLE
+from proxy.dial.setting import Actor, Scope
+from proxy.dial.state import SqliteDialStore
+from proxy.dial.turn import LevelUnavailable, TooManySettings, VersionMismatch
+from proxy.model.level import Level
+from proxy.model.subject import Reach
+from tests.dial.conftest import StartDial
+from tests.dial.helpers import ANN, BEN, GLOBAL, Counted, Running, TurnedClock
+
+BOT = Scope.parse("model:bot")
+SHOP = Scope.parse("app:shop")
+AT_BOT = Reach(frozenset({"bot", "alias-of-bot"}))
+
+
+async def test_with_nothing_set_everything_is_guarded(dial: Dial) -> None:
+    effective = dial.effective(AT_BOT)
+    assert (effective.level, effective.setting) == (Level.GUARDED, None)
+
+
+async def test_the_strictest_setting_that_matches_holds_and_is_named(dial: Dial) -> None:
+    await dial.set(GLOBAL, Level.OPEN, actor=ANN, reason="tuning the rules")
+    assert dial.effective(AT_BOT).level is Level.OPEN
+    await dial.set(BOT, Level.KILLED, actor=ANN, reason="leaks keys")
+    effective = dial.effective(AT_BOT)
+    assert effective.level is Level.KILLED
+    assert effective.setting is not None
+    assert effective.setting.reason == "leaks keys"
+    assert dial.effective(Reach(frozenset({"other"}))).level is Level.OPEN
+
+
+async def test_a_model_is_reached_under_any_of_its_names(dial: Dial) -> None:
+    await dial.set(Scope.parse("model:alias-of-bot"), Level.KILLED, actor=ANN, reason="x")
+    assert dial.effective(AT_BOT).level is Level.KILLED
+
+
+async def test_a_claimed_app_may_tighten_and_never_loosen(dial: Dial) -> None:
+    claimed, verified = Reach(app="shop"), Reach(app="shop", app_verified=True)
+    await dial.set(SHOP, Level.OPEN, actor=ANN, reason="x")
+    assert dial.effective(verified).level is Level.OPEN
+    assert dial.effective(claimed).level is Level.GUARDED
+    await dial.set(SHOP, Level.KILLED, actor=ANN, reason="x")
+    assert dial.effective(claimed).level is Level.KILLED
+
+
+async def test_the_last_person_holds_the_persons_setting(dial: Dial) -> None:
+    await dial.set(BOT, Level.KILLED, actor=ANN, reason="first")
+    await dial.set(BOT, Level.GUARDED, actor=BEN, reason="second")
+    (only,) = dial.snapshot().settings
+    assert (only.actor, only.level) == (BEN, Level.GUARDED)
+
+
+async def test_rules_and_tripwires_keep_their_own_and_the_strictest_holds(dial: Dial) -> None:
+    await dial.set(BOT, Level.KILLED, actor=Actor.rules(), reason="retired")
+    await dial.set(BOT, Level.GUARDED, actor=Actor.tripwire("a"), reason="x")
+    await dial.set(BOT, Level.GUARDED, actor=ANN, reason="x")
+    assert dial.effective(AT_BOT).level is Level.KILLED
+    turned = await dial.clear(BOT, actor=ANN, reason="done")
+    assert turned.level is Level.KILLED  # the files' setting is not hers to take away
+    await dial.clear(BOT, actor=Actor.rules(), reason="gone from the files")
+    assert dial.effective(AT_BOT).level is Level.GUARDED
+
+
+async def test_a_persons_turn_ends_what_tripwires_had_set_there(dial: Dial) -> None:
+    await dial.set(BOT, Level.KILLED, actor=Actor.tripwire("a"), reason="x")
+    await dial.set(SHOP, Level.KILLED, actor=Actor.tripwire("a"), reason="x")
+    await dial.clear(BOT, actor=ANN, reason="false alarm")
+    assert [one.scope for one in dial.snapshot().settings] == [SHOP]
+
+
+async def test_clearing_what_nobody_set_changes_nothing(dial: Dial) -> None:
+    before = dial.snapshot()
+    turned = await dial.clear(BOT, actor=ANN, reason="x")
+    assert not turned.changed
+    assert dial.snapshot() == before
+    assert await dial.changes(10) == ()
+
+
+@pytest.mark.parametrize("level", sorted(set(Level) - SETTABLE))
+async def test_levels_that_do_nothing_yet_cannot_be_set(dial: Dial, level: Level) -> None:
+    with pytest.raises(LevelUnavailable, match=level.word):
+        await dial.set(GLOBAL, level, actor=ANN, reason="x")
+    assert dial.snapshot().settings == ()
+
+
+async def test_each_change_is_on_the_trail_with_actor_reason_and_both_levels(
+    dial: Dial, clock: TurnedClock
+) -> None:
+    await dial.set(BOT, Level.KILLED, actor=ANN, reason="leaks")
+    clock.at += 60
+    await dial.set(BOT, Level.GUARDED, actor=BEN, reason="fixed")
+    await dial.clear(BOT, actor=BEN, reason="tidy")
+    trail = [
+        (one.change.action, str(one.change.actor), one.change.before, one.change.after, one.change.reason)
+        for one in await dial.changes(10)
+    ]
+    assert trail == [
+        ("dial.clear", "ben", "guarded", None, "tidy"),
+        ("dial.set", "ben", "killed", "guarded", "fixed"),
+        ("dial.set", "ann", None, "killed", "leaks"),
+    ]
+
+
+async def test_a_ttl_ends_by_the_clock_and_says_so_on_the_trail(dial: Dial, clock: TurnedClock) -> None:
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x", ttl_s=1800)
+    before = dial.snapshot()
+    clock.at += 1799.9
+    assert dial.effective(AT_BOT).level is Level.KILLED
+    clock.at += 0.1
+    assert dial.effective(AT_BOT).level is Level.GUARDED
+    assert dial.snapshot().settings == ()
+    assert dial.snapshot().version > before.version
+    await dial.note(actor=ANN, action="x", scope="x", before=None, after=None, reason="wait for the store")
+    assert [one.change.action for one in await dial.changes(10)] == ["x", "dial.expire", "dial.set"]
+
+
+async def test_a_setting_that_ran_out_can_not_pass_an_if_match(dial: Dial, clock: TurnedClock) -> None:
+    turned = await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x", ttl_s=60)
+    clock.at += 60
+    with pytest.raises(VersionMismatch):
+        await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x", if_match=frozenset({turned.etag}))
+
+
+async def test_the_version_rises_and_the_tag_changes_with_every_turn(dial: Dial) -> None:
+    seen = [dial.snapshot()]
+    for level in (Level.KILLED, Level.GUARDED, Level.KILLED, Level.KILLED):
+        turned = await dial.set(GLOBAL, level, actor=ANN, reason="x")
+        seen.append(dial.snapshot())
+        assert (turned.version, turned.etag) == (seen[-1].version, seen[-1].etag)
+    assert [one.version for one in seen] == sorted({one.version for one in seen})
+    assert len({one.etag for one in seen}) == len(seen)
+
+
+@pytest.mark.parametrize("levels", [(Level.KILLED, Level.KILLED), (Level.OPEN, Level.OPEN),
+                                    (Level.OPEN, Level.KILLED), (Level.KILLED, Level.OPEN)])  # fmt: skip
+async def test_of_two_turns_from_one_version_one_fails(dial: Dial, levels: tuple[Level, Level]) -> None:
+    tag = frozenset({dial.snapshot().etag})
+    scopes = (BOT, SHOP)
+    done = await asyncio.gather(
+        *(
+            dial.set(scope, level, actor=actor, reason="x", if_match=tag)
+            for scope, level, actor in zip(scopes, levels, (ANN, BEN), strict=True)
+        ),
+        return_exceptions=True,
+    )
+    assert sorted(isinstance(one, VersionMismatch) for one in done) == [False, True]
+    assert len(dial.snapshot().settings) == 1
+
+
+async def test_the_dial_holds_a_bounded_number_of_settings(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.dial.turn.SETTINGS_MAX", 2)
+    await dial.set(BOT, Level.KILLED, actor=ANN, reason="x")
+    await dial.set(SHOP, Level.KILLED, actor=ANN, reason="x")
+    with pytest.raises(TooManySettings):
+        await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    await dial.set(SHOP, Level.GUARDED, actor=ANN, reason="what is set can still be changed")
+
+
+# Exchanges under way
+
+
+async def test_a_kill_reaches_running_exchanges_before_the_store_is_asked(dial: Dial) -> None:
+    bot, other = Running(AT_BOT), Running(Reach(frozenset({"other"})))
+    dial.attach(bot)
+    dial.attach(other)
+    turning = asyncio.ensure_future(dial.set(BOT, Level.KILLED, actor=ANN, reason="x"))
+    await asyncio.sleep(0)  # one step of the loop, no time for a disk
+    assert bot.told == [Level.KILLED]
+    assert not turning.done()
+    await turning
+    assert (bot.told, other.told) == ([Level.KILLED], [])
+
+
+async def test_loosening_never_reaches_a_running_exchange(dial: Dial) -> None:
+    running = Running()
+    dial.attach(running)
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    await dial.set(GLOBAL, Level.OPEN, actor=ANN, reason="x")
+    await dial.clear(GLOBAL, actor=ANN, reason="x")
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    assert running.told == [Level.KILLED]  # once; it never came back
+
+
+async def test_an_exchange_that_ended_is_not_told(dial: Dial) -> None:
+    running = Running()
+    dial.attach(running)
+    dial.detach(running)
+    dial.detach(running)
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    assert running.told == []
+    assert dial.running == 0
+
+
+async def test_an_exchange_that_began_open_is_told_when_open_runs_out(dial: Dial, clock: TurnedClock) -> None:
+    await dial.set(GLOBAL, Level.OPEN, actor=ANN, reason="x", ttl_s=60)
+    running = Running(began=Level.OPEN)
+    dial.attach(running)
+    clock.at += 60
+    dial.effective(Reach())
+    assert running.told == [Level.GUARDED]
+
+
+async def test_the_end_of_a_ttl_needs_no_exchange_to_notice_it(start_dial: StartDial, path: Path) -> None:
+    """With a clock that runs, the timer alone ends the setting and tells who is under way."""
+    loop = asyncio.get_running_loop()
+    dial = Dial(SqliteDialStore(path), clock=loop.time)
+    await dial.start()
+    told = asyncio.Event()
+
+    class Waiting(Running):
+        def tightened(self, effective: object) -> None:
+            told.set()
+
+    await dial.set(GLOBAL, Level.OPEN, actor=ANN, reason="x", ttl_s=0.05)
+    dial.attach(Waiting(began=Level.OPEN))
+    await asyncio.wait_for(told.wait(), 10)
+    await dial.stop()
+
+
+async def test_an_exchange_attached_after_a_rise_is_told_at_once(dial: Dial) -> None:
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    late = Running(began=Level.GUARDED)
+    dial.attach(late)
+    assert late.told == [Level.KILLED]
+
+
+async def test_one_exchange_that_fails_does_not_shield_the_others(dial: Dial) -> None:
+    class Failing(Running):
+        def tightened(self, effective: object) -> None:
+            raise ValueError("a bug in one exchange")
+
+    class Ending(Running):
+        def tightened(self, effective: object) -> None:
+            dial.detach(last)
+
+    ending, failing, well, last = Ending(), Failing(), Running(), Running()
+    for one in (failing, well, ending, last):
+        dial.attach(one)
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    assert well.told == [Level.KILLED]
+    assert last.told == []  # it had ended before its turn came
+
+
+async def test_the_observer_sees_turns_and_the_strictest_level_of_each_scope(start_dial: StartDial) -> None:
+    counted = Counted()
+    dial = await start_dial(observer=counted)
+    await dial.set(BOT, Level.GUARDED, actor=Actor.rules(), reason="x")
+    await dial.set(BOT, Level.KILLED, actor=ANN, reason="x")
+    assert counted.levels == {"model:bot": Level.KILLED}
+    await dial.clear(BOT, actor=ANN, reason="x")
+    assert counted.levels == {"model:bot": Level.GUARDED}
+    await dial.clear(BOT, actor=Actor.rules(), reason="x")
+    assert counted.levels == {}
+    assert counted.changes == [
+        ("rules", Level.GUARDED), ("person", Level.KILLED), ("person", Level.GUARDED), ("rules", Level.GUARDED),
+    ]  # fmt: skip
+    assert (counted.unstored, counted.dropped) == (0, 0)
+
+
+# Against a plain table: the level is the highest of what is set and has not run out.
+
+_TURNS = st.lists(
+    st.tuples(
+        st.sampled_from(["global", "model:a", "app:x"]),
+        st.sampled_from([ANN, BEN, Actor.rules(), Actor.tripwire("t")]),
+        st.none() | st.sampled_from(sorted(SETTABLE)),
+        st.none() | st.integers(1, 5),
+        st.integers(0, 3),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(_TURNS)
+def test_any_sequence_of_turns_holds_what_a_plain_table_says_also_after_a_restart(
+    turns: list[tuple[str, Actor, Level | None, int | None, int]],
+) -> None:
+    async def check(path: Path) -> None:
+        clock = TurnedClock()
+        dial = Dial(SqliteDialStore(path), clock=clock)
+        await dial.start()
+        table: dict[tuple[str, str], tuple[Level, float]] = {}
+        reaches = [
+            Reach(),
+            Reach(frozenset("a")),
+            Reach(frozenset("a"), "x", True),
+            Reach(app="x", app_verified=True),
+        ]
+
+        def expected(reach: Reach) -> Level:
+            live = [(scope, level) for (scope, _), (level, end) in table.items() if end > clock.at]
+            return max((lv for scope, lv in live if Scope.parse(scope).matches(reach)), default=Level.GUARDED)
+
+        for scope, actor, level, ttl, pause in turns:
+            if level is None:
+                await dial.clear(Scope.parse(scope), actor=actor, reason="r")
+                table.pop((scope, actor.slot), None)
+            else:
+                await dial.set(Scope.parse(scope), level, actor=actor, reason="r", ttl_s=ttl)
+                table[scope, actor.slot] = (level, clock.at + ttl if ttl else float("inf"))
+            if actor in (ANN, BEN):
+                table.pop((scope, Actor.tripwire("t").slot), None)
+            clock.at += pause
+            assert [dial.effective(reach).level for reach in reaches] == [
+                expected(reach) for reach in reaches
+            ]
+        await dial.stop()
+        again = Dial(SqliteDialStore(path), clock=clock)
+        await again.start()
+        assert [again.effective(reach).level for reach in reaches] == [expected(reach) for reach in reaches]
+        await again.stop()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(check(Path(folder) / "dial.sqlite3"))

@@ -1,0 +1,388 @@
+"""What survives: restarts, kill -9, disks that fail and come back; and what a failing disk may never do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from proxy.dial.control import Dial
+from proxy.dial.keep import BACKLOG_MAX
+from proxy.dial.setting import Change, Scope
+from proxy.dial.state import SqliteDialStore, StoreError
+from proxy.dial.turn import Conflict, NotDurable, VersionMismatch
+from proxy.model.level import Level
+from proxy.model.subject import Reach
+from tests.dial.conftest import StartDial
+from tests.dial.helpers import ANN, BEN, GLOBAL, Counted, Running, TurnedClock, UnreliableStore
+
+BOT = Scope.parse("model:bot")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for another thread's work, at most 20 s."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        await asyncio.sleep(0.002)
+
+
+def stored_levels(path: Path) -> dict[str, str]:
+    """What another process reads."""
+    with sqlite3.connect(path) as connection:
+        return dict(connection.execute("SELECT scope, level FROM settings").fetchall())
+
+
+async def test_a_restart_takes_up_settings_version_and_trail(start_dial: StartDial) -> None:
+    first = await start_dial()
+    await first.set(GLOBAL, Level.KILLED, actor=ANN, reason="x", ttl_s=600)
+    await first.set(BOT, Level.GUARDED, actor=BEN, reason="y")
+    before, trail = first.snapshot(), await first.changes(10)
+    await first.stop()
+    again = await start_dial()
+    assert again.snapshot() == before
+    assert await again.changes(10) == trail
+
+
+async def test_what_ran_out_while_the_proxy_was_down_does_not_come_back(
+    start_dial: StartDial, clock: TurnedClock
+) -> None:
+    first = await start_dial()
+    await first.set(GLOBAL, Level.KILLED, actor=ANN, reason="x", ttl_s=60)
+    await first.stop()
+    clock.at += 3600
+    again = await start_dial()
+    assert again.effective(Reach()).level is Level.GUARDED
+    assert again.snapshot().settings == ()
+
+
+async def test_the_files_are_for_their_owner_only(dial: Dial, path: Path) -> None:
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert "dial.sqlite3-wal" in modes
+
+
+_TURNER = """
+import asyncio, sys, time
+from pathlib import Path
+from proxy.dial.control import Dial
+from proxy.dial.setting import Actor, Scope
+from proxy.dial.state import SqliteDialStore
+from proxy.model.level import Level
+
+async def main():
+    dial = Dial(SqliteDialStore(Path(sys.argv[1])), clock=time.time)
+    await dial.start()
+    for number in range(1_000_000):
+        level = Level.KILLED if number % 2 else Level.GUARDED
+        turned = await dial.set(Scope.parse("global"), level, actor=Actor.person("p"), reason=f"turn {number}")
+        assert turned.durable
+        sys.stderr.write(f"{number} {level.word}\\n")
+        sys.stderr.flush()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("turns", [1, 2, 25])
+def test_kill_9_loses_no_turn_that_was_answered_as_durable(path: Path, turns: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _TURNER, str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    ) as process:
+        assert process.stderr is not None
+        for _ in range(turns):
+            last = process.stderr.readline().split()
+        process.send_signal(signal.SIGKILL)
+        answered = [last, *(line.split() for line in process.stderr)]
+    number, level = answered[-1]
+    store = SqliteDialStore(path)
+    (setting,) = store.load().settings
+    found = int(setting.reason.split()[1])
+    assert found in (int(number), int(number) + 1)  # the next one may have been stored and not answered
+    assert found != int(number) or setting.level.word == level
+    trail = store.changes(10_000, None)
+    store.close()
+    assert [one.change.reason for one in reversed(trail)] == [f"turn {at}" for at in range(found + 1)]
+
+
+# A store that fails
+
+
+async def test_a_kill_works_without_a_disk_and_becomes_durable_when_it_is_back(
+    start_dial: StartDial, path: Path
+) -> None:
+    store, counted = UnreliableStore(SqliteDialStore(path)), Counted()
+    dial = await start_dial(store, observer=counted)
+    running = Running()
+    dial.attach(running)
+    store.broken = True
+    turned = await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="leaks")
+    assert not turned.durable
+    assert dial.effective(Reach()).level is Level.KILLED
+    assert running.told == [Level.KILLED]
+    assert counted.unstored == 1
+    assert [change.reason for _, change in dial.unstored()] == ["leaks"]
+    store.broken = False
+    await until(lambda: counted.unstored == 0)
+    assert stored_levels(path) == {"global": "killed"}
+    assert [one.change.reason for one in await dial.changes(10)] == ["leaks"]
+
+
+async def test_a_loosening_without_a_disk_is_refused_and_never_holds(
+    start_dial: StartDial, path: Path
+) -> None:
+    store = UnreliableStore(SqliteDialStore(path))
+    dial = await start_dial(store)
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    store.broken = True
+    for turn in (
+        dial.set(GLOBAL, Level.GUARDED, actor=ANN, reason="y"),
+        dial.clear(GLOBAL, actor=ANN, reason="y"),
+        dial.set(BOT, Level.OPEN, actor=ANN, reason="y"),
+    ):
+        with pytest.raises(NotDurable):
+            await turn
+    assert dial.effective(Reach(frozenset({"bot"}))).level is Level.KILLED
+    store.broken = False
+    await dial.set(GLOBAL, Level.GUARDED, actor=ANN, reason="z")
+    assert dial.effective(Reach()).level is Level.GUARDED
+    assert [one.change.reason for one in await dial.changes(10)] == ["z", "x"]
+
+
+async def test_changes_made_without_a_disk_are_stored_in_their_order(
+    start_dial: StartDial, path: Path
+) -> None:
+    store = UnreliableStore(SqliteDialStore(path))
+    dial = await start_dial(store)
+    store.broken = True
+    for number in range(5):
+        assert not (await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason=f"turn {number}")).durable
+    store.broken = False
+    assert (await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="turn 5")).durable
+    assert [one.change.reason for one in await dial.changes(10)] == [
+        f"turn {at}" for at in (5, 4, 3, 2, 1, 0)
+    ]
+
+
+async def test_a_stop_stores_what_was_not(start_dial: StartDial, path: Path) -> None:
+    store = UnreliableStore(SqliteDialStore(path))
+    dial = await start_dial(store)
+    store.broken = True
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    store.broken = False
+    await dial.stop()
+    assert stored_levels(path) == {"global": "killed"}
+
+
+async def test_the_backlog_is_bounded_and_what_falls_off_is_counted(
+    start_dial: StartDial, path: Path
+) -> None:
+    store, counted = UnreliableStore(SqliteDialStore(path)), Counted()
+    dial = await start_dial(store, observer=counted, tighten_wait_s=0)
+    store.broken = True
+    for number in range(BACKLOG_MAX + 3):
+        await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason=f"turn {number}")
+    assert (counted.unstored, counted.dropped) == (BACKLOG_MAX, 3)
+    store.broken = False
+    await until(lambda: counted.unstored == 0)
+    # A write that was under way when the disk came back may even have carried one that had fallen off.
+    newest = [f"turn {number}" for number in range(BACKLOG_MAX + 2, 2, -1)]
+    assert [one.change.reason for one in await dial.changes(2000)][:BACKLOG_MAX] == newest
+    assert stored_levels(path) == {"global": "killed"}
+
+
+async def test_a_locked_file_is_waited_for_a_moment_and_then_in_the_background(
+    start_dial: StartDial, path: Path
+) -> None:
+    counted = Counted()
+    dial = await start_dial(observer=counted)
+    locker = sqlite3.connect(path, isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    turned = await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    assert not turned.durable
+    with pytest.raises(NotDurable, match="locked"):
+        await dial.clear(GLOBAL, actor=ANN, reason="y")
+    locker.execute("ROLLBACK")
+    locker.close()
+    await until(lambda: counted.unstored == 0)
+    assert stored_levels(path) == {"global": "killed"}
+
+
+async def test_a_deleted_file_is_made_again_with_all_that_holds(start_dial: StartDial, path: Path) -> None:
+    dial = await start_dial()
+    await dial.set(BOT, Level.KILLED, actor=ANN, reason="x")
+    for file in path.parent.iterdir():
+        file.unlink()
+    turned = await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="y")
+    assert turned.durable
+    assert stored_levels(path) == {"model:bot": "killed", "global": "killed"}
+
+
+async def test_a_folder_that_vanished_and_cannot_be_made_does_not_stop_a_kill(
+    start_dial: StartDial, path: Path
+) -> None:
+    counted = Counted()
+    dial = await start_dial(observer=counted)
+    aside = path.parent.rename(path.parent.with_name("aside"))
+    path.parent.write_text("a file where the folder was")
+    assert not (await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")).durable
+    path.parent.unlink()
+    aside.rename(path.parent)
+    await until(lambda: counted.unstored == 0)
+    assert stored_levels(path) == {"global": "killed"}
+
+
+# A store that hangs: the loop goes on, and the later turn wins
+
+
+async def test_a_hanging_disk_delays_neither_a_kill_nor_its_answer_for_long(
+    start_dial: StartDial, path: Path
+) -> None:
+    store = UnreliableStore(SqliteDialStore(path))
+    dial = await start_dial(store, tighten_wait_s=0.05)
+    store.gate.clear()
+    turned = await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    assert not turned.durable
+    assert dial.effective(Reach()).level is Level.KILLED
+    store.gate.set()
+    await until(lambda: not dial.unstored())
+    assert stored_levels(path) == {"global": "killed"}
+
+
+async def test_a_loosening_that_is_stored_too_late_is_withdrawn(start_dial: StartDial, path: Path) -> None:
+    store = UnreliableStore(SqliteDialStore(path))
+    dial = await start_dial(store, loosen_wait_s=0.05)
+    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
+    store.gate.clear()
+    with pytest.raises(NotDurable, match="in time"):
+        await dial.set(GLOBAL, Level.OPEN, actor=ANN, reason="too late")
+    store.gate.set()
+    await until(
+        lambda: stored_levels(path) == {"global": "killed"} and not dial.unstored() and store.attempts >= 3
+    )
+    assert dial.effective(Reach()).level is Level.KILLED
+    actions = [(one.change.action, one.change.before, one.change.after) for one in await dial.changes(10)]
+    assert actions == [
+        ("dial.withdraw", "open", "killed"),
+        ("dial.set", "killed", "open"),
+        ("dial.set", None, "killed"),
+    ]
+
+
+async def _turn_during_a_loosening(
+    dial: Dial, store: UnreliableStore, meanwhile: Scope, if_match: frozenset[str] | None
+) -> object:
+    """BEN sets `meanwhile` to killed while ANN's `guarded` for the model is being stored; how ANN's ended."""
+    store.entered.clear()
+    store.gate.clear()
+    loosening = asyncio.ensure_future(
+        dial.set(BOT, Level.GUARDED, actor=ANN, reason="slow", if_match=if_match)
+    )
+    await asyncio.to_thread(store.entered.wait, 20)
+    kill = asyncio.ensure_future(dial.set(meanwhile, Level.KILLED, actor=BEN, reason="quick"))
+    await asyncio.sleep(0)
+    assert dial.effective(Reach(frozenset({"bot"}))).level is Level.KILLED
+    store.gate.set()
+    assert (await kill).durable
+    (ended,) = await asyncio.gather(loosening, return_exceptions=True)
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "named_version", "failure"),
+    [
+        (BOT, False, Conflict),
+        (BOT, True, VersionMismatch),
+        (GLOBAL, True, VersionMismatch),
+        (GLOBAL, False, None),  # both hold
+    ],
+)
+async def test_a_kill_that_comes_while_a_loosening_is_stored_wins(
+    start_dial: StartDial, path: Path, meanwhile: Scope, named_version: bool, failure: type[Exception] | None
+) -> None:
+    store = UnreliableStore(SqliteDialStore(path))
+    dial = await start_dial(store)
+    await dial.set(BOT, Level.KILLED, actor=ANN, reason="x")
+    tag = frozenset({dial.snapshot().etag}) if named_version else None
+    result = await _turn_during_a_loosening(dial, store, meanwhile, tag)
+    if failure is not None:
+        assert isinstance(result, failure)
+        await until(lambda: not dial.unstored())
+    assert dial.effective(Reach(frozenset({"bot"}))).level is Level.KILLED
+    held = {str(one.scope): one.level.word for one in dial.snapshot().settings}
+    assert held.get("model:bot") == ("guarded" if failure is None else "killed")
+    await until(lambda: stored_levels(path) == held)
+
+
+# A file that is not what it should be
+
+
+def test_a_file_of_something_else_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE precious (x)")
+    with pytest.raises(StoreError, match="not a dial's"):
+        SqliteDialStore(path).load()
+    path.write_bytes(b"no database at all, but long enough to be looked at")
+    with pytest.raises(StoreError, match="not a database"):
+        SqliteDialStore(path).load()
+
+
+def test_a_newer_schema_is_refused(path: Path) -> None:
+    store = SqliteDialStore(path)
+    store.load()
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    with pytest.raises(StoreError, match="newer version"):
+        SqliteDialStore(path).load()
+
+
+async def test_a_proxy_does_not_start_on_a_dial_that_it_cannot_read(
+    tmp_path: Path, clock: TurnedClock
+) -> None:
+    dial = Dial(SqliteDialStore(tmp_path), clock=clock)  # a folder
+    with pytest.raises(StoreError):
+        await dial.start()
+    await dial.stop()
+
+
+def test_two_processes_on_one_file_do_not_undo_each_other(path: Path) -> None:
+    one, two = SqliteDialStore(path), SqliteDialStore(path)
+    one.load()
+    two.load()
+    change = Change("id-1", 0.0, ANN, "dial.set", "global", None, "killed", "x")
+    one.write(1, (), (change,))
+    with pytest.raises(StoreError, match="another process"):
+        two.write(1, (), ())
+    one.close()
+    two.close()
+
+
+def test_storing_a_change_twice_leaves_one_and_none_can_be_edited(path: Path) -> None:
+    store = SqliteDialStore(path)
+    store.load()
+    change = Change("id-1", 0.0, ANN, "dial.set", "global", None, "killed", "x")
+    store.write(1, (), (change,))
+    store.write(2, (), (change,))
+    assert [one.change for one in store.changes(10, None)] == [change]
+    store.close()
+    with sqlite3.connect(path) as connection:
+        for statement in ("UPDATE changes SET reason = 'y'", "DELETE FROM changes"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(statement)
