@@ -10,7 +10,8 @@ from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, Text, ToolCall
 from proxy.wire.anthropic_request import request_texts
-from proxy.wire.anthropic_stream import MessagesReader, message_object
+from proxy.wire.anthropic_said import message_object
+from proxy.wire.anthropic_stream import MessagesReader
 from proxy.wire.base import ReplyFacts, ReplyView, RequestView
 from proxy.wire.common import (
     JsonWire,

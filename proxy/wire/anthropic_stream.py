@@ -13,15 +13,12 @@ from proxy import jsonio
 from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
+from proxy.wire.anthropic_said import Said, block_index
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.edits import value_change
-from proxy.wire.errors import error_frame
 from proxy.wire.shape import at, field_name, integer, is_data, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
-from proxy.wire.sse import Frame, encode, with_data
-
-BLOCKS_MAX = 4096
-"""The highest block index that a reply may have."""
+from proxy.wire.sse import Frame, with_data
 
 LEAF_CHARS_MIN = 9
 """A string in a place that the wire does not know is judged from this length on."""
@@ -46,19 +43,12 @@ class MessagesReader:
     """A reader of one streamed message."""
 
     def __init__(self, request: RequestView, *, id: str) -> None:
-        self._id = f"msg_{id}"
-        self._model = request.model or ""
+        self._said = Said(f"msg_{id}", request.model or "")
         self._tools: dict[Channel, ToolCall] = {}
         self._facts = ReplyFacts(tools=self._tools)
         self._channels: dict[tuple[int, str], Channel] = {}
         self._open: dict[int, dict[Channel, None]] = {}  # growing channels by block
         self._citations: dict[int, int] = {}
-        # What the client has seen.
-        self._started = False
-        self._block: tuple[int, str] | None = None  # the open block: index and type
-        self._next = 0  # the index of the next new block
-        self._told = False  # message_delta is out
-        self._stopped = False
 
     @property
     def facts(self) -> ReplyFacts:
@@ -86,7 +76,7 @@ class MessagesReader:
         elif kind == "content_block_start":
             unread = self._read_block(body, pieces, closes)
         elif kind == "content_block_stop":
-            closes.extend(self._open.pop(_index(body), ()))
+            closes.extend(self._open.pop(block_index(body), ()))
         elif kind == "message_start":
             self._read_start(mapping(body.get("message")), pieces, closes)
         elif kind == "message_delta":
@@ -111,23 +101,8 @@ class MessagesReader:
         )
 
     def released(self, event: Event) -> None:
-        body = event.body
-        if not isinstance(body, dict):
-            return
-        kind = body.get("type")
-        if kind == "content_block_start":
-            block = _index(body)
-            self._block = (block, string(mapping(body.get("content_block")).get("type")) or "")
-            self._next = max(self._next, block + 1)
-        elif kind == "content_block_stop":
-            self._block = None
-        elif kind == "message_start":
-            self._started = True
-            self._next = max(self._next, len(sequence(mapping(body.get("message")).get("content"))))
-        elif kind == "message_delta":
-            self._told = True
-        elif kind in ("message_stop", "error"):
-            self._stopped = True
+        if isinstance(event.body, dict):
+            self._said.saw(event.body)
 
     def edit(self, event: Event, edits: Mapping[int, Edit]) -> bytes:
         changes: dict[Path, bytes | None] = {}
@@ -153,44 +128,11 @@ class MessagesReader:
         return b""  # a block is the end of the stream
 
     def interrupt(self, message: str) -> bytes:
-        if self._stopped:
-            return b""
-        out: list[bytes] = []
-        if not self._started:
-            start = message_object(self._id, self._model)
-            out.append(_event("message_start", message=start))
-            self._started = True
-        if not self._told:
-            out.extend(self._say(message))
-            delta: Json = {"stop_reason": "refusal", "stop_sequence": None}
-            used = integer(mapping(self._facts.usage).get("output_tokens"))
-            out.append(_event("message_delta", delta=delta, usage={"output_tokens": used}))
-        elif self._block is not None:
-            out.append(_event("content_block_stop", index=self._block[0]))
-        out.append(_event("message_stop"))
-        self._stopped = True
-        return b"".join(out)
+        used = integer(mapping(self._facts.usage).get("output_tokens"))
+        return self._said.filtered(message, used)
 
     def fail(self, code: str, message: str) -> bytes:
-        self._stopped = True
-        return error_frame("anthropic", code, message)
-
-    def _say(self, message: str) -> list[bytes]:
-        """The message in the open text block, or in one of its own behind the block that is open; closed."""
-        out: list[bytes] = []
-        if self._block is not None and self._block[1] != "text":
-            out.append(_event("content_block_stop", index=self._block[0]))
-            self._block = None
-        if self._block is None:
-            self._block = (self._next, "text")
-            self._next += 1
-            block: Json = {"type": "text", "text": ""}
-            out.append(_event("content_block_start", index=self._block[0], content_block=block))
-        index = self._block[0]
-        out.append(_event("content_block_delta", index=index, delta={"type": "text_delta", "text": message}))
-        out.append(_event("content_block_stop", index=index))
-        self._block = None
-        return out
+        return self._said.failed(code, message)
 
     def _channel(self, index: int, key: str) -> Channel:
         found = self._channels.get((index, key))
@@ -202,7 +144,7 @@ class MessagesReader:
         return found
 
     def _read_delta(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> str | None:
-        index = _index(body)
+        index = block_index(body)
         unread: str | None = None
         for key, value in mapping(body.get("delta")).items():
             if key in _PASSED_KEYS or not value:
@@ -222,7 +164,7 @@ class MessagesReader:
         return unread
 
     def _read_block(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> str | None:
-        index = _index(body)
+        index = block_index(body)
         block = mapping(body.get("content_block"))
         return self._block_fields(block, ("content_block",), index, pieces, closes)
 
@@ -255,8 +197,6 @@ class MessagesReader:
         return unread
 
     def _read_start(self, message: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> None:
-        self._id = string(message.get("id")) or self._id
-        self._model = string(message.get("model")) or self._model
         for index, block in enumerate(sequence(message.get("content"))):
             self._block_fields(mapping(block), ("message", "content", index), index, pieces, closes)
             closes.extend(self._open.pop(index, ()))
@@ -302,28 +242,3 @@ class MessagesReader:
                 channel = Channel(field_name((*name, *where[len(path) :])), 0, Kind.OTHER)
                 pieces.append(Piece(channel, where, leaf))
                 closes.append(channel)
-
-
-def message_object(id: str, model: str) -> dict[str, Json]:
-    """A message of the proxy's own, still without content."""
-    return {
-        "id": id,
-        "type": "message",
-        "role": "assistant",
-        "model": model,
-        "content": [],
-        "stop_reason": None,
-        "stop_sequence": None,
-        "usage": {"input_tokens": 0, "output_tokens": 0},
-    }
-
-
-def _index(body: Mapping[str, Json]) -> int:
-    index = body.get("index")
-    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < BLOCKS_MAX:
-        raise UnreadableReply("a block's index is not a small whole number")
-    return index
-
-
-def _event(kind: str, **values: Json) -> bytes:
-    return encode(jsonio.dumps({"type": kind, **values}), kind)

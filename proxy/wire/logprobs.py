@@ -20,13 +20,15 @@ def tokens_of(entries: Json) -> list[str]:
     return [string(mapping(entry).get("token")) or "" for entry in sequence(entries)]
 
 
-def edit_tokens(entries: Sequence[Json], path: Path, text: str, edit: Edit) -> dict[Path, bytes | None]:
+def edit_tokens(
+    entries: Sequence[Json], path: Path, text: str, edit: Edit, *, nothing: bytes = b"null"
+) -> dict[Path, bytes | None]:
     """Changes of the token entries at `path` that repeat `text`: joined, they repeat the edited text. A token
     that a replaced range overlaps takes its share of the edit, and its alternatives are emptied. Where the
-    tokens do not add up to the text, the list becomes null."""
+    tokens do not add up to the text, the list becomes `nothing`."""
     tokens = tokens_of(entries)
     if "".join(tokens) != text:
-        return {path: b"null"}
+        return {path: nothing}
     changes: dict[Path, bytes | None] = {}
     at = 0
     for index, token in enumerate(tokens):

@@ -107,7 +107,9 @@ class ChatReader(ChoicesReader):
             elif isinstance(value, str):
                 pieces.append(Piece(self.channel(index, f"{name}.{key}", Kind.OTHER), (*path, key), value))
         key = "input" if name.endswith(".custom") else "arguments"
-        self.name_tool(self.channel(index, f"{name}.{key}", Kind.TOOL, json=key == "arguments"), id, called)
+        self.told.name_tool(
+            self.channel(index, f"{name}.{key}", Kind.TOOL, json=key == "arguments"), id, called
+        )
 
     def _nested(self, value: Json, path: Path, index: int, pieces: list[Piece]) -> None:
         """Strings below a key that is no plain text (a list of parts): each place is a growing text."""
@@ -131,7 +133,7 @@ class ChatReader(ChoicesReader):
             if not entries:
                 continue
             if key == "content":
-                self.take_logprobs(index, entries)
+                self.told.take_logprobs(index, entries)
             tokens = tokens_of(entries)
             if self.odd_tokens(index, key, tokens, string(delta.get(key)) or ""):
                 channel = self.channel(index, f"logprobs.{key}", Kind.OTHER)

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from proxy import jsonio
 from proxy.errors import UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
+from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import choice_index
 from proxy.wire.edits import value_change
 from proxy.wire.errors import error_frame
 from proxy.wire.logprobs import with_token_copies
-from proxy.wire.shape import at, field_name, leaves, mapping, sequence, string
+from proxy.wire.openai_facts import ChoicesFacts
+from proxy.wire.shape import at, field_name, leaves, mapping, sequence
 from proxy.wire.splice import splice
 from proxy.wire.sse import Frame, encode, with_data
 
@@ -51,16 +52,8 @@ class ChoicesReader:
 
     def __init__(self, request: RequestView, *, id: str, created: int) -> None:
         self._request = request
-        self._meta: dict[str, Json] = {
-            "id": f"{self.id_prefix}{id}",
-            "object": self.object_name,
-            "created": created,
-            "model": request.model or "",
-        }
-        self._known = False  # the meta are the backend's own
-        self._tools: dict[Channel, ToolCall] = {}
-        self._facts = ReplyFacts(tools=self._tools)
-        self._logprobs: list[Json] = []
+        meta: dict[str, Json] = {"id": f"{self.id_prefix}{id}", "object": self.object_name}
+        self.told = ChoicesFacts({**meta, "created": created, "model": request.model or ""})
         self._channels: dict[tuple[int, str], Channel] = {}
         self._sets: dict[int, frozenset[int]] = {}
         self._open: dict[int, dict[Channel, None]] = {}
@@ -76,7 +69,7 @@ class ChoicesReader:
 
     @property
     def facts(self) -> ReplyFacts:
-        return self._facts
+        return self.told.facts
 
     def closing(self) -> tuple[Channel, ...]:
         return tuple(channel for channels in self._open.values() for channel in channels)
@@ -108,7 +101,7 @@ class ChoicesReader:
         for key in body:
             if key not in FRAME_KEYS:
                 self.once(body[key], (key,), (key,), 0, pieces, closes_)
-        self._gather_facts(body)
+        self.told.see(body)
         fails = bool(body.get("error"))
         if "choices" not in body and not fails and body.get("usage") is None:
             self.unread = "a frame without choices"
@@ -189,7 +182,7 @@ class ChoicesReader:
 
     def usage_chunk(self, usage: Json) -> bytes:
         """The chunk that ends a stream for which usage was asked."""
-        return encode(jsonio.dumps({**self._meta, "choices": [], "usage": usage}))
+        return encode(jsonio.dumps({**self.told.meta, "choices": [], "usage": usage}))
 
     # For subclasses.
 
@@ -238,25 +231,12 @@ class ChoicesReader:
                 pieces.append(Piece(channel, where, leaf))
                 closes.append(channel)
 
-    def name_tool(self, channel: Channel, id: Json, name: Json) -> None:
-        """Remember whose arguments the channel holds; id and name come once, in the first fragment."""
-        known = self._tools.get(channel)
-        id, name = string(id), string(name)
-        if known is None or (id and not known.id) or (name and not known.name):
-            self._tools[channel] = ToolCall(
-                (known.id if known else None) or id, (known.name if known else None) or name
-            )
-
     def odd_tokens(self, index: int, key: str, tokens: Sequence[str], text: str) -> bool:
         """Whether a choice's token entries are to be judged by themselves: from the first frame on in which
         they did not add up to the frame's text."""
         if "".join(tokens) != text:
             self._odd_tokens.add((index, key))
         return (index, key) in self._odd_tokens
-
-    def take_logprobs(self, index: int, entries: Sequence[Json]) -> None:
-        if index == 0:
-            self._logprobs.extend(entries)
 
     # Private.
 
@@ -280,37 +260,6 @@ class ChoicesReader:
             closes.extend(self._open.pop(index, ()))
             self._loose.pop(index, None)
 
-    def _gather_facts(self, body: Mapping[str, Json]) -> None:
-        """Facts are built anew only when one of them changed: most frames bring none."""
-        if not self._known and body.get("id"):
-            self._known = True
-            for key in ("id", "created", "model", "system_fingerprint", "service_tier"):
-                if body.get(key) is not None:
-                    self._meta[key] = body[key]
-        facts = self._facts
-        finish = facts.finish_reason
-        for position, choice in enumerate(sequence(body.get("choices"))):
-            entry = mapping(choice)
-            reason = entry.get("finish_reason")
-            if reason is not None and choice_index(entry, position) == 0:
-                finish = string(reason) or finish
-        usage = body.get("usage")
-        fingerprint = string(body.get("system_fingerprint")) or facts.fingerprint
-        model = string(body.get("model")) or facts.model
-        id = string(body.get("id")) or facts.id
-        if (
-            id == facts.id
-            and finish is facts.finish_reason
-            and usage is None
-            and model == facts.model
-            and fingerprint == facts.fingerprint
-            and bool(self._logprobs) == (facts.logprobs is not None)
-        ):
-            return
-        self._facts = ReplyFacts(
-            model, fingerprint, id, finish, usage or facts.usage, self._logprobs or None, self._tools
-        )
-
     def _positions(self, event: Event) -> list[tuple[int, int]]:
         choices = sequence(mapping(event.body).get("choices"))
         return [(position, choice_index(mapping(entry), position)) for position, entry in enumerate(choices)]
@@ -332,7 +281,7 @@ class ChoicesReader:
         return out + self._chunk(self.finish_choice(index))
 
     def _chunk(self, choice: Json) -> bytes:
-        chunk: dict[str, Json] = {**self._meta, "choices": [choice]}
+        chunk: dict[str, Json] = {**self.told.meta, "choices": [choice]}
         if self._request.usage_chunk:
             chunk["usage"] = None
         return encode(jsonio.dumps(chunk))

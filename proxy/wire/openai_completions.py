@@ -156,7 +156,7 @@ class CompletionsReader(ChoicesReader):
         logprobs = mapping(choice.get("logprobs"))
         tokens = [string(token) or "" for token in sequence(logprobs.get("tokens"))]
         if tokens:
-            self.take_logprobs(index, sequence(token_list(choice.get("logprobs"))))
+            self.told.take_logprobs(index, sequence(token_list(choice.get("logprobs"))))
             if self.odd_tokens(index, "tokens", tokens, text):
                 channel = self.channel(index, "logprobs.tokens", Kind.OTHER)
                 for position, token in enumerate(tokens):

@@ -22,6 +22,8 @@ _SETTINGS = frozenset(
 )  # fmt: skip
 _MESSAGE_KEYS = frozenset(("role", "content", "tool_calls", "function_call", "tool_call_id"))
 _REASONING_KEYS = frozenset(("reasoning_content", "reasoning", "thinking"))
+_FLAT_MEDIA = ("input_image", "input_file", "computer_screenshot")
+_DATA_KEYS = ("url", "data", "file_data", "file_id", "image_url", "file_url")
 _MEDIA_KEYS = ("image_url", "input_audio", "audio_url", "video_url", "file")
 
 
@@ -77,6 +79,8 @@ def content_parts(gather: Gather, content: Json, path: Path, channel: Channel) -
             parts.append(((*where, "text"), text))
         elif kind == "refusal" and isinstance(part.get("refusal"), str):
             parts.append(((*where, "refusal"), str(part["refusal"])))
+        elif kind in _FLAT_MEDIA:
+            _media(gather, {key: value for key, value in part.items() if key != "type"}, where, kind)
         elif kind in _MEDIA_KEYS:
             _media(gather, part.get(kind), (*where, kind), kind)
         else:
@@ -91,7 +95,7 @@ def _media(gather: Gather, value: Json, path: Path, kind: str) -> None:
         return
     for key, child in mapping(value).items():
         where = (*path, key)
-        if isinstance(child, str) and (key in ("url", "data", "file_data", "file_id") or is_data(child)):
+        if isinstance(child, str) and (key in _DATA_KEYS or is_data(child)):
             gather.data(child, where, kind)
         elif key not in ("detail", "format"):
             gather.leaves(Channel(field_name(where), kind=Kind.OTHER), child, where)

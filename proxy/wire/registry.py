@@ -11,8 +11,10 @@ from proxy.wire.models import AnthropicModels, OpenAIModels
 from proxy.wire.openai_chat import OpenAIChat
 from proxy.wire.openai_completions import OpenAICompletions
 from proxy.wire.openai_embeddings import OpenAIEmbeddings
+from proxy.wire.openai_responses import OpenAIResponseById, OpenAIResponses
 
 _CHAT = OpenAIChat()
+_RESPONSE_BY_ID = OpenAIResponseById()
 _OPENAI_MODELS = OpenAIModels()
 _ANTHROPIC_MODELS = AnthropicModels()
 
@@ -20,11 +22,13 @@ _POST: MappingProxyType[str, Wire] = MappingProxyType(
     {
         "/v1/chat/completions": _CHAT,
         "/v1/completions": OpenAICompletions(),
+        "/v1/responses": OpenAIResponses(),
         "/v1/embeddings": OpenAIEmbeddings(),
         "/v1/messages": AnthropicMessages(),
         "/v1/messages/count_tokens": AnthropicCountTokens(),
     }
 )
+_RESPONSE = re.compile(r"/v1/responses/[^/]+")
 _MODELS = re.compile(r"/v1/models(?:/.+)?")
 
 
@@ -36,6 +40,8 @@ def wire_for(method: str, path: str, *, is_anthropic: bool) -> Wire | None:
     path = path.rstrip("/")
     if method == "POST":
         return _POST.get(path)
+    if method == "GET" and _RESPONSE.fullmatch(path):
+        return _RESPONSE_BY_ID
     if method in ("GET", "HEAD") and _MODELS.fullmatch(path):
         return _ANTHROPIC_MODELS if is_anthropic else _OPENAI_MODELS
     return None

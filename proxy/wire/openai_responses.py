@@ -1,0 +1,144 @@
+"""POST /v1/responses and GET /v1/responses/{id}. Source: the OpenAI API reference, and the official client's
+types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from proxy import jsonio
+from proxy.errors import UnreadableReply
+from proxy.model.record import Json
+from proxy.model.text import Channel, Edit, Kind, Path, Span, Text, ToolCall
+from proxy.wire.base import ReplyView, RequestView
+from proxy.wire.common import (
+    JsonWire,
+    error_reply,
+    reply_object,
+    request_flag,
+    request_model,
+    request_object,
+    user_of,
+)
+from proxy.wire.edits import value_changes
+from proxy.wire.gather import Gather
+from proxy.wire.logprobs import tokens_of, with_token_copies
+from proxy.wire.openai_responses_output import (
+    RESPONSE_KEYS,
+    channel_of,
+    item_data,
+    item_texts,
+    item_tool,
+    response_facts,
+    token_copies,
+)
+from proxy.wire.openai_responses_request import kept_elsewhere, request_texts
+from proxy.wire.openai_responses_said import message_item, response_object
+from proxy.wire.openai_responses_stream import ResponsesReader
+from proxy.wire.shape import field_name, mapping, sequence, string
+from proxy.wire.splice import splice
+
+
+class OpenAIResponses(JsonWire):
+    """Responses."""
+
+    name = "openai.responses"
+
+    def read_request(self, body: Json) -> RequestView:
+        request = request_object(body)
+        gather = Gather()
+        request_texts(gather, request)
+        return RequestView(
+            model=request_model(request),
+            stream=request_flag(request, "stream"),
+            texts=tuple(gather.texts),
+            user=user_of(request.get("user")),
+            media=tuple(gather.media),
+            conversation=kept_elsewhere(request),
+        )
+
+    def read_reply(self, body: Json) -> ReplyView:
+        reply = reply_object(body)
+        output = reply.get("output")
+        if not isinstance(output, list):
+            error = error_reply(reply)
+            if error is None:
+                raise UnreadableReply("the reply has no output")
+            return error
+        gather = Gather()
+        tools: dict[Channel, ToolCall] = {}
+        for index, item in enumerate(output):
+            path: Path = ("output", index)
+            for channel, where, leaf in item_texts(item, index):
+                gather.string(channel, leaf, (*path, *where))
+            for where, leaf in item_data(item):
+                gather.data(leaf, (*path, *where), string(mapping(item).get("type")) or "data")
+            _odd_tokens(gather, mapping(item), index)
+            tool = item_tool(item)
+            if tool is not None:
+                for key in ("arguments", "input", "code"):
+                    tools[channel_of(index, (key,))] = tool
+        gather.rest(reply, RESPONSE_KEYS, ())
+        return ReplyView(tuple(gather.texts), response_facts(reply, tools), tuple(gather.media))
+
+    def edit_reply(self, raw: bytes, body: Json, edits: Sequence[tuple[Text, Edit]]) -> bytes:
+        changes = value_changes(body, edits)
+        for text, edit in edits:
+            if len(text.spans) == 1 and edit.replacements:
+                changes.update(token_copies(body, text.spans[0].path, text.value, edit))
+        return splice(raw, with_token_copies(body, changes))
+
+    def block_reply(self, raw: bytes, body: Json, messages: Mapping[int, str]) -> bytes:
+        reply = mapping(body)
+        id = string(reply.get("id")) or ""
+        changes: dict[Path, bytes | None] = {(key,): None for key in reply if key not in RESPONSE_KEYS}
+        message = "\n".join(dict.fromkeys(messages.values()))
+        changes[("output",)] = jsonio.dumps([message_item(id, message)])
+        changes[("status",)] = b'"incomplete"'
+        changes[("incomplete_details",)] = b'{"reason":"content_filter"}'
+        changes[("error",)] = b"null"
+        return splice(raw, changes)
+
+    def static_reply(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
+        response = response_object(f"resp_{id}", request.model or "", created)
+        return jsonio.dumps(
+            {
+                **response,
+                "status": "incomplete",
+                "incomplete_details": {"reason": "content_filter"},
+                "output": [message_item(f"resp_{id}", message)],
+            }
+        )
+
+    def static_stream(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
+        return self.reader(request, id=id, created=created).interrupt(message)
+
+    def reader(self, request: RequestView, *, id: str, created: int) -> ResponsesReader:
+        return ResponsesReader(request, id=id, created=created)
+
+
+class OpenAIResponseById(OpenAIResponses):
+    """GET of a response that the backend keeps, whole or as a stream: a reply under the same rules."""
+
+    def read_request(self, body: Json) -> RequestView:
+        return RequestView(model=None, stream=False, texts=())
+
+    def edit_request(self, raw: bytes, edits: Sequence[tuple[Text, Edit]]) -> bytes:
+        return raw
+
+    def rename_model(self, raw: bytes, model: str) -> bytes:
+        return raw
+
+
+def _odd_tokens(gather: Gather, item: Mapping[str, Json], index: int) -> None:
+    """Token entries that do not add up to the text beside them: a text of their own."""
+    for position, part in enumerate(sequence(item.get("content"))):
+        tokens = tokens_of(mapping(part).get("logprobs"))
+        joined = "".join(tokens)
+        if joined and joined != (string(mapping(part).get("text")) or ""):
+            path: Path = ("output", index, "content", position, "logprobs")
+            spans: list[Span] = []
+            start = 0
+            for number, token in enumerate(tokens):
+                spans.append(Span((*path, number, "token"), start, start + len(token)))
+                start += len(token)
+            gather.texts.append(Text(Channel(field_name(path), 0, Kind.OTHER), joined, tuple(spans)))
