@@ -71,13 +71,18 @@ class LogReader:
         self._db.close()
 
     @property
+    def path(self) -> Path:
+        """The store's file."""
+        return self._path
+
+    @property
     def db(self) -> sqlite3.Connection:
-        """For `verify` and `stats`."""
+        """The connection, for `verify` and `stats`."""
         return self._db
 
     @property
     def fetch(self) -> Fetch:
-        """For `verify`."""
+        """What reads rows and content, for `verify`."""
         return self._fetch
 
     def show(self, identity: str) -> dict[str, Json] | None:

@@ -16,6 +16,8 @@ from typing import Final
 from proxy.errors import GuardrailError
 from proxy.log import digest
 
+FILE_NAME: Final = "log.sqlite3"
+"""The store's name in the data folder."""
 APPLICATION_ID: Final = 0x47524C47
 """`GRLG` in the file's header, so that any other database is told apart."""
 

@@ -9,49 +9,23 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from proxy.log import digest
 from proxy.log.context import Split
 from proxy.log.encode import Codec
-from proxy.log.fetch import Fetch
 from proxy.log.index import index_some
 from proxy.log.intern import ROOT, Intern, Known, marks, slices
 from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, prepare
 from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION, BeginRow, FinishRow, begin_digest, finish_digest
 from proxy.log.schema import StoreUnusable, open_for_writing
-from proxy.model.level import Level, Outcome
-from proxy.model.record import Finished, ModelUsed
+from proxy.log.session import Open, Session, cut_off, present, recall
 
 BUSY_MS: Final = 250
 """How long a write waits for another connection's lock before it counts as failed."""
 OPEN_MAX: Final = 100_000
 """Exchanges under way; one more is not begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """An exchange under way."""
-
-    seq: int
-    digest: bytes  # the begin half of its hash
-    salt: bytes
-
-
-@dataclass(slots=True)
-class _Session:
-    """Everything that holds for one connection only."""
-
-    db: sqlite3.Connection
-    inode: int
-    intern: Intern
-    head: bytes  # the hash of the last record
-    next_seq: int
-    next_link: int
-    open: dict[str, _Open]
-    ended: list[int]  # begun in an earlier transaction, finished in this one
 
 
 class Store:
@@ -62,7 +36,7 @@ class Store:
         self._path = path
         self._now = now
         self._codec = Codec()
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._lock: int | None = None
         self._spare: sqlite3.Connection | None = None
         self._was_open = False
@@ -76,9 +50,10 @@ class Store:
             db = open_for_writing(self._path, int(self._now() * 1000), busy_ms=BUSY_MS)
         try:
             db.execute("PRAGMA synchronous = FULL")
-            session = self._session = self._recall(db)
+            session = self._session = recall(db, self._path, self._codec)
             if not self._was_open:
-                self._interrupt(session)
+                for some in slices(cut_off(session, self._codec, self._now())):
+                    self.write(some)
         except BaseException:
             self._session = None
             db.close()
@@ -129,14 +104,14 @@ class Store:
             except Exception as error:  # noqa: BLE001  # the declared boundary: one bad value must not cost the batch
                 refused[place] = f"{type(error).__name__}: {error}"
         session.db.execute("BEGIN IMMEDIATE")
-        present = _present(session.db, prepared) if again else frozenset()
+        there = present(session.db, [item for _, item in prepared]) if again else frozenset()
         session.intern.learn_names(word for _, item in prepared for word in _words(item))
         for place, item in prepared:
             if isinstance(item, PreparedBegin):
-                known = ("begin", item.begun.id) in present
+                known = ("begin", item.begun.id) in there
                 why = None if known else self._begin(session, item)
             else:
-                known = ("finish", item.finished.id) in present
+                known = ("finish", item.finished.id) in there
                 why = None if known else self._finish(session, item)
             if why is not None:
                 refused[place] = why
@@ -155,8 +130,10 @@ class Store:
     def probe(self) -> None:
         """Write something and take it away again: does writing work?"""
         db = self._connected().db
-        db.execute("INSERT OR REPLACE INTO probe VALUES (1, zeroblob(8192))")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("INSERT INTO probe VALUES (1, zeroblob(8192))")
         db.execute("DELETE FROM probe")
+        db.execute("COMMIT")
 
     def checkpoint(self) -> None:
         """Bring the write-ahead log into the main file, as far as readers allow."""
@@ -174,7 +151,7 @@ class Store:
         space = os.statvfs(self._path.parent)
         return space.f_bavail * space.f_frsize
 
-    def _connected(self) -> _Session:
+    def _connected(self) -> Session:
         if self._session is None:
             self.open()
         assert self._session is not None
@@ -195,42 +172,7 @@ class Store:
             raise StoreUnusable(f"{self._path}: another proxy is writing this log") from None
         self._lock = lock
 
-    def _recall(self, db: sqlite3.Connection) -> _Session:
-        created_ms, key = db.execute("SELECT created_ms, key FROM store").fetchone()
-        last = db.execute("SELECT link, hash FROM chain ORDER BY link DESC LIMIT 1").fetchone()
-        fetch = Fetch(db, self._codec)
-        return _Session(
-            db=db,
-            inode=os.stat(self._path).st_ino,
-            intern=Intern(db, key, self._codec),
-            head=last[1] if last else digest.genesis(key, created_ms),
-            next_seq=(db.execute("SELECT max(seq) FROM exchange").fetchone()[0] or 0) + 1,
-            next_link=last[0] + 1 if last else 1,
-            open={
-                begin.id: _Open(begin.seq, fetch.begin_digest(begin), begin.salt)
-                for begin in fetch.open_exchanges()
-            },
-            ended=[],
-        )
-
-    def _interrupt(self, session: _Session) -> None:
-        fetch = Fetch(session.db, self._codec)
-        ends = [
-            Finished(
-                id=begin.id,
-                finished_at=self._now(),
-                outcome=Outcome.INTERRUPTED,
-                model=ModelUsed(
-                    fetch.name(begin.requested), fetch.name(begin.model_version), fetch.name(begin.sent)
-                ),
-                level=Level(begin.level),
-            )
-            for begin in fetch.open_exchanges()
-        ]
-        for some in slices(ends):
-            self.write(some)
-
-    def _begin(self, session: _Session, item: PreparedBegin) -> str | None:
+    def _begin(self, session: Session, item: PreparedBegin) -> str | None:
         begun, intern = item.begun, session.intern
         if begun.id in session.open:
             return "an exchange of this id is under way"
@@ -261,10 +203,10 @@ class Store:
         intern.add("open", (row.seq,))
         commitment = None if skeleton is None else skeleton.digest
         half = begin_digest(row, intern.text, skeleton=commitment, window=window.digest)
-        session.open[begun.id] = _Open(row.seq, half, row.salt)
+        session.open[begun.id] = Open(row.seq, half, row.salt)
         return None
 
-    def _finish(self, session: _Session, item: PreparedFinish) -> str | None:
+    def _finish(self, session: Session, item: PreparedFinish) -> str | None:
         finished, intern = item.finished, session.intern
         begin = session.open.pop(finished.id, None)
         if begin is None:
@@ -319,19 +261,3 @@ def _words(item: Prepared) -> tuple[str | None, ...]:
     if isinstance(item, PreparedBegin):
         return (item.api, item.path, item.policy, *item.subject, *item.model)
     return (item.outcome, item.backend, *item.model)
-
-
-def _present(db: sqlite3.Connection, prepared: Sequence[tuple[int, Prepared]]) -> frozenset[tuple[str, str]]:
-    """Which begins and ends of these are in the store already."""
-    found: set[tuple[str, str]] = set()
-    ids = {item.begun.id if isinstance(item, PreparedBegin) else item.finished.id for _, item in prepared}
-    for some in slices(sorted(ids)):
-        sql = (
-            "SELECT e.id, f.seq FROM exchange e LEFT JOIN finish f ON f.seq = e.seq "
-            f"WHERE e.id IN ({marks(some)})"
-        )
-        for identity, finished in db.execute(sql, some).fetchall():
-            found.add(("begin", identity))
-            if finished is not None:
-                found.add(("finish", identity))
-    return frozenset(found)

@@ -1,0 +1,289 @@
+"""The exchange log from a shell: `log search`, `show`, `verify`, `stats`, `export`, with or without a proxy."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from proxy import jsonio
+from proxy.commands import log_draw
+from proxy.log.port import PAGE_DEFAULT, PAGE_MAX, Search
+from proxy.log.query import LogReader
+from proxy.log.schema import FILE_NAME
+from proxy.log.stats import stats as log_stats
+from proxy.log.verify import verify as verify_log
+from proxy.model.record import Json
+
+_AGO: Final = re.compile(r"(\d+)([smhd])")
+_AGO_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SCORE: Final = re.compile(r"([^<>=\s]+)\s*>?=\s*([0-9.]+)")
+
+app_log = typer.Typer(name="log", help="Read the exchange log.", no_args_is_help=True)
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The settings file; its data_dir is read.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="The data folder itself, in place of a settings file.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ModelOption = Annotated[str | None, typer.Option("--model", help="The model as asked for, sent or served.")]
+AppOption = Annotated[str | None, typer.Option("--app", help="The application.")]
+SubjectOption = Annotated[
+    str | None,
+    typer.Option("--subject", help="user:ID, key:NAME, ip:ADDRESS, ip:CIDR, region:CC or app:NAME."),
+]
+OutcomeOption = Annotated[
+    str | None, typer.Option("--outcome", help="How it ended: released, blocked_output …")
+]
+RuleOption = Annotated[str | None, typer.Option("--rule", help="The id of a rule that found something.")]
+LevelOption = Annotated[str | None, typer.Option("--level", help="The dial's level it ended at.")]
+PolicyOption = Annotated[str | None, typer.Option("--policy", help="The policy's digest, or its beginning.")]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", help="From then on: 90s, 30m, 2h, 7d ago, or 2026-03-01T03:17 (local)."),
+]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Before then; written like --since.")]
+ScoreOption = Annotated[
+    list[str] | None, typer.Option("--score", help="A least score: toxicity=0.8. May be given several times.")
+]
+WordsOption = Annotated[
+    str | None, typer.Option("--q", help="Words that each stand in the prompt or the reply, in any case.")
+]
+DEFAULT_CONFIG: Final = Path("proxy.yaml")
+
+
+@app_log.callback()
+def _log() -> None:
+    """Read the exchange log.
+
+    Example: guardrail-proxy log search --since 1h --outcome blocked_output
+    """
+
+
+@app_log.command()
+def search(
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = None,
+    model: ModelOption = None,
+    app: AppOption = None,
+    subject: SubjectOption = None,
+    outcome: OutcomeOption = None,
+    rule: RuleOption = None,
+    level: LevelOption = None,
+    policy: PolicyOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    score: ScoreOption = None,
+    q: WordsOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=PAGE_MAX)] = PAGE_DEFAULT,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="`next` of the page before.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Find exchanges, the newest first; every condition given must hold.
+
+    Example: guardrail-proxy log search --since 2h --subject user:ann --score toxicity=0.8
+    """
+    asked = _search(
+        model=model, app=app, subject=subject, outcome=outcome, rule=rule, level=level, policy=policy, since=since,
+        until=until, score=score, q=q, limit=limit, cursor=cursor,
+    )  # fmt: skip
+    with _open(config, data_dir) as reader:
+        try:
+            page = reader.search(asked)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    if json:
+        _print_json({"exchanges": list(page.exchanges), "next": page.next})
+        return
+    log_draw.page(page)
+
+
+@app_log.command()
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The exchange's id, as in x-guardrail-exchange.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Draw one exchange: who said what, what was found in it, and what was delivered.
+
+    Example: guardrail-proxy log show 019a2b3c4d5e6f708192a3b4c5d6e7f8
+    """
+    with _open(config, data_dir) as reader:
+        record = reader.show(id)
+        nearest = None if record is not None else reader.nearest(id)
+    if record is None:
+        hint = f"; the nearest is {nearest}" if nearest else "; the log is empty"
+        _fail(f"no exchange {id} is on the log{hint}")
+    elif json:
+        _print_json(record)
+    else:
+        log_draw.record(record)
+
+
+@app_log.command()
+def verify(
+    config: ConfigOption = DEFAULT_CONFIG, data_dir: DataOption = None, json: JsonOption = False
+) -> None:
+    """Compute every hash of the log again; name the first record that was changed or is missing.
+
+    Example: guardrail-proxy log verify --config proxy.yaml
+    """
+    with _open(config, data_dir) as reader:
+        verdict = verify_log(reader)
+    fault = verdict.fault
+    if json:
+        bad: Json = None if fault is None else {"link": fault.link, "id": fault.id, "problem": fault.text}
+        _print_json(
+            {"ok": fault is None, "records": verdict.records, "under_way": verdict.under_way, "head": verdict.head,
+             "first_bad": bad}
+        )  # fmt: skip
+    elif fault is None:
+        typer.echo(f"ok: {verdict.records} records fit, {verdict.under_way} exchanges under way")
+        typer.echo(f"head: {verdict.head}")
+    else:
+        where = f"record {fault.link}, " if fault.link else ""
+        who = f"exchange {fault.id}: " if fault.id else ""
+        typer.echo(f"CHANGED: {where}{who}{fault.text}", err=True)
+        typer.echo(f"{verdict.records} records before it fit", err=True)
+    if fault is not None:
+        raise typer.Exit(1)
+
+
+@app_log.command()
+def stats(
+    config: ConfigOption = DEFAULT_CONFIG, data_dir: DataOption = None, json: JsonOption = False
+) -> None:
+    """How much is on the log, of what, and how large it is.
+
+    Example: guardrail-proxy log stats --config proxy.yaml
+    """
+    with _open(config, data_dir) as reader:
+        figures = log_stats(reader)
+    if json:
+        _print_json(figures)
+        return
+    log_draw.figures(figures)
+
+
+@app_log.command()
+def export(
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = None,
+    model: ModelOption = None,
+    app: AppOption = None,
+    subject: SubjectOption = None,
+    outcome: OutcomeOption = None,
+    rule: RuleOption = None,
+    level: LevelOption = None,
+    policy: PolicyOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    score: ScoreOption = None,
+    q: WordsOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A new file, for its owner alone; else stdout.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The default: one JSON record a line.")] = False,
+) -> None:
+    """Write whole records as JSON lines, the newest first.
+
+    Example: guardrail-proxy log export --since 7d --rule pii-in-replies --out leaks.jsonl
+    """
+    del json
+    asked = _search(
+        model=model, app=app, subject=subject, outcome=outcome, rule=rule, level=level, policy=policy, since=since,
+        until=until, score=score, q=q, limit=PAGE_MAX, cursor=None,
+    )  # fmt: skip
+    written = 0
+    with _open(config, data_dir) as reader:
+        if out is None:
+            stream = sys.stdout.buffer
+        else:
+            try:
+                stream = os.fdopen(os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+            except FileExistsError:
+                _fail(f"{out} exists; name a new file")
+        try:
+            for record in reader.records(asked):
+                stream.write(jsonio.dumps(record) + b"\n")
+                written += 1
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        except BrokenPipeError:
+            # Whoever read it has enough (`| head`); nothing more can be said on this output.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        finally:
+            if out is not None:
+                stream.close()
+    if out is not None:
+        typer.echo(f"{written} records written to {out}", err=True)
+
+
+def _open(config: Path, data_dir: Path | None) -> LogReader:
+    if data_dir is None:
+        # Late: reading a log by its folder needs neither settings nor what loads them.
+        from proxy.settings import load
+
+        data_dir = load(config, os.environ).data_dir
+    return LogReader(data_dir / FILE_NAME)
+
+
+def _search(
+    *,
+    since: str | None,
+    until: str | None,
+    score: list[str] | None,
+    limit: int,
+    cursor: str | None,
+    **words: str | None,
+) -> Search:
+    return Search(
+        **words,
+        since=None if since is None else _moment(since),
+        until=None if until is None else _moment(until),
+        scores=dict(_least(text) for text in score or ()),
+        limit=limit,
+        cursor=cursor,
+    )
+
+
+def _moment(text: str) -> float:
+    """Unix seconds of `2h` (ago) or an ISO time, local where it names no zone."""
+    now = datetime.now().astimezone()
+    if ago := _AGO.fullmatch(text):
+        return now.timestamp() - int(ago[1]) * _AGO_SECONDS[ago[2]]
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time: write 90s, 30m, 2h or 7d for that long ago, or 2026-03-01T03:17"
+        ) from None
+
+
+def _least(text: str) -> tuple[str, float]:
+    match = _SCORE.fullmatch(text.strip())
+    try:
+        if match is not None:
+            return match[1], float(match[2])
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"{text!r} is no score: write LABEL=LEAST, as toxicity=0.8")
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"guardrail-proxy: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def _print_json(value: Mapping[str, Json]) -> None:
+    typer.echo(jsonio.dumps(value))

@@ -1,0 +1,93 @@
+"""What the writer of a store knows by heart, and how it learns it again from the file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.log import digest
+from proxy.log.encode import Codec
+from proxy.log.fetch import Fetch
+from proxy.log.intern import Intern, marks, slices
+from proxy.log.prepare import Prepared, PreparedBegin
+from proxy.model.level import Level, Outcome
+from proxy.model.record import Finished, ModelUsed
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An exchange under way."""
+
+    seq: int
+    digest: bytes  # the begin half of its hash
+    salt: bytes
+
+
+@dataclass(slots=True)
+class Session:
+    """Everything that holds for one connection only."""
+
+    db: sqlite3.Connection
+    inode: int
+    intern: Intern
+    head: bytes  # the hash of the last record
+    next_seq: int
+    next_link: int
+    open: dict[str, Open]
+    ended: list[int]  # begun in an earlier transaction, finished in this one
+
+
+def recall(db: sqlite3.Connection, path: Path, codec: Codec) -> Session:
+    """Where the store stands. Raises sqlite3.Error, Damaged, OSError."""
+    created_ms, key = db.execute("SELECT created_ms, key FROM store").fetchone()
+    last = db.execute("SELECT link, hash FROM chain ORDER BY link DESC LIMIT 1").fetchone()
+    fetch = Fetch(db, codec)
+    return Session(
+        db=db,
+        inode=os.stat(path).st_ino,
+        intern=Intern(db, key, codec),
+        head=last[1] if last else digest.genesis(key, created_ms),
+        next_seq=(db.execute("SELECT max(seq) FROM exchange").fetchone()[0] or 0) + 1,
+        next_link=last[0] + 1 if last else 1,
+        open={
+            begin.id: Open(begin.seq, fetch.begin_digest(begin), begin.salt)
+            for begin in fetch.open_exchanges()
+        },
+        ended=[],
+    )
+
+
+def cut_off(session: Session, codec: Codec, now: float) -> list[Finished]:
+    """The ends of all exchanges that are under way: what a crash left. Raises sqlite3.Error, Damaged."""
+    fetch = Fetch(session.db, codec)
+    return [
+        Finished(
+            id=begin.id,
+            finished_at=now,
+            outcome=Outcome.INTERRUPTED,
+            model=ModelUsed(
+                fetch.name(begin.requested), fetch.name(begin.model_version), fetch.name(begin.sent)
+            ),
+            level=Level(begin.level),
+        )
+        for begin in fetch.open_exchanges()
+    ]
+
+
+def present(db: sqlite3.Connection, items: Sequence[Prepared]) -> frozenset[tuple[str, str]]:
+    """Which of these are in the store already: ("begin" or "finish", id). Raises sqlite3.Error."""
+    found: set[tuple[str, str]] = set()
+    ids = {item.begun.id if isinstance(item, PreparedBegin) else item.finished.id for item in items}
+    for some in slices(sorted(ids)):
+        sql = (
+            "SELECT e.id, f.seq FROM exchange e LEFT JOIN finish f ON f.seq = e.seq "
+            f"WHERE e.id IN ({marks(some)})"
+        )
+        for identity, finished in db.execute(sql, some).fetchall():
+            found.add(("begin", identity))
+            if finished is not None:
+                found.add(("finish", identity))
+    return frozenset(found)
