@@ -1,0 +1,103 @@
+"""A fast fake backend for measurements: OpenAI chat completions from prepared bytes, on a raw protocol.
+
+    python -m benchmarks.backend PORT
+
+It costs as little as Python can, so that the process under test is what is measured. A request that asks for a
+stream gets STREAM_CHUNKS frames, FRAME_S apart, so that each arrives on its own as a model's tokens do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Final
+
+import uvloop
+
+STREAM_CHUNKS: Final = 100
+FRAME_S: Final = 0.005
+TOKENS: Final = ("The", " quick", " brown", " fox", " jumps", " over", " the", " lazy", " dog", ".", " Then")
+WHOLE_TEXT: Final = (
+    "A guardrail stands between an application and its model. It reads every request before the model does, "
+    "and every reply before the user does. Most of what passes is ordinary."
+)
+
+
+def _envelope(kind: str) -> dict[str, object]:
+    return {"id": "chatcmpl-bench", "object": kind, "created": 1_767_225_600, "model": "bench"}
+
+
+def _whole() -> bytes:
+    message = {"role": "assistant", "content": WHOLE_TEXT}
+    choices = [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
+    usage = {"prompt_tokens": 20, "completion_tokens": 40, "total_tokens": 60}
+    body = json.dumps(_envelope("chat.completion") | {"choices": choices, "usage": usage}).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _frame(delta: dict[str, str], finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    data = (
+        b"data: " + json.dumps(_envelope("chat.completion.chunk") | {"choices": [choice]}).encode() + b"\n\n"
+    )
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+WHOLE: Final = _whole()
+STREAM_HEAD: Final = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+FRAMES: Final = (
+    *(_frame({"content": TOKENS[n % len(TOKENS)]}) for n in range(STREAM_CHUNKS)),
+    _frame({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n",
+)
+
+
+class Backend(asyncio.Protocol):
+    """Answers one request after the other; expects a content-length on each."""
+
+    def __init__(self) -> None:
+        self._read = bytearray()
+        self._gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gone = True
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        while (end := self._read.find(b"\r\n\r\n")) >= 0:
+            head = bytes(self._read[:end]).lower()
+            at = head.find(b"content-length:")
+            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if len(self._read) < end + 4 + length:
+                return
+            body = bytes(self._read[end + 4 : end + 4 + length])
+            del self._read[: end + 4 + length]
+            if b'"stream": true' in body or b'"stream":true' in body:
+                self._transport.write(STREAM_HEAD)
+                self._send(0)
+            else:
+                self._transport.write(WHOLE)
+
+    def _send(self, index: int) -> None:
+        if self._gone:
+            return
+        self._transport.write(FRAMES[index])
+        if index + 1 < len(FRAMES):
+            self._loop.call_later(FRAME_S, self._send, index + 1)
+
+
+async def main(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", port, backlog=512)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1])))

@@ -1,0 +1,96 @@
+"""Load from a process of its own, and a check that every reply came whole.
+
+python -m benchmarks.load URL COUNT AT_ONCE whole|stream     → one JSON line on standard output
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+import uvloop
+
+REPLY_S_MAX = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run found. Latencies in milliseconds, to the whole reply's end."""
+
+    count: int
+    at_once: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+
+
+def request_bytes(host: str, *, stream: bool) -> bytes:
+    """One small chat request, the same every time."""
+    messages = [
+        {"role": "system", "content": "You are a helpful assistant of a bookshop."},
+        {"role": "user", "content": "Which of your books would you give to a friend who likes long walks?"},
+    ]
+    body = json.dumps({"model": "bench", "messages": messages, "stream": stream}).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer none\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def read_reply(reader: asyncio.StreamReader) -> bytes:
+    """One reply's body. Raises RuntimeError unless it is a whole 200."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if not head.startswith(b"http/1.1 200 "):
+        raise RuntimeError(head.decode("latin-1"))
+    if b"transfer-encoding: chunked" not in head:
+        length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+        return await reader.readexactly(length)
+    body = bytearray()
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readexactly(2)
+    return bytes(body)
+
+
+async def run(url: str, count: int, at_once: int, *, stream: bool) -> Load:
+    """That many requests, so many at a time on kept connections. Raises RuntimeError for any that failed."""
+    host = urlsplit(url).netloc
+    name, port = host.split(":")
+    request = request_bytes(host, stream=stream)
+    remaining = iter(range(count))
+    latencies: list[float] = []
+
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection(name, int(port))
+        for _ in remaining:
+            began = time.perf_counter()
+            writer.write(request)
+            async with asyncio.timeout(REPLY_S_MAX):
+                body = await read_reply(reader)
+            latencies.append(time.perf_counter() - began)
+            if not body.endswith(b"data: [DONE]\n\n" if stream else b"}"):
+                raise RuntimeError(f"a reply was cut: {body[-80:]!r}")
+        writer.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    seconds = time.perf_counter() - began
+    latencies.sort()
+    return Load(
+        count=len(latencies),
+        at_once=at_once,
+        seconds=seconds,
+        p50_ms=latencies[len(latencies) // 2] * 1000,
+        p99_ms=latencies[int(len(latencies) * 0.99)] * 1000,
+    )
+
+
+if __name__ == "__main__":
+    url, count, at_once, kind = sys.argv[1:]
+    found = uvloop.run(run(url, int(count), int(at_once), stream=kind == "stream"))
+    print(json.dumps(asdict(found)))
