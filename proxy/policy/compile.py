@@ -6,10 +6,11 @@ a stream back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
+from itertools import product
 from typing import Final, TypeVar
 
 from proxy.detect.base import Bank
@@ -29,6 +30,16 @@ PLANS_MAX: Final = 512
 """Selections whose plan is remembered; then all are forgotten. Clients can choose their app's name freely."""
 
 T = TypeVar("T")
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A bank and what it was built from: the same entries need no second building."""
+
+    direction: Direction
+    entries: Sequence[object]
+    bank: Bank
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,7 @@ class Policy:
     files: tuple[str, ...]
     containment: Containment
     warnings: tuple[Problem, ...] = ()
-    banks: dict[Direction, tuple[Bank, ...]] = field(default_factory=dict, repr=False)
+    built: tuple[Built, ...] = field(default=(), repr=False)
     model: LexicalModel | None = field(default=None, repr=False)
     _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
 
@@ -61,7 +72,8 @@ class Policy:
         """Which rules and banks a selection comes to; remembered, since an exchange asks for every text."""
         known = self._plans.get((direction, selection))
         if known is None:
-            known = plan(self.rules, self.banks.get(direction, ()), direction, selection)
+            banks = [built.bank for built in self.built if built.direction is direction]
+            known = plan(self.rules, banks, direction, selection)
             if len(self._plans) >= PLANS_MAX:
                 self._plans.clear()
             self._plans[(direction, selection)] = known
@@ -69,7 +81,7 @@ class Policy:
 
 
 def compile_policy(folder: Folder, before: Policy | None = None) -> Policy:
-    """The policy of a rules folder; what is dear to load is taken over from the policy `before`.
+    """The policy of a rules folder; what did not change is taken over from the policy `before`.
 
     Raises ConfigError with every problem of every file.
     """
@@ -83,7 +95,7 @@ def compile_policy(folder: Folder, before: Policy | None = None) -> Policy:
         files=tuple(sorted(rules.used)),
         containment=rules.containment,
         warnings=rules.warnings,
-        banks={direction: _banks(rules.rules, direction, model) for direction in Direction},
+        built=tuple(_build(rules.rules, model, before.built if before is not None else ())),
         model=model,
     )
 
@@ -99,31 +111,28 @@ def digest(folder: Folder, used: frozenset[str]) -> str:
     return out.hexdigest()
 
 
-def _banks(rules: tuple[Rule, ...], direction: Direction, model: LexicalModel | None) -> tuple[Bank, ...]:
-    banks: list[Bank] = []
-    for holding in (True, False):
-        chosen = [
-            (index, rule)
-            for index, rule in enumerate(rules)
-            if rule.on is direction and rule.may_act is holding
-        ]
+def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Built, ...]) -> Iterator[Built]:
+    def built(entries: Sequence[E], make: Callable[[Sequence[E]], Bank]) -> Iterator[Built]:
+        if not entries:
+            return
+        same = (one for one in known if one.direction is direction and one.entries == entries)
+        yield next(same, None) or Built(direction, entries, make(entries))
+
+    for direction, acts in product(Direction, (True, False)):
+        chosen = [(i, rule) for i, rule in enumerate(rules) if rule.on is direction and rule.may_act is acts]
         phrases = [PhraseEntry(i, spec.phrases, spec.whole_word) for i, spec in _of(chosen, Phrases)]
+        yield from built(phrases, PhraseBank)
         patterns = [
             PatternEntry(i, item.pattern, item.max_length)
             for i, spec in _of(chosen, Regex)
             for item in spec.patterns
         ]
+        yield from built(patterns, PatternBank)
         pii = [PiiEntry(i, spec.entities, spec.min_score) for i, spec in _of(chosen, Pii)]
+        yield from built(pii, PiiBank)
         toxicity = [ToxicityEntry(i, spec.thresholds) for i, spec in _of(chosen, Toxicity)]
-        if phrases:
-            banks.append(PhraseBank(phrases))
-        if patterns:
-            banks.append(PatternBank(patterns))
-        if pii:
-            banks.append(PiiBank(pii))
-        if toxicity and model is not None:
-            banks.append(ToxicityBank(toxicity, model))
-    return tuple(banks)
+        if model is not None:
+            yield from built(toxicity, partial(ToxicityBank, model=model))
 
 
 def _of(rules: Sequence[tuple[int, Rule]], kind: type[T]) -> list[tuple[int, T]]:

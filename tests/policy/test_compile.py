@@ -65,6 +65,18 @@ def test_the_toxicity_model_is_taken_over_not_loaded_again() -> None:
     assert compile_policy(folder(BLOCK_ALPHA)).model is None, "and not loaded for nothing"
 
 
+def test_a_bank_whose_rules_did_not_change_is_taken_over() -> None:
+    pii = "rules: [{id: pii, on: output, detect: {pii: {entities: [CREDIT_CARD]}}, action: block}]\n"
+    first = compile_policy(folder({"a.yaml": pii, "b.yaml": BLOCK_ALPHA}))
+    second = compile_policy(folder({"a.yaml": pii, "b.yaml": BLOCK_BETA.replace("[beta]", "[x]")}), first)
+    one, two = ({built.bank.detector: built.bank for built in policy.built} for policy in (first, second))
+    assert two["pii"] is one["pii"]
+    assert two["phrases"] is not one["phrases"]
+    assert [
+        item.rule for item in second.judge(Direction.OUTPUT, ANY, "f").feed("x", final=True).findings
+    ] == ["beta"]
+
+
 def test_a_flag_rule_holds_nothing_back_beside_one_that_acts() -> None:
     text = rule("id: a\non: output\ndetect: {phrases: [alphabet]}\naction: flag")
     text += "  - {id: b, on: output, detect: {phrases: [betamax]}, action: block}\n"
