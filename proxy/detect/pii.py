@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.detect.base import Progress
+from proxy.detect.cuts import CONTEXT_CHARS, cut_before, neighbourhoods
 from proxy.detect.normalise import Reader, View, folded
 from proxy.detect.patterns import Regex, RegexSet, compile_regex
+from proxy.detect.phone import phones_of
 from proxy.detect.presidio import NER_ENTITIES, PATTERN_ENTITIES, Recognizer, Result, load_recognizers
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
@@ -27,9 +29,6 @@ __all__ = ["NER_ENTITIES", "PATTERN_ENTITIES", "PiiBank", "PiiEntry", "PiiError"
 
 SEGMENT_CHARS_MAX: Final = 1024
 """Raw characters that are held for want of a cut."""
-
-CONTEXT_CHARS: Final = 64
-"""Characters before a place that decide whether it is a cut."""
 
 
 class PiiError(GuardrailError):
@@ -45,63 +44,11 @@ class PiiEntry:
     min_score: float = 0.0
 
 
-# What may stand between the digits of a phone number (phonenumbers' _VALID_PUNCTUATION, folded), or beside
-# them.
+# What may stand between the digits of a phone number (phonenumbers' _VALID_PUNCTUATION, folded).
 _BETWEEN: Final = r"\-xX/ ()\[\].~⁓∼"
-_BESIDE: Final = "-xX/ ()[].~⁓∼+,:#\t"
-_LEADS: Final = frozenset("([+")
-_EXTENSION: Final = re.compile(
-    r"\d[ \t,]*(?:e?xt(?:ensi(?:o\u0301?|ó)?)?n?|доб|anexo|int|;ext=)\Z", re.IGNORECASE
-)
-_EXTENSION_ENDS: Final = frozenset("tTnNiIoOóxXбБ=\u0301")
-_IBAN_BEGUN: Final = re.compile(r"[A-Za-zıİ]{2}[0-9]{2}(?:[ -]?[A-Za-zıİ0-9]{4}){0,7}[ -]\Z")
-_NEVER_SPANNED: Final = frozenset("\n\r\v\f")
 _TELLTALE: Final = re.compile(r"[0-9@.:\-]")
 """No recognizer finds anything without one of these. (A UUID has its version's digit.)"""
 _GLANCE_CHARS: Final = 64  # a text so short is looked at for them first: a word of prose needs no more
-_BLANK: Final = re.compile(r"\s")
-
-
-def is_cut(text: str, at: int) -> bool:
-    """Whether no match can span the place before `text[at]`. Looks at CONTEXT_CHARS characters before it.
-
-    Most patterns span no blank at all. Those that do join groups of digits, groups of an IBAN, a phone
-    number's opening signs and its digits, or a number and its extension.
-    """
-    if at == 0:
-        return True
-    last = text[at - 1]
-    if last in _NEVER_SPANNED:
-        return True
-    if not last.isspace():
-        return False
-    tail = text[max(0, at - CONTEXT_CHARS) : at]
-    said = tail.rstrip(_BESIDE)
-    if len(said) < len(tail) - 1 and not _LEADS.isdisjoint(tail[len(said) :]):
-        return False
-    if not said:
-        return True
-    end = said[-1]
-    if end.isdigit() or (end in _EXTENSION_ENDS and _EXTENSION.search(said)):
-        return False
-    return not (end.isalpha() and _IBAN_BEGUN.search(tail))
-
-
-def _cut_before(text: str, at: int, least: int) -> int:
-    """The last cut in [least, at]; `least` where there is none after it."""
-    while at > least:
-        if text[at - 1].isspace() and is_cut(text, at):
-            return at
-        at -= 1
-    return least
-
-
-def _cut_after(text: str, at: int, most: int) -> int:
-    """The first cut in [at, most]; `most` where there is none before it."""
-    for blank in _BLANK.finditer(text, max(0, at - 1), most):
-        if is_cut(text, blank.end()):
-            return blank.end()
-    return most
 
 
 def _prefilters(entity: str, recognizer: Recognizer) -> Iterator[str]:
@@ -177,11 +124,12 @@ class PiiBank:
 class _Engine:
     """The recognizers of some entities behind their prefilter."""
 
-    __slots__ = ("_owners", "_recognizers", "_regexes", "_set")
+    __slots__ = ("_owners", "_phones", "_recognizers", "_regexes", "_set")
 
     def __init__(self, entities: Sequence[str], recognizers: Mapping[str, Recognizer]) -> None:
         patterns = [(entity, one) for entity in entities for one in _prefilters(entity, recognizers[entity])]
         self._recognizers = recognizers
+        self._phones = phones_of(recognizers)
         self._owners = [entity for entity, _ in patterns]
         self._regexes: list[Regex] = [compile_regex(pattern) for _, pattern in patterns]
         self._set = RegexSet(pattern for _, pattern in patterns)
@@ -196,35 +144,22 @@ class _Engine:
             ranges.extend(found.span() for found in self._regexes[index].finditer(text))
         results: list[Result] = []
         for entity, ranges in near.items():
-            for start, end in _neighbourhoods(text, ranges):
+            for start, end in neighbourhoods(text, ranges):
                 results.extend(self._run(entity, text[start:end], start))
         return results
 
-    def _run(self, entity: str, text: str, offset: int) -> list[Result]:
-        results = self._recognizers[entity].analyze(text, [entity])
-        if entity == "PHONE_NUMBER" and results:
-            results = settle(text, results, self._recognizers)
+    def _run(self, entity: str, text: str, offset: int) -> Sequence[Result]:
+        results: Sequence[Result]
+        if entity == "PHONE_NUMBER":
+            results = self._phones.find(text)
+            if results:
+                results = settle(text, results, self._recognizers)
+        else:
+            results = self._recognizers[entity].analyze(text, [entity])
         for result in results:
             result.start += offset
             result.end += offset
         return results
-
-
-def _neighbourhoods(text: str, ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The ranges widened to cuts, ascending; those that meet become one."""
-    ranges.sort()
-    begin = until = -1
-    for start, end in ranges:
-        if end <= until:
-            continue
-        first = _cut_before(text, start, max(until, 0))
-        if first > until:
-            if until >= 0:
-                yield begin, until
-            begin = first
-        until = _cut_after(text, end, len(text))
-    if until >= 0:
-        yield begin, until
 
 
 _DECIMAL: Final = re.compile(r"(?:0|[1-9]\d*)\.\d+")
@@ -233,7 +168,7 @@ PHONE_DIGITS_MIN: Final = 7
 """A shorter number reaches nobody but in the village where it is local; years and amounts look like it."""
 
 
-def settle(text: str, phones: list[Result], recognizers: Mapping[str, Recognizer]) -> list[Result]:
+def settle(text: str, phones: Sequence[Result], recognizers: Mapping[str, Recognizer]) -> Sequence[Result]:
     """The phone numbers that are none of: a date or time stamp, an IP or MAC address, a UUID, a decimal
     fraction, a number too short. (Presidio reports those too; its other entities stand as they are.)"""
     others = [
@@ -274,7 +209,7 @@ class _PiiScan:
         matches: list[Match] = []
         while reader.length > (bound := reader.raw_start(self._cut) + SEGMENT_CHARS_MAX):
             most = self._within(bound)
-            cut = _cut_before(reader.text, most - reader.base, self._cut - reader.base) + reader.base
+            cut = cut_before(reader.text, most - reader.base, self._cut - reader.base) + reader.base
             forced = cut <= self._cut
             cut = most if forced else cut
             if cut <= self._cut:
@@ -283,7 +218,7 @@ class _PiiScan:
         if final:
             matches.extend(self._judge(reader.end, -1))
             return Progress(tuple(matches), reader.length)
-        cut = _cut_before(reader.text, reader.end - reader.base, self._cut - reader.base) + reader.base
+        cut = cut_before(reader.text, reader.end - reader.base, self._cut - reader.base) + reader.base
         if cut > self._cut:
             matches.extend(self._judge(cut, -1))
         safe_upto = reader.length if self._cut == reader.end else reader.raw_start(self._cut)
