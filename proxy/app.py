@@ -8,9 +8,10 @@ import gc
 import os
 import ssl
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import IO
 
 import structlog
@@ -26,6 +27,7 @@ from proxy.dial.state import SqliteDialStore
 from proxy.errors import GuardrailError
 from proxy.log.sqlite import SqliteRecorder
 from proxy.metrics import Metrics
+from proxy.model.record import Json
 from proxy.policy.store import PolicyStore, ReloadResult
 from proxy.request.exchange import Ports
 from proxy.request.server import Front
@@ -151,20 +153,21 @@ class App:
         context = AdminContext(
             dial=self.dial,
             policy=self.policy,
-            log=self._query(),
+            log=self.recorder,
             status=self._status,
             ready=self._readiness,
-            metrics=self._render_metrics,
+            metrics=self.metrics.render,
             tokens=ensure_admin_token(settings),
             hosts=settings.admin.hosts,
             clock=self._clock.now,
+            listen_host=settings.admin.listen.host,
         )
         runner = web.AppRunner(
             build_admin(context), handle_signals=False, shutdown_timeout=1.0, access_log=None
         )
         return await self._listen(runner, settings.admin.listen, settings.admin.tls)
 
-    async def _listen(self, runner: web.BaseRunner[web.Request], address: Address, tls: Tls | None) -> str:
+    async def _listen(self, runner: web.BaseRunner, address: Address, tls: Tls | None) -> str:
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         context = None
@@ -194,6 +197,34 @@ class App:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _readiness(self) -> Mapping[str, str | None]:
+        """Each check, and what is wrong with it."""
+        return {
+            "serving": None if self._ready else "the proxy is starting or stopping",
+            "policy": None if self.policy.current is not None else "no policy is loaded",
+            "log": self.recorder.fault,
+        }
+
+    def _status(self) -> Mapping[str, Json]:
+        policy = self.policy.current
+        return {
+            "version": version("guardrail-proxy"),
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "in_flight": self.front.in_flight,
+            "policy": {
+                "digest": policy.digest,
+                "rules": len(policy.rules),
+                "loaded_at": self.policy.loaded_at,
+                "files_refused": self.policy.last_error is not None,
+            },
+            "scorers": [{"detector": "toxicity", "engine": "lexical"}] if policy.model is not None else [],
+            "backends": [
+                {"name": name, "url": backend.url, "api": backend.api, "own_key": backend.key is not None}
+                for name, backend in self._settings.backends.items()
+            ],
+            "log": {"healthy": self.recorder.healthy, "queue": self.recorder.queue_depth},
+        }
 
     def _policy_changed(self, result: ReloadResult) -> None:
         for warning in result.warnings:

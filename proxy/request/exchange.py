@@ -213,16 +213,18 @@ class Exchange:
         The dial ends the wait by cancelling this task and nothing else: a cancellation from elsewhere (the
         client left) is told apart by the count of requests to cancel, as asyncio.timeout does it.
         """
-        if self.killed is not None:
+        turned_before = self.killed
+        if turned_before is not None:
             if asyncio.iscoroutine(waited):
                 waited.close()
-            raise Killed(self.killed)
+            raise Killed(turned_before)
         self.waiting = True
         try:
             return await waited
         except asyncio.CancelledError:
-            if self.killed is not None and self.task is not None and self.task.uncancel() == 0:
-                raise Killed(self.killed) from None
+            effective = self.killed
+            if effective is not None and self.task is not None and self.task.uncancel() == 0:
+                raise Killed(effective) from None
             raise
         finally:
             self.waiting = False

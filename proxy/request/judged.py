@@ -152,7 +152,8 @@ class JudgedText:
                 self.scores[label] = score
         if judge.errors:
             self.errors.update(judge.errors)
-        self.settled = max(self.settled, self._raw(ruling.settled + self._base))
+        settled = ruling.settled + self._base
+        self.settled = max(self.settled, settled if self._json is None else self._json.raw_settled(settled))
 
     def _redact(self, start: int, end: int, text: str) -> None:
         start = max(start, self._reread)

@@ -5,6 +5,7 @@ Always runs, whatever became of the steps before it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -50,19 +51,23 @@ async def record(x: Exchange, ports: Ports) -> None:
     x.take_findings(x.texts)
     finished = _finished(x, (finished_at - x.started) * 1000.0, ports.clock.now())
     _count(x, ports, finished_at)
+    ended = ports.recorder.finish(finished)
     try:
-        await ports.recorder.finish(finished)
-    except LogUnavailable as error:
-        if ports.settings.log.on_failure == "block":
-            raise
-        x.error = x.error or error.message
+        await begun(x, ports)
+    finally:
+        await _durable(ended, ports)
 
 
 async def begun(x: Exchange, ports: Ports) -> None:
     """Wait until the request is on the log. Raises LogUnavailable as `record` does."""
     assert x.begun is not None
+    await _durable(x.begun, ports)
+
+
+async def _durable(written: asyncio.Future[None], ports: Ports) -> None:
     try:
-        await x.begun
+        # Shielded: the record is not the client's to cancel by leaving.
+        await asyncio.shield(written)
     except LogUnavailable:
         if ports.settings.log.on_failure == "block":
             raise

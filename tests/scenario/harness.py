@@ -144,7 +144,7 @@ async def post(url: str, body: Mapping[str, Any] | bytes, headers: Mapping[str, 
         async with session.post(
             url, data=data, headers={"content-type": "application/json", **(headers or {})}
         ) as answer:
-            return Reply(answer.status, dict(answer.headers), await answer.read())
+            return Reply(answer.status, answer.headers, await answer.read())
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ async def test_an_exchange_that_a_crash_cut_is_marked_at_the_next_start(tmp_path
             while not await process.log():  # its begin is on its way to the disk beside the backend's call
                 pass
         await process.kill()
-        with pytest.raises(OSError):  # noqa: PT011 - any way in which a connection breaks
+        with pytest.raises(OSError):
             await asked
         await process.start()
         (record,) = await process.log()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +12,7 @@ import openai
 import pytest
 
 from proxy.settings import ModelSettings, Version
-from tests.fakes import Chunk, Json, Pause, ScriptedBackend, Sse
+from tests.fakes import Action, Chunk, Json, Pause, ScriptedBackend, Sse
 from tests.scenario.harness import proxy_for
 from tests.scenario.test_no_leak import anthropic_frames, chat, chat_frames, messages
 
@@ -23,8 +24,7 @@ async def test_a_kill_ends_a_running_chat_stream_in_its_own_form_and_guarded_bri
     tmp_path: Path,
 ) -> None:
     frames = list(chat_frames([PLAIN]))
-    hang = Pause()
-    scripts = iter([[Sse(frames[:2], end=False), hang], [Sse(frames)]])
+    scripts: Iterator[list[Action]] = iter([[Sse(frames[:2], end=False), Pause()], [Sse(frames)]])
     async with ScriptedBackend(lambda _: next(scripts)) as backend, proxy_for(tmp_path, backend.url) as proxy:
         async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client:
             stream = await client.chat.completions.create(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ EXPECTED = {
 
 def cut(text: str, at: set[int]) -> list[str]:
     points = [0, *sorted(at), len(text)]
-    return [text[a:b] for a, b in zip(points, points[1:], strict=False)]
+    return [text[a:b] for a, b in itertools.pairwise(points)]
 
 
 def chat_frames(pieces: list[str]) -> Iterator[bytes]:
@@ -47,7 +48,7 @@ def anthropic_frames(pieces: list[str]) -> Iterator[bytes]:
     def frame(name: str, **body: object) -> bytes:
         return f"event: {name}\ndata: {json.dumps({'type': name, **body})}\n\n".encode()
 
-    message = {
+    message: dict[str, object] = {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
         "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 5, "output_tokens": 1},
     }  # fmt: skip
