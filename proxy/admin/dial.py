@@ -120,14 +120,14 @@ ENDPOINTS: Final = (
         query={"model": "The model's name", "app": "The app's name, taken as verified"},
     ),
     Endpoint(
-        "PUT", "/admin/v1/dial/{scope:.+}", "operator", put, "Set your level at a scope",
+        "PUT", "/admin/v1/dial/{scope:(?s:.+)}", "operator", put, "Set your level at a scope",
         {200: "The setting, `holds` (the level of the scope by anyone's setting) and `durable`", **_REFUSALS,
          503: "It may loosen and could not be stored: it does not hold"},
         body={"level": "open, guarded or killed", "reason": _REASON, "ttl": "As `30m`: a number and s, m, h or d"},
         required=("level", "reason"), if_match=True,
     ),
     Endpoint(
-        "DELETE", "/admin/v1/dial/{scope:.+}", "operator", delete, "Take your setting at a scope away",
+        "DELETE", "/admin/v1/dial/{scope:(?s:.+)}", "operator", delete, "Take your setting at a scope away",
         {200: "`level` and `holds`: what the scope is at now; `changed` is false where nothing was set",
          **_REFUSALS, 503: "It may loosen and could not be stored: it does not hold"},
         query={"reason": _REASON}, body={"reason": _REASON}, if_match=True,
