@@ -37,9 +37,9 @@ class Ask:
     status: int = 200
 
 
+# Neighbours differ: llama.cpp reuses what it computed for a common beginning, and rounds differently then.
 ASKS: Final = (
     Ask("a plain question", "What is the capital of France? Answer in one sentence.", False, "released"),
-    Ask("the same, streamed", "What is the capital of France? Answer in one sentence.", True, "released"),
     Ask(
         "a reply that leaks an address",
         f"My e-mail address is {ADDRESS}. What is my e-mail address?",
@@ -48,14 +48,13 @@ ASKS: Final = (
         (ADDRESS,),
     ),
     Ask(
-        "the same, streamed token by token",
-        f"My e-mail address is {ADDRESS}. What is my e-mail address?",
+        "a plain question, streamed",
+        "What is the capital of Italy? Answer in one sentence.",
         True,
-        "redacted",
-        (ADDRESS,),
+        "released",
     ),
     Ask(
-        "a streamed reply that leaks an address and a telephone number",
+        "a streamed reply that leaks an address and a telephone number, token by token",
         f"Write an e-mail signature for Jane Doe, {ADDRESS}, phone {PHONE}.",
         True,
         "redacted",
@@ -199,10 +198,10 @@ def faults(ask: Ask, answer: Answer, record: Mapping[str, object]) -> list[str]:
     check(messages == [{"role": "user", "content": ask.question}], "the record lacks the question")
     for secret in ask.secrets:
         check(secret not in answer.wire, f"{secret} reached the client")
-        check(secret in (response["received"] or ""), f"the model did not say {secret}")
-        check(secret not in (response["delivered"] or ""), f"{secret} stands in the delivered text")
+        check(secret in (response.get("received") or ""), f"the model did not say {secret}")
+        check(secret not in (response.get("delivered") or ""), f"{secret} stands in the delivered text")
     if ask.status == 200:
-        delivered = response.get("delivered") or response["received"]
+        delivered = response.get("delivered") or response.get("received")
         check(delivered == answer.text, f"the record says {delivered!r} was delivered")
     else:
         check(not response.get("received"), "the model was asked")

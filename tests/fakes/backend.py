@@ -20,7 +20,7 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import h11
 
@@ -159,9 +159,10 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=0)  # so that "writable" means: all of it left for the kernel
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
+        self._transport.set_write_buffer_limits(
+            high=0
+        )  # so that "writable" means: all of it left for the kernel
 
     def data_received(self, data: bytes) -> None:
         self._reader.receive_data(data)
