@@ -88,6 +88,11 @@ class UnknownPath(Refused):
     code = "unknown_path"
 
 
+class BodyTimeout(Refused):
+    status = 408
+    code = "body_timeout"
+
+
 class TooLarge(Refused):
     status = 413
     code = "body_too_large"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from proxy import jsonio
-from proxy.backend.decode import EncodingError, UnknownEncoding, decoder_for
-from proxy.errors import BadRequest, TooLarge, Unreadable
+from proxy.backend.decode import Decoder, EncodingError, UnknownEncoding, decoder_for
+from proxy.errors import BadRequest, BodyTimeout, TooLarge, Unreadable
 from proxy.model.record import Json
+
+BODY_S = 120.0
+"""How long a client may take to send its body."""
 
 
 async def read_body(request: web.BaseRequest, bound: int) -> bytes:
@@ -21,6 +26,14 @@ async def read_body(request: web.BaseRequest, bound: int) -> bytes:
         raise Unreadable(str(error)) from None
     if request.headers.get("expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _read(request, decoder, bound)
+    except TimeoutError:
+        raise BodyTimeout(f"the body did not arrive within {BODY_S:.0f} s") from None
+
+
+async def _read(request: web.BaseRequest, decoder: Decoder | None, bound: int) -> bytes:
     parts: list[bytes] = []
     size = opened = 0
     try:

@@ -24,7 +24,7 @@ async def forward(x: Exchange, ports: Ports) -> None:
         x.upstream = await x.on_backend(
             backend.open(
                 x.http.method,
-                x.http.raw_path,
+                x.http.rel_url.raw_path_qs,
                 x.http.headers,
                 body,
                 keep_credential=not ports.settings.clients,

@@ -29,6 +29,7 @@ async def identify(x: Exchange, ports: Ports) -> None:
     peer_trusted = _trusted(http.remote, ports)
     vouched = peer_trusted or x.client is not None
     _name_caller(x, ports, peer_trusted=peer_trusted, vouched=vouched)
+    _check_path(http.path)
     x.wire = wire_for(http.method, http.path, is_anthropic=x.api == "anthropic")
     x.raw = await read_body(http, settings.limits.max_body_bytes)
     x.body_bytes = len(x.raw)
@@ -54,6 +55,13 @@ async def identify(x: Exchange, ports: Ports) -> None:
     x.reach = Reach(models=x.route.names, app=x.app, app_verified=x.app_verified)
     if x.wire is not None and x.route.sent is not None and x.route.sent != requested:
         x.sent_raw = x.wire.rename_model(x.raw, x.route.sent)
+
+
+def _check_path(path: str) -> None:
+    """What is read here must be what the backend will read: no path that it might resolve to another one."""
+    segments = path.split("/")
+    if not path.startswith("/") or "%" in path or "\\" in path or "." in segments or ".." in segments:
+        raise UnknownPath("the path is ambiguous: dot segments, backslashes and double encoding are refused")
 
 
 def _name_caller(x: Exchange, ports: Ports, *, peer_trusted: bool, vouched: bool) -> None:

@@ -9,6 +9,8 @@ from aiohttp import web
 
 from proxy.clock import new_id
 from proxy.errors import Overloaded
+from proxy.metrics import OTHER
+from proxy.model.level import Outcome
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.pipeline import refuse, run
 from proxy.request.release import finish
@@ -55,6 +57,8 @@ class Front:
         )
         x.api = _api(request)
         if ports.stopping.is_set() or self.in_flight >= ports.settings.limits.max_in_flight:
+            # Not on the log: a flood must not become a flood of records.
+            ports.metrics.exchange(x.api, OTHER, Outcome.REFUSED)
             refuse(x, Overloaded("too many exchanges are under way; try again shortly"))
             return await finish(x, ports)
         self.in_flight += 1
