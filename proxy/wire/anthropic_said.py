@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy import jsonio
-from proxy.errors import UnreadableReply
 from proxy.model.record import Json
+from proxy.wire.common import reply_index
 from proxy.wire.errors import error_frame
 from proxy.wire.shape import mapping, sequence, string
 from proxy.wire.sse import encode
-
-BLOCKS_MAX = 4096
-"""The highest block index that a reply may have."""
 
 
 class Said:
@@ -35,7 +32,7 @@ class Said:
         """The client gets this event now."""
         kind = body.get("type")
         if kind == "content_block_start":
-            block = block_index(body)
+            block = reply_index(body, "index")
             self._block = (block, string(mapping(body.get("content_block")).get("type")) or "")
             self._next = max(self._next, block + 1)
         elif kind == "content_block_stop":
@@ -100,14 +97,6 @@ def message_object(id: str, model: str) -> dict[str, Json]:
         "stop_sequence": None,
         "usage": {"input_tokens": 0, "output_tokens": 0},
     }
-
-
-def block_index(body: Mapping[str, Json]) -> int:
-    """The index that an event names. Raises UnreadableReply."""
-    index = body.get("index")
-    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < BLOCKS_MAX:
-        raise UnreadableReply("a block's index is not a small whole number")
-    return index
 
 
 def _event(kind: str, **values: Json) -> bytes:

@@ -13,8 +13,9 @@ from proxy import jsonio
 from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
-from proxy.wire.anthropic_said import Said, block_index
+from proxy.wire.anthropic_said import Said
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
+from proxy.wire.common import reply_index
 from proxy.wire.edits import value_change
 from proxy.wire.shape import at, field_name, integer, is_data, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
@@ -76,7 +77,7 @@ class MessagesReader:
         elif kind == "content_block_start":
             unread = self._read_block(body, pieces, closes)
         elif kind == "content_block_stop":
-            closes.extend(self._open.pop(block_index(body), ()))
+            closes.extend(self._open.pop(reply_index(body, "index"), ()))
         elif kind == "message_start":
             self._read_start(mapping(body.get("message")), pieces, closes)
         elif kind == "message_delta":
@@ -144,7 +145,7 @@ class MessagesReader:
         return found
 
     def _read_delta(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> str | None:
-        index = block_index(body)
+        index = reply_index(body, "index")
         unread: str | None = None
         for key, value in mapping(body.get("delta")).items():
             if key in _PASSED_KEYS or not value:
@@ -164,7 +165,7 @@ class MessagesReader:
         return unread
 
     def _read_block(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> str | None:
-        index = block_index(body)
+        index = reply_index(body, "index")
         block = mapping(body.get("content_block"))
         return self._block_fields(block, ("content_block",), index, pieces, closes)
 

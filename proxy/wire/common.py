@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from proxy import jsonio
 from proxy.errors import BadRequest, UnreadableReply
@@ -16,6 +16,9 @@ from proxy.wire.splice import splice
 
 CHOICES_MAX = 128
 """The most replies that one request may ask for, and the highest choice index that a reply may have."""
+
+INDEX_MAX = 4096
+"""The highest index of a block, an output item or a part that a reply may have."""
 
 
 class JsonWire:
@@ -126,13 +129,17 @@ def choice_index(choice: Mapping[str, Json], position: int) -> int:
     return index
 
 
+def reply_index(body: Mapping[str, Json], key: str) -> int:
+    """A place that an event names; 0 where it names none. Raises UnreadableReply beyond INDEX_MAX."""
+    value = body.get(key, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= INDEX_MAX:
+        raise UnreadableReply(f"{key} is not a small whole number")
+    return value
+
+
 def user_of(value: Json) -> str | None:
     """A user's name as a body gives it; empty and odd ones are none."""
     return value if isinstance(value, str) and value else None
-
-
-def first_string(values: Iterable[Json]) -> str | None:
-    return next((value for value in values if isinstance(value, str) and value), None)
 
 
 def metadata_user(body: Mapping[str, Json]) -> str | None:

@@ -14,6 +14,7 @@ from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
+from proxy.wire.common import reply_index
 from proxy.wire.edits import value_change
 from proxy.wire.logprobs import tokens_of, with_token_copies
 from proxy.wire.openai_responses_output import (
@@ -28,9 +29,6 @@ from proxy.wire.openai_responses_said import Said
 from proxy.wire.shape import at, field_name, is_data, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 from proxy.wire.sse import Frame, with_data
-
-ITEMS_MAX = 4096
-"""The highest index of an output item or part that a reply may have."""
 
 LEAF_CHARS_MIN = 9
 """A string in a place that the wire does not know is judged from this length on."""
@@ -182,8 +180,8 @@ class ResponsesReader:
         closes: list[Channel],
     ) -> None:
         steps, reasoning = _TEXTS[family]
-        index = _number(body, "output_index")
-        path = tuple(_number(body, step) if step.endswith("_index") else step for step in steps)
+        index = reply_index(body, "output_index")
+        path = tuple(reply_index(body, step) if step.endswith("_index") else step for step in steps)
         channel = self._channel(index, path, reasoning=reasoning)
         if verb == "done":
             for key in _DONE_KEYS:
@@ -221,7 +219,7 @@ class ResponsesReader:
     def _item_event(
         self, body: Mapping[str, Json], verb: str, pieces: list[Piece], closes: list[Channel]
     ) -> None:
-        index = _number(body, "output_index")
+        index = reply_index(body, "output_index")
         item = body.get("item")
         self._copies(item, index, ("item",), pieces, closes, begins=verb == "added")
         if verb == "done":
@@ -229,9 +227,9 @@ class ResponsesReader:
             self._open = {channel: owner for channel, owner in self._open.items() if owner != index}
 
     def _part_event(self, body: Mapping[str, Json], verb: str, summary: bool, pieces: list[Piece]) -> None:
-        index = _number(body, "output_index")
+        index = reply_index(body, "output_index")
         group = "summary" if summary else "content"
-        number = _number(body, "summary_index" if summary else "content_index")
+        number = reply_index(body, "summary_index" if summary else "content_index")
         part = mapping(body.get("part"))
         reasoning = summary or part.get("type") == "reasoning_text"
         for where, leaf in leaves(part, ()):
@@ -292,11 +290,11 @@ class ResponsesReader:
         if kind == "response.output_text.annotation.added":
             place = (
                 "content",
-                _number(body, "content_index"),
+                reply_index(body, "content_index"),
                 "annotations",
-                _number(body, "annotation_index"),
+                reply_index(body, "annotation_index"),
             )
-            name: Path = ("output", _number(body, "output_index"), *place)
+            name: Path = ("output", reply_index(body, "output_index"), *place)
             self._once(body.get("annotation"), ("annotation",), name, pieces, closes)
             return None
         data = False
@@ -313,10 +311,3 @@ class ResponsesReader:
                 channel = Channel(field_name((*name, *where[len(path) :])), 0, Kind.OTHER)
                 pieces.append(Piece(channel, where, leaf))
                 closes.append(channel)
-
-
-def _number(body: Mapping[str, Json], key: str) -> int:
-    value = body.get(key, 0)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < ITEMS_MAX:
-        raise UnreadableReply(f"{key} is not a small whole number")
-    return value

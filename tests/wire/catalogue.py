@@ -1,0 +1,116 @@
+"""Every sample, by name: what the wires' own tests and the end-to-end tests run through."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.wire import samples, samples_responses
+from tests.wire.samples import Sample, chat_request, messages_request
+from tests.wire.samples_responses import responses_request
+
+_CHAT = "/v1/chat/completions"
+_OPTIONS = {"include_usage": True}
+_EMBED: dict[str, str] = {"model": "text-embedding-test", "input": "Hello?"}
+
+STREAMS: Final = (
+    Sample("chat", _CHAT, chat_request(stream=True, stream_options=_OPTIONS), samples.chat_stream(),
+           texts={"choices[0].message.content": "The capital of France is Paris. 🗼"}),
+    Sample("chat_n2", _CHAT, chat_request(stream=True, n=2), samples.chat_two_choices(),
+           texts={"choices[0].message.content": "Red roses bloom.", "choices[1].message.content": "Blue skies"}),
+    Sample("chat_tools", _CHAT, chat_request(stream=True), samples.chat_tools(),
+           texts={
+               "choices[0].message.tool_calls[0].function.name": "get_weather",
+               "choices[0].message.tool_calls[0].function.arguments": '{"city":"Paris"}',
+               "choices[0].message.tool_calls[1].function.name": "send_mail",
+               "choices[0].message.tool_calls[1].function.arguments": '{"to":"a\\u0040b.example"}',
+           }),
+    Sample("chat_one_frame_tool", _CHAT, chat_request(stream=True), samples.chat_one_frame_tool(),
+           texts={
+               "choices[0].message.tool_calls[0].function.name": "look_up",
+               "choices[0].message.tool_calls[0].function.arguments": '{"q":"rain"}',
+           }),
+    Sample("chat_reasoning", _CHAT, chat_request(stream=True), samples.chat_reasoning(),
+           texts={
+               "choices[0].message.reasoning_content": "The user greets me.",
+               "choices[0].message.content": "Hello there.",
+           }),
+    Sample("chat_refusal", _CHAT, chat_request(stream=True), samples.chat_refusal(),
+           texts={"choices[0].message.refusal": "I'm sorry, I can't help with that."}),
+    Sample("chat_logprobs", _CHAT, chat_request(stream=True, logprobs=True), samples.chat_logprobs(),
+           texts={"choices[0].message.content": "Call me now"}),
+    Sample("chat_crlf", _CHAT, chat_request(stream=True), samples.chat_crlf(),
+           texts={"choices[0].message.content": "Hi you"}),
+    Sample("completions", "/v1/completions", {"model": "m", "prompt": "Tell", "stream": True},
+           samples.completions_stream(), texts={"choices[0].text": "Once upon"}),
+    Sample("messages", "/v1/messages", messages_request(stream=True), samples.messages_stream(),
+           texts={
+               "content[0].thinking": "They greet me.",
+               "content[1].text": "Bonjour — Paris.",
+               "content[1].citations[0].cited_text": "Paris is the capital.",
+               "content[2].name": "get_weather",
+               "content[2].input": '{"city": "Paris"}',
+           }),
+    Sample("messages_server_tool", "/v1/messages", messages_request(stream=True),
+           samples.messages_server_tool(),
+           texts={
+               "content[0].name": "web_search",
+               "content[0].input": '{"query":"paris weather"}',
+               "content[1].content[0].title": "Weather in Paris",
+               "content[1].content[0].url": "https://weather.example/paris",
+               "note": "something that came later",
+               "content[2].text": "It rains.",
+           }),
+    Sample("responses", "/v1/responses", responses_request(stream=True), samples_responses.responses_stream(),
+           texts={"output[0].content[0].text": "Hi there! How can I help?"}),
+    Sample("responses_logprobs", "/v1/responses", responses_request(stream=True),
+           samples_responses.responses_stream(logprobs=True),
+           texts={"output[0].content[0].text": "Hi there! How can I help?"}),
+    Sample("responses_tools", "/v1/responses", responses_request(stream=True),
+           samples_responses.responses_tools(),
+           texts={
+               "output[0].summary[0].text": "Looking it up",
+               "output[1].name": "get_weather",
+               "output[1].arguments": '{"city":"Paris"}',
+               "response.gossip.heard.note": "something that came later",
+               "output[2].name": "run_code",
+               "output[2].input": "print(1)",
+               "output[3].content[0].text": "It rains.",
+           }),
+    Sample("responses_refusal", "/v1/responses", responses_request(stream=True),
+           samples_responses.responses_refusal(), texts={"output[0].content[0].refusal": "I can't help."}),
+)  # fmt: skip
+
+WHOLES: Final = (
+    Sample("chat", _CHAT, chat_request(n=2), samples.chat_whole(),
+           texts={
+               "choices[0].message.content": "Paris — of course.",
+               "choices[0].message.reasoning_content": "Capital of France?",
+               "choices[0].message.tool_calls[0].function.name": "get_weather",
+               "choices[0].message.tool_calls[0].function.arguments": '{"city":"Paris"}',
+               "choices[1].message.content": "Lyon?",
+           }),
+    Sample("completions", "/v1/completions", {"model": "m", "prompt": "Tell", "n": 2},
+           samples.completions_whole(), texts={"choices[0].text": "Once upon", "choices[1].text": "Twice"}),
+    Sample("messages", "/v1/messages", messages_request(), samples.messages_whole(),
+           texts={
+               "content[0].thinking": "They greet me.",
+               "content[1].text": "Bonjour — Paris.",
+               "content[2].name": "get_weather",
+               "content[2].input": f'{{"city":"Paris","zip":75001,"seed":{2**70},"ratio":0.1}}',
+           }),
+    Sample("responses", "/v1/responses", responses_request(), samples_responses.responses_whole(),
+           texts={
+               "output[0].content[0].text": "Hi there!",
+               "output[1].name": "get_weather",
+               "output[1].arguments": '{"city":"Paris"}',
+           }),
+    Sample("response_by_id", "/v1/responses/resp_1", {}, samples_responses.responses_whole(), method="GET",
+           texts={
+               "output[0].content[0].text": "Hi there!",
+               "output[1].name": "get_weather",
+               "output[1].arguments": '{"city":"Paris"}',
+           }),
+    Sample("embeddings", "/v1/embeddings", _EMBED, samples.embeddings_whole()),
+    Sample("openai_models", "/v1/models", {}, samples.openai_models(), method="GET"),
+    Sample("count_tokens", "/v1/messages/count_tokens", messages_request(), samples.count_tokens_whole()),
+)  # fmt: skip
