@@ -24,7 +24,7 @@ LEAK_ADDRESS = "jane.doe@example.com"
 LEAK = (
     "Of course! The customer is Jane Doe. Her e-mail address is "
     f"{LEAK_ADDRESS} and her phone number is +1 415 555 0132. She paid with card "
-    "4111 1111 1111 1111. Our API key is sk-demo-Xv7Qm2Lr9TzKc4Wb8Ns1Yh5Gd3Fj6P, and the cloud one is "
+    "4111 1111 1111 1111. Our API key is sk-proj-demo-Xv7Qm2Lr9TzKc4Wb8Ns1Yh5G, and the cloud one is "
     "AKIAIOSFODNN7EXAMPLE. Anything else?"
 )
 INSULT = "What a stupid question. You are a fucking idiot, and nobody likes you, you worthless piece of shit."
