@@ -69,6 +69,8 @@ ASKS: Final = (
     ),
 )
 
+SHOWN: Final = 1  # whose record is printed whole
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -83,6 +85,7 @@ class Answer:
 
 def main() -> int:
     failures: list[str] = []
+    records: list[Mapping[str, object]] = []
     with model.served() as backend, tempfile.TemporaryDirectory() as folder:
         config, client_url, admin_url = configure(Path(folder), backend)
         command = [str(PROXY), "serve", "--config", str(config)]
@@ -95,10 +98,12 @@ def main() -> int:
             for ask in ASKS:
                 answer = exchange(client_url, ask)
                 record = read_record(config, answer.exchange)
+                records.append(record)
                 show(ask, answer, record)
                 failures += [f"{ask.title}: {fault}" for fault in faults(ask, answer, record)]
                 if ask is ASKS[0] and answer.text != direct:
                     failures.append(f"{ask.title}: the model alone says {direct!r}")
+    print(f"\n# the record of “{ASKS[SHOWN].title}”\n{json.dumps(records[SHOWN], indent=2)}")
     for failure in failures:
         print(f"FAILED {failure}", file=sys.stderr)
     print(f"\n{len(ASKS)} exchanges, {len(failures)} failed checks")
