@@ -58,6 +58,10 @@ class Intern:
         """Have a row written by the next `flush`."""
         self._rows.setdefault(table, []).append(row)
 
+    def add_all(self, table: str, rows: Sequence[Row]) -> None:
+        """Have rows written by the next `flush`."""
+        self._rows.setdefault(table, []).extend(rows)
+
     def flush(self) -> None:
         """Write all rows that wait. Raises sqlite3.Error."""
         for table, rows in self._rows.items():
