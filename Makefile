@@ -61,7 +61,7 @@ $(VENV)/bin/python:
 # The stamp comes last: an install that was cut off starts again, a finished one costs nothing and no network.
 $(INSTALLED): requirements.lock pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements.lock
-	$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 $(INSTALLED_DEV): requirements-dev.lock $(INSTALLED)
