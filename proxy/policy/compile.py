@@ -1,7 +1,7 @@
 """Rules compiled into an immutable policy: one bank per direction and detector, and per kind of hold.
 
 Rules that can act and rules that only watch are compiled apart, so that a rule which merely flags never holds
-a stream back.
+a stream back. (Toxicity alone is one bank for both.)
 """
 
 from __future__ import annotations
@@ -130,6 +130,10 @@ def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Bui
         yield from built(patterns, PatternBank)
         pii = [PiiEntry(i, spec.entities, spec.min_score) for i, spec in _of(chosen, Pii)]
         yield from built(pii, PiiBank)
+    for direction in Direction:
+        # What a sentence scorer holds back does not hang on its thresholds, so one bank serves both kinds of
+        # rule, and every sentence is scored once.
+        chosen = [(i, rule) for i, rule in enumerate(rules) if rule.on is direction]
         toxicity = [ToxicityEntry(i, spec.thresholds) for i, spec in _of(chosen, Toxicity)]
         if model is not None:
             yield from built(toxicity, partial(ToxicityBank, model=model))

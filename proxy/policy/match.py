@@ -25,6 +25,9 @@ FINDINGS_MAX: Final = 10_000
 """Findings told of one text by the rules that hold it, and as many by those that watch. Past it the next one
 that acts blocks the text, and the others are not told: a text made of findings must not fill the memory."""
 
+SLICE_CHARS: Final = 8192
+"""How much of a long piece is fed to the detectors at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -177,18 +180,25 @@ class Judge:
 
     def feed(self, piece: str, *, final: bool = False) -> Ruling:
         """Take the next characters; with `final` the text ends here, and all of it is settled."""
-        self._length += len(piece)
-        found: list[Finding] = []
-        if self._holding is not None:
-            self._settled = self._holding.feed(piece, final, self._length, found)
-        else:
-            self._settled = self._length
-        if self._watching is not None:
-            held = len(found)
-            self._watching.feed(piece, final, self._length, found)
-            if held and len(found) > held:
-                found.sort(key=lambda finding: (finding.start, finding.start - finding.end))
-        return Ruling(tuple(found), self._settled)
+        acting: list[Finding] = []
+        watched: list[Finding] = []
+        # A long piece goes in by slices: detectors then never hold more than a slice's matches at once.
+        last = max(0, len(piece) - 1) // SLICE_CHARS
+        for number in range(last + 1):
+            part = piece if last == 0 else piece[number * SLICE_CHARS : (number + 1) * SLICE_CHARS]
+            ends = final and number == last
+            self._length += len(part)
+            if self._holding is not None:
+                self._settled = self._holding.feed(part, ends, self._length, acting)
+            else:
+                self._settled = self._length
+            if self._watching is not None:
+                self._watching.feed(part, ends, self._length, watched)
+        if acting and watched:
+            acting = sorted(
+                acting + watched, key=lambda finding: (finding.start, finding.start - finding.end)
+            )
+        return Ruling(tuple(acting or watched), self._settled)
 
     @property
     def errors(self) -> tuple[tuple[str, str], ...]:

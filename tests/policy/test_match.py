@@ -256,6 +256,21 @@ lists = st.lists(st.tuples(st.integers(0, 3), st.text("abx", min_size=1, max_siz
 actions = st.sampled_from([Action.FLAG, Action.REDACT, Action.BLOCK])
 
 
+@pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 20, 25])
+def test_a_long_piece_goes_in_by_slices_and_says_the_same(
+    monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    text = ("ab secret " * 3)[:length]
+    bank = WordBank(((0, "secret"),))
+    expected = whole((rule(),), bank, text=text)
+    monkeypatch.setattr("proxy.policy.match.SLICE_CHARS", 10)
+    sliced = judge((rule(),), bank)
+    ruling = sliced.feed(text, final=True)
+    assert list(ruling.findings) == expected
+    assert ruling.settled == length
+    assert sliced.scores == {"length": float(length)}
+
+
 @given(
     text=alphabet,
     cuts=st.lists(st.integers(0, 40), max_size=8),
