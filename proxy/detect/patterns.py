@@ -94,10 +94,11 @@ def compile_regex(pattern: str) -> Regex:
         raise PatternError(
             f"the pattern has {len(pattern)} characters; at most {PATTERN_CHARS_MAX} are taken"
         )
-    return _compile(pattern)
+    return compile_unchecked(pattern)
 
 
-def _compile(pattern: str) -> Regex:
+def compile_unchecked(pattern: str) -> Regex:
+    """As `compile_regex`, for patterns that the program made, of any length."""
     try:
         return cast(Regex, re2.compile(pattern, _options()))
     except re2.error as error:
@@ -173,7 +174,7 @@ def hold_of(patterns: Iterable[tuple[str, int]]) -> _Hold:
             continue
         try:
             spelt = prefixes.closure(shape)
-            _compile(rf"(?:{spelt})\z")
+            compile_unchecked(rf"(?:{spelt})\z")
         except (prefixes.UnknownSyntax, PatternError, RecursionError):
             blind = max(blind, length)
             continue
@@ -182,7 +183,7 @@ def hold_of(patterns: Iterable[tuple[str, int]]) -> _Hold:
     if not begun:
         return _Hold(None, blind, longest)
     try:
-        return _Hold(_compile(rf"(?:{'|'.join(dict.fromkeys(begun))})\z"), blind, longest)
+        return _Hold(compile_unchecked(rf"(?:{'|'.join(dict.fromkeys(begun))})\z"), blind, longest)
     except PatternError:  # together they are more than RE2 takes
         return _Hold(None, longest, longest)
 

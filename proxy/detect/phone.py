@@ -67,8 +67,10 @@ class Phones:
         fits: dict[str, frozenset[str]] = {}
         spans = {span for region in self._regions for span in self._of_region(text, region, fits)}
         results: list[PhoneResult] = []
+        reach = 0
         for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
-            if not any(start >= other.start and end <= other.end for other in results):
+            if end > reach:
+                reach = end
                 results.append(PhoneResult(start, end, self._score))
         return results
 

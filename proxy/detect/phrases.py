@@ -51,12 +51,7 @@ class _Automaton(Protocol):
     def add_word(self, word: str, value: object) -> bool: ...
     def make_automaton(self) -> None: ...
     def match(self, text: str) -> bool: ...
-    def iter(self, text: str) -> _Hits: ...
-
-
-class _Hits(Protocol):
-    def set(self, text: str, reset: bool) -> None: ...
-    def __iter__(self) -> Iterator[tuple[int, _Word]]: ...
+    def iter(self, text: str, start: int) -> Iterator[tuple[int, _Word]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +137,6 @@ class _PhraseScan:
         "_first",
         "_first_inside",
         "_found",
-        "_hits",
         "_inside",
         "_longest",
         "_open",
@@ -157,7 +151,6 @@ class _PhraseScan:
         self._first = bank.first
         self._first_inside = bank.first_inside
         self._longest = bank.longest
-        self._hits = bank.every.iter("") if bank.longest else None
         self._open: list[int] = []  # where a phrase may have begun that is not complete
         self._pending: list[tuple[int, int, _Word]] = []  # complete, but what follows is not known
         self._found: list[
@@ -171,19 +164,19 @@ class _PhraseScan:
 
     def feed(self, piece: str, *, final: bool = False) -> Progress:
         reader = self._reader
-        hits = self._hits
-        if hits is None:
+        if not self._longest:
             reader.length += len(piece)
             return Progress((), reader.length)
         old = reader.end
         shown = reader.push(piece)
         if shown:
-            hits.set(shown, False)
-            # What begins before the window began in the midst of a word, where none of its rules wants it.
-            known = reader.base or -1
-            for at, word in hits:
-                if at - word.length >= known:
-                    self._pending.append((at + 1 - word.length, at + 1, word))
+            # Again from the earliest place where a phrase may have begun. (An iterator's `set` would go on with
+            # more text, but corrupts memory where some of it is astral: WojciechMula/pyahocorasick#221.)
+            first = min([old, *self._open[:1]])
+            for at, word in self._all.iter(reader.text, first - reader.base):
+                end = reader.base + at + 1
+                if end > old:
+                    self._pending.append((end - word.length, end, word))
             self._find_open(old, shown)
         if self._pending:
             self._judge_pending(final)

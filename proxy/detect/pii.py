@@ -22,6 +22,7 @@ from proxy.detect.normalise import Reader, View, folded
 from proxy.detect.patterns import Regex, RegexSet, compile_regex
 from proxy.detect.phone import phones_of
 from proxy.detect.presidio import NER_ENTITIES, PATTERN_ENTITIES, Recognizer, Result, load_recognizers
+from proxy.detect.url import Urls
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
 
@@ -124,11 +125,12 @@ class PiiBank:
 class _Engine:
     """The recognizers of some entities behind their prefilter."""
 
-    __slots__ = ("_owners", "_phones", "_recognizers", "_regexes", "_set")
+    __slots__ = ("_owners", "_phones", "_recognizers", "_regexes", "_set", "_urls")
 
     def __init__(self, entities: Sequence[str], recognizers: Mapping[str, Recognizer]) -> None:
         patterns = [(entity, one) for entity in entities for one in _prefilters(entity, recognizers[entity])]
         self._recognizers = recognizers
+        self._urls = Urls(recognizers["URL"].patterns)
         self._phones = phones_of(recognizers)
         self._owners = [entity for entity, _ in patterns]
         self._regexes: list[Regex] = [compile_regex(pattern) for _, pattern in patterns]
@@ -154,6 +156,8 @@ class _Engine:
             results = self._phones.find(text)
             if results:
                 results = settle(text, results, self._recognizers)
+        elif entity == "URL":
+            results = self._urls.find(text)
         else:
             results = self._recognizers[entity].analyze(text, [entity])
         for result in results:

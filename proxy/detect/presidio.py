@@ -117,6 +117,7 @@ class PatternOf(Protocol):
     """Presidio's Pattern."""
 
     regex: str
+    score: float
 
 
 class Recognizer(Protocol):

@@ -1,0 +1,62 @@
+"""Presidio's URL recognizer on RE2: the same findings in linear time.
+
+Its patterns try every known top-level domain after every dot, from every place: a backtracking engine takes some
+50 ms for a thousand characters made for it. RE2 takes their text nearly as it is, and prefers the same matches.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from proxy.detect.patterns import compile_unchecked
+
+_WORD_OF_LETTERS: Final = re.compile(r"\(\?:([a-z]+)\)")
+
+
+@dataclass(slots=True)
+class UrlResult:
+    """One URL, as Presidio's RecognizerResult."""
+
+    start: int
+    end: int
+    score: float
+    entity_type: str = "URL"
+
+
+class _Pattern(Protocol):
+    @property
+    def regex(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+
+
+class Urls:
+    """Finds what a recognizer of these patterns finds, for folded text. Raises PatternError."""
+
+    __slots__ = ("_patterns",)
+
+    def __init__(self, patterns: Sequence[_Pattern]) -> None:
+        self._patterns = tuple(
+            (compile_unchecked(_as_re2(pattern.regex)), pattern.score) for pattern in patterns
+        )
+
+    def find(self, text: str) -> list[UrlResult]:
+        """The URLs by start; none that lies within another of at least its score."""
+        found = {(*match.span(), score) for regex, score in self._patterns for match in regex.finditer(text)}
+        results: list[UrlResult] = []
+        around: list[UrlResult] = []  # those that reach beyond the start of the one at hand
+        for start, end, score in sorted(found, key=lambda one: (one[0], -one[1], -one[2])):
+            around = [other for other in around if other.end > start]
+            if not any(end <= other.end and score <= other.score for other in around):
+                around.append(UrlResult(start, end, score))
+                results.append(around[-1])
+        return results
+
+
+def _as_re2(pattern: str) -> str:
+    """The pattern in RE2's terms: its blank is narrower, and its case folding knows one letter i only."""
+    spelt = _WORD_OF_LETTERS.sub(lambda word: word.group().replace("i", "[iıİ]"), pattern)
+    return spelt.replace("(?i)", "(?is)", 1).replace("a-z", "a-zıİ").replace(r"[^\s", r"[^\s\x0b")

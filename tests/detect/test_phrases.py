@@ -1,0 +1,150 @@
+"""Words and phrases: what matches, what does not, and the same however the text is cut."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from proxy.detect.base import HELD_CHARS_MAX
+from proxy.detect.phrases import PHRASE_CHARS_MAX, PhraseBank, PhraseEntry, PhraseError, check_phrase
+from tests.detect.support import HARMLESS, assert_any_cut_is_the_same, shown, sizes, texts_of, whole
+
+
+def bank(*phrases: str, whole_word: bool = True) -> PhraseBank:
+    return PhraseBank([PhraseEntry(0, phrases, whole_word)])
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "found"),
+    [
+        ("ignore previous", "Please ignore previous orders", ["ignore previous"]),
+        ("ignore previous", "IGNORE\n\n  Prévious!", ["IGNORE\n\n  Prévious"]),
+        ("ignore previous", "ｉｇｎｏｒｅ рrеviоus", ["ｉｇｎｏｒｅ рrеviоus"]),
+        ("ignore previous", "ig\u200bno\u00adre pre\u2060vious", ["ig\u200bno\u00adre pre\u2060vious"]),
+        ("idiot", "_idiot_ (idiot) idiot's idiot", ["idiot", "idiot", "idiot", "idiot"]),
+        ("idiot", "idiotic semiidiot idiot2", []),
+        ("違法", "これは違法です", ["違法"]),
+        ("ห้าม", "สิ่งนี้ห้ามทำ", ["ห้าม"]),
+        ("кот", "кот и который", ["кот"]),
+        ("@foo", "x@foo y", ["@foo"]),
+        ("c++", "I like C++, really", ["C++"]),
+        ("co-op", "a co\u2011op", ["co\u2011op"]),
+        ("bad", "bad\u0301\u200b\u0301", ["bad\u0301\u200b\u0301"]),
+        ("हि", "हिन्दी", []),
+    ],
+)
+def test_what_a_phrase_finds(phrase: str, text: str, found: list[str]) -> None:
+    assert shown(bank(phrase), text) == found
+
+
+def test_without_whole_word_a_phrase_stands_anywhere() -> None:
+    assert shown(bank("cat", whole_word=False), "concatenate, catcat") == ["cat", "cat", "cat"]
+
+
+def test_the_longest_of_a_rule_covers_those_within_it_but_not_those_beside() -> None:
+    assert shown(bank("bad", "bad word", "word play"), "a bad word play") == ["bad word", "word play"]
+
+
+def test_each_rule_has_its_own() -> None:
+    many = PhraseBank(
+        [PhraseEntry(3, ("red", "red door")), PhraseEntry(7, ("red",)), PhraseEntry(9, ("ed",), False)]
+    )
+    assert [(match.rule, match.start, match.end) for match in whole(many, "a red door")] == [
+        (3, 2, 10),
+        (7, 2, 5),
+        (9, 3, 5),
+    ]
+    assert many.rules == {3, 7, 9}
+
+
+@pytest.mark.parametrize("language", HARMLESS)
+def test_harmless_text_of_other_scripts_matches_no_english_phrase(language: str) -> None:
+    words = bank(
+        "ass", "hoe", "kill", "sex", "us", "bomb", "crap", "cock", "tit", "nob", "rape", "sock", "cox"
+    )
+    assert shown(words, HARMLESS[language]) == []
+
+
+def test_a_word_all_of_whose_letters_look_latin_is_read_as_latin() -> None:
+    """The price of reading what a reader reads: Russian for mouth is an English pot."""
+    assert shown(bank("pot"), "Рот, ротик") == ["Рот"]
+
+
+def test_prose_is_held_only_where_a_phrase_may_have_begun() -> None:
+    scan = bank("ignore previous").open()
+    text = "We will not ignore this, nor that. I"
+    held = []
+    for at, char in enumerate(text, 1):
+        held.append(at - scan.feed(char).safe_upto)
+    assert held[: text.index("ignore") - 1] == [0] * 4 + [0] * (text.index("ignore") - 5)
+    assert max(held) == len("ignore ")
+    assert held[-1] == 1  # the I
+
+
+def test_a_match_waits_for_the_next_character() -> None:
+    scan = bank("bad").open()
+    assert scan.feed("so bad").safe_upto == 3
+    assert scan.feed("\u0301").matches == ()
+    (match,) = scan.feed(".").matches
+    assert (match.start, match.end) == (3, 7)
+
+
+def test_more_than_is_ever_held_is_judged_as_if_it_ended() -> None:
+    flood = "\u200b" * (HELD_CHARS_MAX + 10)
+    assert shown(bank("ab"), f"a{flood}b") == []
+    assert [len(text) for text in shown(bank("ab"), f"ab{flood}c")] == [HELD_CHARS_MAX]
+    for text in (f"a{flood}b ab", f"ab{flood}c", f"xab{flood}", f"ab ab{flood[:4000]}b"):
+        assert_any_cut_is_the_same(bank("ab"), text, [700])
+
+
+@pytest.mark.parametrize("phrase", ["", "  ", "\u200b\u0301", "x" * (PHRASE_CHARS_MAX + 1)])
+def test_a_phrase_that_cannot_be_found_is_refused(phrase: str) -> None:
+    with pytest.raises(PhraseError):
+        check_phrase(phrase)
+    with pytest.raises(PhraseError):
+        bank("fine", phrase)
+
+
+def test_no_phrases_hold_nothing() -> None:
+    assert bank().open().feed("any text").safe_upto == 8
+
+
+PARTS = [
+    "ignore",
+    "previous",
+    "bad",
+    "word",
+    "cat",
+    "con",
+    "違法",
+    "ห้าม",
+    " ",
+    "  ",
+    "\n",
+    "\u200b",
+    "é",
+    "ﬁ",
+    "x",
+    ".",
+]
+ENTRIES = [
+    PhraseEntry(0, ("ignore previous", "bad word", "bad", "fi x")),
+    PhraseEntry(1, ("cat", "dwo", "f", "oui"), whole_word=False),
+    PhraseEntry(2, ("違法", "ห้าม", "word bad word", "previous ignore previous")),
+]
+MANY = PhraseBank(ENTRIES)
+
+
+@settings(deadline=None, max_examples=400)
+@given(text=texts_of(PARTS), sizes=sizes())
+def test_any_cut_is_the_same(text: str, sizes: list[int]) -> None:
+    assert_any_cut_is_the_same(MANY, text, sizes)
+
+
+def test_the_window_stays_small_however_long_the_text() -> None:
+    scan = MANY.open()
+    longest = 0
+    for _ in range(2000):
+        scan.feed("bad wor ")
+        longest = max(longest, len(scan._reader.text))
+    assert longest < 60
