@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from proxy.dial.board import Effective
 from proxy.dial.setting import Actor, Change, Scope, Setting
@@ -91,3 +95,17 @@ class Counted:
 
     def on_dropped(self, changes: int) -> None:
         self.dropped += changes
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for another thread's work, at most 20 s."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        await asyncio.sleep(0.002)
+
+
+def stored_levels(path: Path) -> dict[str, str]:
+    """What another process reads."""
+    with sqlite3.connect(path) as connection:
+        return dict(connection.execute("SELECT scope, level FROM settings").fetchall())

@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from proxy.dial.control import Dial
 from proxy.dial.keep import BACKLOG_MAX
-from proxy.dial.setting import Change, Scope
-from proxy.dial.state import SqliteDialStore, StoreError
-from proxy.dial.turn import Conflict, NotDurable, VersionMismatch
+from proxy.dial.setting import Scope
+from proxy.dial.state import SqliteDialStore
+from proxy.dial.turn import NotDurable
 from proxy.model.level import Level
 from proxy.model.subject import Reach
 from tests.dial.conftest import StartDial
-from tests.dial.helpers import ANN, BEN, GLOBAL, Counted, Running, TurnedClock, UnreliableStore
+from tests.dial.helpers import (
+    ANN,
+    BEN,
+    GLOBAL,
+    Counted,
+    Running,
+    TurnedClock,
+    UnreliableStore,
+    stored_levels,
+    until,
+)
 
 BOT = Scope.parse("model:bot")
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for another thread's work, at most 20 s."""
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(0.002)
-
-
-def stored_levels(path: Path) -> dict[str, str]:
-    """What another process reads."""
-    with sqlite3.connect(path) as connection:
-        return dict(connection.execute("SELECT scope, level FROM settings").fetchall())
 
 
 async def test_a_restart_takes_up_settings_version_and_trail(start_dial: StartDial) -> None:
@@ -245,144 +238,3 @@ async def test_a_folder_that_vanished_and_cannot_be_made_does_not_stop_a_kill(
     aside.rename(path.parent)
     await until(lambda: counted.unstored == 0)
     assert stored_levels(path) == {"global": "killed"}
-
-
-# A store that hangs: the loop goes on, and the later turn wins
-
-
-async def test_a_hanging_disk_delays_neither_a_kill_nor_its_answer_for_long(
-    start_dial: StartDial, path: Path
-) -> None:
-    store = UnreliableStore(SqliteDialStore(path))
-    dial = await start_dial(store, tighten_wait_s=0.05)
-    store.gate.clear()
-    turned = await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
-    assert not turned.durable
-    assert dial.effective(Reach()).level is Level.KILLED
-    store.gate.set()
-    await until(lambda: not dial.unstored())
-    assert stored_levels(path) == {"global": "killed"}
-
-
-async def test_a_loosening_that_is_stored_too_late_is_withdrawn(start_dial: StartDial, path: Path) -> None:
-    store = UnreliableStore(SqliteDialStore(path))
-    dial = await start_dial(store, loosen_wait_s=0.05)
-    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
-    store.gate.clear()
-    with pytest.raises(NotDurable, match="in time"):
-        await dial.set(GLOBAL, Level.OPEN, actor=ANN, reason="too late")
-    store.gate.set()
-    await until(
-        lambda: stored_levels(path) == {"global": "killed"} and not dial.unstored() and store.attempts >= 3
-    )
-    assert dial.effective(Reach()).level is Level.KILLED
-    actions = [(one.change.action, one.change.before, one.change.after) for one in await dial.changes(10)]
-    assert actions == [
-        ("dial.withdraw", "open", "killed"),
-        ("dial.set", "killed", "open"),
-        ("dial.set", None, "killed"),
-    ]
-
-
-async def _turn_during_a_loosening(
-    dial: Dial, store: UnreliableStore, meanwhile: Scope, if_match: frozenset[str] | None
-) -> object:
-    """BEN sets `meanwhile` to killed while ANN's `guarded` for the model is being stored; how ANN's ended."""
-    store.entered.clear()
-    store.gate.clear()
-    loosening = asyncio.ensure_future(
-        dial.set(BOT, Level.GUARDED, actor=ANN, reason="slow", if_match=if_match)
-    )
-    await asyncio.to_thread(store.entered.wait, 20)
-    kill = asyncio.ensure_future(dial.set(meanwhile, Level.KILLED, actor=BEN, reason="quick"))
-    await asyncio.sleep(0)
-    assert dial.effective(Reach(frozenset({"bot"}))).level is Level.KILLED
-    store.gate.set()
-    assert (await kill).durable
-    (ended,) = await asyncio.gather(loosening, return_exceptions=True)
-    return ended
-
-
-@pytest.mark.parametrize(
-    ("meanwhile", "named_version", "failure"),
-    [
-        (BOT, False, Conflict),
-        (BOT, True, VersionMismatch),
-        (GLOBAL, True, VersionMismatch),
-        (GLOBAL, False, None),  # both hold
-    ],
-)
-async def test_a_kill_that_comes_while_a_loosening_is_stored_wins(
-    start_dial: StartDial, path: Path, meanwhile: Scope, named_version: bool, failure: type[Exception] | None
-) -> None:
-    store = UnreliableStore(SqliteDialStore(path))
-    dial = await start_dial(store)
-    await dial.set(BOT, Level.KILLED, actor=ANN, reason="x")
-    tag = frozenset({dial.snapshot().etag}) if named_version else None
-    result = await _turn_during_a_loosening(dial, store, meanwhile, tag)
-    if failure is not None:
-        assert isinstance(result, failure)
-        await until(lambda: not dial.unstored())
-    assert dial.effective(Reach(frozenset({"bot"}))).level is Level.KILLED
-    held = {str(one.scope): one.level.word for one in dial.snapshot().settings}
-    assert held.get("model:bot") == ("guarded" if failure is None else "killed")
-    await until(lambda: stored_levels(path) == held)
-
-
-# A file that is not what it should be
-
-
-def test_a_file_of_something_else_is_left_alone(path: Path) -> None:
-    path.parent.mkdir()
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE precious (x)")
-    with pytest.raises(StoreError, match="not a dial's"):
-        SqliteDialStore(path).load()
-    path.write_bytes(b"no database at all, but long enough to be looked at")
-    with pytest.raises(StoreError, match="not a database"):
-        SqliteDialStore(path).load()
-
-
-def test_a_newer_schema_is_refused(path: Path) -> None:
-    store = SqliteDialStore(path)
-    store.load()
-    store.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(StoreError, match="newer version"):
-        SqliteDialStore(path).load()
-
-
-async def test_a_proxy_does_not_start_on_a_dial_that_it_cannot_read(
-    tmp_path: Path, clock: TurnedClock
-) -> None:
-    dial = Dial(SqliteDialStore(tmp_path), clock=clock)  # a folder
-    with pytest.raises(StoreError):
-        await dial.start()
-    await dial.stop()
-
-
-def test_two_processes_on_one_file_do_not_undo_each_other(path: Path) -> None:
-    one, two = SqliteDialStore(path), SqliteDialStore(path)
-    one.load()
-    two.load()
-    change = Change("id-1", 0.0, ANN, "dial.set", "global", None, "killed", "x")
-    one.write(1, (), (change,))
-    with pytest.raises(StoreError, match="another process"):
-        two.write(1, (), ())
-    one.close()
-    two.close()
-
-
-def test_storing_a_change_twice_leaves_one_and_none_can_be_edited(path: Path) -> None:
-    store = SqliteDialStore(path)
-    store.load()
-    change = Change("id-1", 0.0, ANN, "dial.set", "global", None, "killed", "x")
-    store.write(1, (), (change,))
-    store.write(2, (), (change,))
-    assert [one.change for one in store.changes(10, None)] == [change]
-    store.close()
-    with sqlite3.connect(path) as connection:
-        for statement in ("UPDATE changes SET reason = 'y'", "DELETE FROM changes"):
-            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-                connection.execute(statement)
