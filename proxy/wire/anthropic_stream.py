@@ -110,7 +110,7 @@ class MessagesReader:
         for index, edit in edits.items():
             piece = event.pieces[index]
             if edit.replacements:
-                changes.update(value_change(at(event.body, piece.path), piece.path, edit))
+                changes.update(value_change(at(event.body, piece.path), piece.path, piece.text, edit))
         frame = event.frame
         return with_data(frame, splice(frame.data or b"", changes)) if changes else frame.raw
 

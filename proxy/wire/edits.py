@@ -21,6 +21,7 @@ def value_changes(body: Json, edits: Iterable[tuple[Text, Edit]]) -> dict[Path, 
     """What becomes of each value, by path. A replacement over several values stands in the first of them; in
     the others only the removal is left. A value that two texts change gets both changes, overlaps merged."""
     by_path: dict[Path, list[Replacement]] = {}
+    judged: dict[Path, str] = {}
     for text, edit in edits:
         starts = [span.start for span in text.spans]
         for change in edit.replacements:
@@ -32,28 +33,29 @@ def value_changes(body: Json, edits: Iterable[tuple[Text, Edit]]) -> dict[Path, 
                 start, end = max(change.start, span.start), min(change.end, span.end)
                 if start >= end and not (change.start == change.end and span.start <= start <= span.end):
                     continue
+                judged[span.path] = text.value[span.start : span.end]
                 by_path.setdefault(span.path, []).append(
                     Replacement(start - span.start, end - span.start, new)
                 )
                 new = ""
     changes: dict[Path, bytes | None] = {}
     for path, replacements in by_path.items():
-        changes.update(value_change(at(body, path), path, Edit(_merged(replacements))))
+        edit = Edit(_merged(replacements))
+        changes.update(value_change(at(body, path), path, judged[path], edit))
     return changes
 
 
-def value_change(value: Json, path: Path, edit: Edit) -> dict[Path, bytes | None]:
+def value_change(value: Json, path: Path, judged: str, edit: Edit) -> dict[Path, bytes | None]:
     """One value edited. A string becomes the edited string. Anything else was judged as the JSON text of it
     (`Gather.value`): the edited text is read again, and only what differs in it changes."""
     if isinstance(value, str):
-        return {path: jsonio.dumps(edit.apply(value))}
-    text = edit.apply(jsonio.dumps(value).decode())
+        return {path: jsonio.dumps(edit.apply(judged))}
     changes: dict[Path, bytes | None] = {}
     try:
-        edited = jsonio.loads(text.encode())
+        edited = jsonio.loads(edit.apply(judged).encode())
     except jsonio.InvalidJson:  # a block cut it off in the middle: nothing of it is left that can be read
         return {path: b"{}" if isinstance(value, dict) else b"null"}
-    _differences(value, edited, path, changes)
+    _differences(jsonio.loads(judged.encode()), edited, path, changes)
     return changes
 
 

@@ -270,7 +270,7 @@ class ChoicesReader:
             if not edit.replacements:
                 continue
             piece = event.pieces[index]
-            changes.update(value_change(at(event.body, piece.path), piece.path, edit))
+            changes.update(value_change(at(event.body, piece.path), piece.path, piece.text, edit))
             changes.update(self.copies(event, piece, edit))
         return with_token_copies(event.body, changes)
 

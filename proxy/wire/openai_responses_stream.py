@@ -127,7 +127,7 @@ class ResponsesReader:
             if not edit.replacements:
                 continue
             piece = event.pieces[index]
-            changes.update(value_change(at(event.body, piece.path), piece.path, edit))
+            changes.update(value_change(at(event.body, piece.path), piece.path, piece.text, edit))
             changes.update(token_copies(event.body, piece.path, piece.text, edit))
         if not changes:
             return event.frame.raw

@@ -147,6 +147,6 @@ def _remove(members: list[tuple[int, int, bool]], cuts: list[tuple[int, int, byt
 
 
 def _added(missing: list[tuple[str | int, _Node]], is_object: bool) -> bytes:
-    if not is_object or any(child.change is None for _, child in missing):
+    if not is_object or any(child.change is None or isinstance(step, int) for step, child in missing):
         raise LookupError(f"there is no {missing[0][0]!r} to change")
     return b",".join(json.dumps(step).encode() + b":" + (child.change or b"") for step, child in missing)

@@ -265,12 +265,8 @@ def completions_whole() -> bytes:
 
 
 def messages_request(**more: Json) -> dict[str, Json]:
-    request = {
-        "model": "claude-test",
-        "max_tokens": 1024,
-        "messages": [{"role": "user", "content": "Hello?"}],
-    }
-    return {**request, **more}
+    said: Json = [{"role": "user", "content": "Hello?"}]
+    return {"model": "claude-test", "max_tokens": 1024, "messages": said, **more}
 
 
 def message_start(**more: Json) -> bytes:
