@@ -147,7 +147,7 @@ def verify(
              "first_bad": bad}
         )  # fmt: skip
     elif fault is None:
-        typer.echo(f"ok: {verdict.records} records fit, {verdict.under_way} exchanges under way")
+        typer.echo(f"ok: {verdict.records} records fit, {verdict.under_way} under way")
         typer.echo(f"head: {verdict.head}")
     else:
         where = f"record {fault.link}, " if fault.link else ""

@@ -107,6 +107,9 @@ CREATE TABLE posting (
 CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
 """
 
+WAL_KEPT_BYTES: Final = 16 * 1024 * 1024
+"""To this size the write-ahead log's file is cut once it was brought in; keeping some saves growing it again."""
+
 UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = ()
 """The step at place n brings a store of version n + 1 to n + 2, within one transaction for all steps."""
 
@@ -181,6 +184,7 @@ def _prepare(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
     db.execute("PRAGMA cache_size = -16384")
     # The writer checkpoints between commits, not inside one that somebody waits for.
     db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
     if version == newest:
         return
     db.execute("BEGIN EXCLUSIVE")

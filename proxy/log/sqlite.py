@@ -60,6 +60,7 @@ class SqliteRecorder:
         self._stalled = False
         self._watching = False
         self._stopping = False
+        self._over = False
 
     async def start(self) -> None:
         """See `Recorder.start`."""
@@ -134,7 +135,7 @@ class SqliteRecorder:
             refused = Fault("queue_full", "the exchange log's queue is full")
         elif self._stalled:
             refused = Fault("stalled", self.fault or "")
-        elif self._stopping:
+        elif self._stopping or self._over:
             refused = Fault("stopped", "the exchange log is closing")
         if refused is not None:
             future.set_exception(LogUnavailable(refused.text))
@@ -190,6 +191,7 @@ class SqliteRecorder:
             self._observer.on_queue(len(self._waiting))
 
     def _on_ended(self) -> None:
+        self._over = True
         self._fail_waiting(Fault("stopped", "the log's writer has ended"), older_than_s=0.0)
         _set_result(self._end, None)
 

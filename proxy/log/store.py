@@ -139,13 +139,6 @@ class Store:
         """Bring the write-ahead log into the main file, as far as readers allow."""
         self._connected().db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def wal_bytes(self) -> int:
-        """The size of the write-ahead log's file, 0 where it cannot be told. Raises nothing."""
-        try:
-            return os.stat(f"{self._path}-wal").st_size
-        except OSError:
-            return 0
-
     def free_bytes(self) -> int:
         """The room left where the store lies."""
         space = os.statvfs(self._path.parent)

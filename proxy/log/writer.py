@@ -32,7 +32,9 @@ FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 INDEX_STEP: Final = 128
 INDEX_DUE: Final = 1024
 """Unindexed records that the writer lets gather under load; when idle it indexes at once."""
-WAL_BYTES_MAX: Final = 16 * 1024 * 1024
+CHECKPOINT_RECORDS: Final = 4096
+CHECKPOINT_BYTES: Final = 32 * 1024 * 1024
+"""So much written, and the write-ahead log is brought in even under load; when idle it is done at once."""
 _PAUSE_S: Final = 0.02
 _REST_S: Final = 2.0
 
@@ -88,7 +90,8 @@ class Writer(threading.Thread):
         self._fault: Fault | None = None
         self._retry_at = 0.0
         self._unindexed = INDEX_DUE  # unknown at the start: there may be some
-        self._checkpoint_due = False
+        self._new_records = 0  # since the last checkpoint
+        self._new_bytes = 0
         self._stopping = False
         self._room = True
 
@@ -131,12 +134,19 @@ class Writer(threading.Thread):
         batch = self._take()
         if batch:
             self._commit(batch)
-        if not batch or self._unindexed > INDEX_DUE or self._store.wal_bytes() > WAL_BYTES_MAX:
+        if self._fault is not None or not batch:
             self._tidy()
+            return
+        # Under load as many records are indexed as came in, so that the rest stays bounded.
+        for _ in range(len(batch) // INDEX_STEP + 1):
+            if self._unindexed > INDEX_DUE:
+                self._tidy()
+        if self._new_records >= CHECKPOINT_RECORDS or self._new_bytes >= CHECKPOINT_BYTES:
+            self._tidy(checkpoint=True)
 
     def _take(self) -> list[Item]:
         """Everything that is queued, up to the limits of a batch; waits a while for the first."""
-        busy = self._unindexed or self._checkpoint_due
+        busy = self._unindexed or self._new_records
         wait_s = RETRY_S if self._fault is not None else _PAUSE_S if busy else _REST_S
         batch: list[Item] = []
         weight = 0
@@ -165,6 +175,13 @@ class Writer(threading.Thread):
             self._fail(error)
             self._give_up(batch, started)
             return
+        except Exception as error:  # noqa: BLE001  # the declared boundary: a mistake of ours must not end the writer
+            self._fail(error)
+            # Not kept: what broke it once would break it for ever.
+            self._settled(
+                Settled(batch, time.perf_counter() - started, fault=self._fault, dropped=len(batch))
+            )
+            return
         self._recovered()
         self._settled(Settled(batch, time.perf_counter() - started, refused=refused))
 
@@ -179,7 +196,8 @@ class Writer(threading.Thread):
             self._store.close()
             refused = self._store.write(entries, again=True)
         self._unindexed += len(batch)
-        self._checkpoint_due = True
+        self._new_records += len(batch)
+        self._new_bytes += sum(item.weight for item in batch)
         return refused
 
     def _write_kept(self) -> None:
@@ -201,7 +219,7 @@ class Writer(threading.Thread):
                 self._kept_bytes += item.weight
         self._settled(Settled(batch, time.perf_counter() - started, fault=self._fault, dropped=dropped))
 
-    def _tidy(self, *, last: bool = False) -> None:
+    def _tidy(self, *, checkpoint: bool = False, last: bool = False) -> None:
         """What nobody waits for: trying again after a fault, the search index, the checkpoint."""
         try:
             if self._fault is not None:
@@ -210,22 +228,24 @@ class Writer(threading.Thread):
                 self._store.probe()
                 self._write_kept()
                 self._recovered()
-            elif self._unindexed:
-                self._unindexed = self._unindexed if self._store.index(INDEX_STEP) == INDEX_STEP else 0
-            elif self._checkpoint_due:
+            elif self._unindexed and not checkpoint:
+                done = self._store.index(INDEX_STEP)
+                self._unindexed = max(1, self._unindexed - done) if done == INDEX_STEP else 0
+            elif self._new_records:
                 self._store.checkpoint()
-                self._checkpoint_due = False
+                self._new_records = self._new_bytes = 0
             self._room = self._store.free_bytes() >= FREE_BYTES_MIN
-        except (sqlite3.Error, OSError, Damaged, StoreUnusable) as error:
+        except Exception as error:  # noqa: BLE001  # as in _commit
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         reason = _reason(error)
+        what = str(error) if reason != "bug" else f"{type(error).__name__}: {error}"
         if isinstance(error, sqlite3.Error) and reason in ("full", "locked", "io"):
             self._store.give_up()
         else:
             self._store.close()
-        self._fault = Fault(reason, f"the exchange log cannot be written: {error}")
+        self._fault = Fault(reason, f"the exchange log cannot be written: {what}")
         self._retry_at = time.monotonic() + RETRY_S
 
     def _recovered(self) -> None:
@@ -247,7 +267,7 @@ def _reason(error: Exception) -> str:
         return "io"
     if isinstance(error, PermissionError):
         return "readonly"
-    return "io"
+    return "io" if isinstance(error, OSError) else "bug"
 
 
 _REASONS: Final = (

@@ -50,7 +50,7 @@ def same(one: Json, other: Json) -> bool:
 
 
 @given(values)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_value_reads_back_from_its_content_and_its_blob(value: Json) -> None:
     content = encode(value)
     codec = Codec()
@@ -59,7 +59,7 @@ def test_a_value_reads_back_from_its_content_and_its_blob(value: Json) -> None:
 
 
 @given(bodies)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_body_taken_apart_goes_together_again(body: Json) -> None:
     before = repr(body)
     parts = split(body)

@@ -1,0 +1,165 @@
+"""`guardrail-proxy log …`: what people and scripts see, and how it ends."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from proxy import jsonio
+from proxy.commands.log import app_log
+from proxy.log.schema import FILE_NAME, StoreUnusable
+from proxy.log.store import Store
+from proxy.model.level import Outcome
+from proxy.model.record import Json
+from tests.log.make import T0, begun, finding, finished
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    store = Store(tmp_path / FILE_NAME, lambda: T0)
+    now = datetime.now(UTC).timestamp()
+    for number in range(4):
+        body: Json = {
+            "model": "support-bot",
+            "messages": [
+                {"role": "system", "content": "Be [bold]kind[/bold]."},
+                {"role": "user", "content": [{"type": "text", "text": f"who is number {number}\x1b[2J?"}]},
+            ],
+        }
+        end = finished(
+            number,
+            outcome=Outcome.REDACTED,
+            received="mail jane@x.org please",
+            delivered="mail <EMAIL_ADDRESS> please",
+            findings=(finding(),),
+            scores={"toxicity": number / 10},
+        )
+        store.write([begun(number, body=body, at=now - 3600 * number)])
+        if number:
+            store.write([end])
+    store.release()
+    return tmp_path
+
+
+def run(data: Path, *words: str) -> Result:
+    return CliRunner().invoke(app_log, [*words, "--data-dir", str(data)])
+
+
+def test_search_lists_the_newest_first_and_filters(data: Path) -> None:
+    result = run(data, "search", "--json")
+    assert result.exit_code == 0
+    found = jsonio.loads(result.stdout.encode())
+    assert isinstance(found, dict)
+    exchanges = found["exchanges"]
+    assert isinstance(exchanges, list)
+    ids = [hit["id"] for hit in exchanges if isinstance(hit, dict)]
+    assert ids == [f"{number:032x}" for number in range(4)]
+    assert found["next"] is None
+    recent = run(data, "search", "--since", "90m", "--score", "toxicity=0.1")
+    assert f"{1:032x}" in recent.stdout
+    assert f"{2:032x}" not in recent.stdout
+    zone = (datetime.now(UTC) - timedelta(hours=2, minutes=30)).isoformat()
+    assert run(data, "search", "--until", zone, "--json").stdout.count('"id"') == 1
+    assert "under way" in run(data, "search", "--subject", "user:ann").stdout
+    assert "No exchange fits" in run(data, "search", "--app", "none").stdout
+
+
+def test_a_full_page_tells_how_to_go_on(data: Path) -> None:
+    first = run(data, "search", "--limit", "3")
+    cursor = first.stdout.rsplit("--cursor ", 1)[1].strip()
+    rest = run(data, "search", "--cursor", cursor)
+    assert f"{3:032x}" in rest.stdout
+    assert f"{2:032x}" not in rest.stdout
+
+
+def test_show_draws_the_exchange_with_its_findings_marked(data: Path) -> None:
+    result = run(data, "show", f"{1:032x}")
+    assert result.exit_code == 0, result.output
+    assert "Be [bold]kind[/bold]." in result.stdout
+    assert "who is number 1�[2J?" in result.stdout  # what a client wrote does not steer the terminal
+    assert "mail ⟦jane⟧@x.org please" in result.stdout
+    assert "mail <EMAIL_ADDRESS> please" in result.stdout
+    assert "redacted" in result.stdout
+    whole = jsonio.loads(run(data, "show", f"{1:032x}", "--json").stdout.encode())
+    assert isinstance(whole, dict)
+    assert whole["response"] == {
+        "received": "mail jane@x.org please",
+        "delivered": "mail <EMAIL_ADDRESS> please",
+        "finish_reason": "stop",
+        "logprobs": None,
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+    }
+
+
+def test_an_unknown_id_is_told_with_the_nearest(data: Path) -> None:
+    result = run(data, "show", f"{1:032x}"[:-1] + "0f")
+    assert result.exit_code == 1
+    assert "no exchange" in result.stderr
+    assert "the nearest is 0000" in result.stderr
+
+
+def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(data: Path) -> None:
+    good = run(data, "verify")
+    assert (good.exit_code, good.stdout.splitlines()[0]) == (0, "ok: 3 records fit, 1 under way")
+    import sqlite3
+
+    with sqlite3.connect(data / FILE_NAME) as db:
+        db.execute("UPDATE exchange SET body_bytes = 7 WHERE seq = 3")
+    db.close()
+    bad = run(data, "verify")
+    assert bad.exit_code == 1
+    assert f"CHANGED: record 2, exchange {2:032x}" in bad.stderr
+    verdict = jsonio.loads(run(data, "verify", "--json").stdout.encode())
+    assert isinstance(verdict, dict)
+    assert verdict["ok"] is False
+    first_bad = verdict["first_bad"]
+    assert isinstance(first_bad, dict)
+    assert first_bad["id"] == f"{2:032x}"
+
+
+def test_export_writes_whole_records_a_line_each_for_its_owner_alone(data: Path) -> None:
+    out = data / "out.jsonl"
+    result = run(data, "export", "--outcome", "redacted", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    records = [jsonio.loads(line) for line in out.read_bytes().splitlines()]
+    assert [record["id"] for record in records if isinstance(record, dict)] == [
+        f"{number:032x}" for number in (1, 2, 3)
+    ]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert run(data, "export", "--out", str(out)).exit_code == 1  # never over another file
+    assert len(run(data, "export").stdout.splitlines()) == 4
+
+
+def test_stats_counts(data: Path) -> None:
+    figures = jsonio.loads(run(data, "stats", "--json").stdout.encode())
+    assert isinstance(figures, dict)
+    assert (figures["exchanges"], figures["under_way"], figures["outcomes"]) == (4, 1, {"redacted": 3})
+    assert "4 exchanges" in run(data, "stats").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", "--since", "yesterday"),
+        ("search", "--score", "toxicity"),
+        ("search", "--outcome", "fine"),
+        ("search", "--subject", "ann"),
+        ("search", "--cursor", "?"),
+        ("search", "--limit", "0"),
+        ("export", "--level", "calm"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_reason(data: Path, words: tuple[str, ...]) -> None:
+    result = run(data, *words)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_no_store_yet_is_said_in_one_line(tmp_path: Path) -> None:
+    result = run(tmp_path, "search")
+    assert isinstance(result.exception, StoreUnusable)  # the outer command prints it and ends with 1
+    assert "no exchange log here yet" in str(result.exception)

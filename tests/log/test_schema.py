@@ -1,0 +1,104 @@
+"""Versions of the store: made, upgraded step by step, refused when newer or somebody else's."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from proxy.log import schema
+from proxy.log.query import LogReader
+from proxy.log.schema import StoreUnusable
+from proxy.log.store import Store
+from proxy.log.verify import verify
+from tests.log.make import T0, begun, finished
+
+
+def made(path: Path) -> Path:
+    store = Store(path, lambda: T0)
+    store.write([begun(1), finished(1)])
+    store.release()
+    return path
+
+
+def execute(path: Path, *statements: str) -> None:
+    db = sqlite3.connect(path)
+    with db:
+        for sql in statements:
+            db.execute(sql)
+    db.close()
+
+
+def test_a_newer_store_is_refused_for_reading_and_for_writing(tmp_path: Path) -> None:
+    path = made(tmp_path / "log.sqlite3")
+    execute(path, "PRAGMA user_version = 99")
+    with pytest.raises(StoreUnusable, match="form 99, newer than"):
+        LogReader(path)
+    with pytest.raises(StoreUnusable, match="form 99, newer than"):
+        Store(path, lambda: T0).open()
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log.sqlite3"
+    execute(path, "CREATE TABLE theirs (a)", "INSERT INTO theirs VALUES (1)")
+    with pytest.raises(StoreUnusable, match="another program's"):
+        Store(path, lambda: T0).open()
+    with pytest.raises(StoreUnusable, match="another program's"):
+        LogReader(path)
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT a FROM theirs").fetchall() == [(1,)]
+    db.close()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.sqlite3"
+    path.write_bytes(b"not a database, just some text" * 200)
+    with pytest.raises(StoreUnusable, match="no exchange log"):
+        Store(path, lambda: T0).open()
+
+
+def test_an_older_store_is_upgraded_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = made(tmp_path / "log.sqlite3")
+    done: list[str] = []
+
+    def first(db: sqlite3.Connection) -> None:
+        done.append("first")
+        db.execute("CREATE TABLE added (a INTEGER) STRICT")
+
+    def second(db: sqlite3.Connection) -> None:
+        done.append("second")
+        db.execute("INSERT INTO added VALUES (2)")
+
+    monkeypatch.setattr(schema, "UPGRADES", (first, second))
+    with pytest.raises(StoreUnusable, match="older form 1"):
+        LogReader(path)
+    store = Store(path, lambda: T0)
+    store.open()
+    store.release()
+    assert done == ["first", "second"]
+    with LogReader(path) as reader:
+        assert reader.db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert verify(reader).records == 1
+    Store(path, lambda: T0).open()
+    assert done == ["first", "second"]
+
+
+def test_an_upgrade_that_fails_leaves_the_store_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made(tmp_path / "log.sqlite3")
+
+    def fails(db: sqlite3.Connection) -> None:
+        db.execute("CREATE TABLE added (a INTEGER) STRICT")
+        db.execute("INSERT INTO missing VALUES (1)")
+
+    monkeypatch.setattr(schema, "UPGRADES", (fails,))
+    store = Store(path, lambda: T0)
+    with pytest.raises(sqlite3.OperationalError, match="missing"):
+        store.open()
+    store.release()
+    monkeypatch.setattr(schema, "UPGRADES", ())
+    with LogReader(path) as reader:
+        assert verify(reader).fault is None
+        assert reader.db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'added'").fetchone() == (0,)

@@ -1,0 +1,124 @@
+"""A disk that does not answer: callers are told in time, memory stays bounded, and it all goes on afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from proxy.errors import LogUnavailable
+from proxy.log import sqlite, writer
+from proxy.log.prepare import Entry
+from proxy.log.sqlite import SqliteRecorder
+from proxy.log.store import Store
+from proxy.log.writer import Item, Writer
+from tests.log.make import begun, finished
+
+
+async def healthy(recorder: SqliteRecorder) -> None:
+    async with asyncio.timeout(10):
+        while not recorder.healthy:  # noqa: ASYNC110  # the recorder tells nobody of its health; it is asked
+            await asyncio.sleep(0.01)
+
+
+async def test_a_stalled_commit_fails_those_who_wait_and_new_ones_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    write = Store.write
+
+    def stalled(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        go_on.wait(20)
+        return write(self, entries, again=again)
+
+    monkeypatch.setattr(Store, "write", stalled)
+    monkeypatch.setattr(sqlite, "STALL_S", 0.1)
+    monkeypatch.setattr(sqlite, "_WATCH_S", 0.02)
+    recorder = SqliteRecorder(tmp_path / "log.sqlite3")
+    await recorder.start()
+    with pytest.raises(LogUnavailable, match="has not answered"):
+        await asyncio.wait_for(recorder.begin(begun(1)), 10)
+    assert recorder.fault is not None
+    late = recorder.begin(begun(2))
+    assert late.done()
+    assert isinstance(late.exception(), LogUnavailable)
+    assert recorder.queue_depth == 1
+    go_on.set()
+    await healthy(recorder)
+    # The record was refused to its caller and written all the same: its end finds it.
+    await recorder.finish(finished(1))
+    await recorder.stop()
+
+
+async def test_what_is_kept_through_a_fault_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "KEPT_RECORDS_MAX", 5)
+    folder = tmp_path / "data"
+    folder.write_text("in the way")
+    failures: list[str] = []
+
+    class Counts:
+        def on_commit(self, seconds: float, records: int) -> None:
+            assert records
+
+        def on_failure(self, reason: str) -> None:
+            failures.append(reason)
+
+        def on_queue(self, records: int) -> None:
+            assert records >= 0
+
+    recorder = SqliteRecorder(folder / "log.sqlite3", observer=Counts())
+    await recorder.start()
+    futures = [recorder.begin(begun(number)) for number in range(12)]
+    answers = await asyncio.gather(*futures, return_exceptions=True)
+    assert all(isinstance(answer, LogUnavailable) for answer in answers)
+    assert failures.count("dropped") == 7
+    folder.unlink()
+    await healthy(recorder)
+    ends = [recorder.finish(finished(number)) for number in range(12)]
+    answers = await asyncio.gather(*ends, return_exceptions=True)
+    assert [answer is None for answer in answers] == [True] * 5 + [False] * 7
+    await recorder.stop()
+
+
+async def test_a_mistake_in_the_writer_costs_its_batch_and_not_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Store.write
+    broken = [True]
+
+    def mistaken(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        if broken.pop() if broken else False:
+            raise KeyError("never thought of")
+        return write(self, entries, again=again)
+
+    monkeypatch.setattr(Store, "write", mistaken)
+    recorder = SqliteRecorder(tmp_path / "log.sqlite3")
+    await recorder.start()
+    with pytest.raises(LogUnavailable, match="KeyError"):
+        await recorder.begin(begun(1))
+    await healthy(recorder)
+    await recorder.begin(begun(2))
+    await recorder.stop()
+
+
+async def test_a_writer_that_ended_is_not_taken_for_healthy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(self: Writer, batch: list[Item]) -> None:
+        self._stopping = True
+
+    monkeypatch.setattr(Writer, "_commit", ends)
+    recorder = SqliteRecorder(tmp_path / "log.sqlite3")
+    await recorder.start()
+    with pytest.raises(LogUnavailable, match="has ended"):
+        await asyncio.wait_for(recorder.begin(begun(1)), 10)
+    assert not recorder.healthy
+    late = recorder.begin(begun(2))
+    assert late.done()
+    assert isinstance(late.exception(), LogUnavailable)
+    await recorder.stop()
