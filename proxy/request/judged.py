@@ -30,7 +30,6 @@ class JudgedText:
 
     def __init__(self, channel: Channel, judge: Callable[[], Judge]) -> None:
         self.channel = channel
-        self.findings: list[Finding] = []
         self.length = 0  # characters so far, as the wire carries them
         self.settled = 0  # everything that starts before this is known
         self.released = 0  # characters that went to the reader, set by whoever releases
@@ -38,6 +37,8 @@ class JudgedText:
         self.block_at = 0
         self.errors: set[tuple[str, str]] = set()
         self.scores: dict[str, float] = {}
+        self._found: list[Finding] = []
+        self._block_end = 0
         self._new_judge = judge
         self._judge: Judge | None = judge()
         self._json = JsonText() if channel.json else None
@@ -57,8 +58,12 @@ class JudgedText:
         return self._parts[0] if self._parts else ""
 
     @property
-    def changed(self) -> bool:
-        return bool(self._changes) or self.block is not None
+    def findings(self) -> list[Finding]:
+        """What was found, by start. A text ends with the finding that blocks it: a stream is read no further, and
+        a whole reply is held to the same."""
+        if self.block is None:
+            return self._found
+        return [finding for finding in self._found if finding.end <= self._block_end]
 
     def grow(self, piece: str) -> None:
         """The text goes on."""
@@ -136,15 +141,16 @@ class JudgedText:
     def _take(self, ruling: Ruling, judge: Judge) -> None:
         for finding in ruling.findings:
             start, end = finding.start + self._base, finding.end + self._base
-            if end <= self._reread:
+            if self._reread and end <= self._reread:
                 continue
             raw_start, raw_end = self._raw(start), self._raw(end)
-            self.findings.append(replace(finding, start=raw_start, end=raw_end))
+            self._found.append(replace(finding, start=raw_start, end=raw_end))
             if not finding.acts:
                 continue
             if finding.action is Action.BLOCK or self.channel.sealed:
                 if self.block is None or raw_start < self.block_at:
                     self.block, self.block_at = finding, max(raw_start, self.released)
+                    self._block_end = raw_end
             elif finding.action is Action.REDACT:
                 self._redact(start, end, placeholder(finding.label))
         for label, score in judge.scores.items():

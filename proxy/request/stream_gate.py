@@ -71,19 +71,21 @@ class StreamGate:
 
     def feed(self, data: bytes) -> bytes:
         """The backend's next bytes in, the bytes that may go out now. Raises UnreadableReply."""
+        out = bytearray()
         for frame in self._decoder.feed(data):
             if self.ended:
                 break
             self._read(frame)
-        out = self._drain()
+            # Frame by frame, so that what is read and found before a block does not depend on how the bytes came.
+            self._drain(out)
         if self._grown - self._released > HELD_TOTAL_CHARS_MAX or len(self._queue) > HELD_FRAMES_MAX:
             for text in self.texts.values():
                 text.pause()
-            out += self._drain()
+            self._drain(out)
         held = self._grown - self._released
         if held > self.held_max:
             self.held_max = held
-        return out
+        return bytes(out)
 
     @property
     def all_blocked(self) -> bool:
@@ -101,7 +103,7 @@ class StreamGate:
         complete = self.ended or (self.reader.facts.finish_reason is not None and not self.reader.closing())
         for text in self.texts.values():
             text.close()
-        self.tail += self._drain()
+        self._drain(self.tail)
         return complete
 
     def settle(self) -> None:
@@ -186,8 +188,7 @@ class StreamGate:
         self._grown += fresh.length
         return _Mark(fresh, 0, fresh.length, index)
 
-    def _drain(self) -> bytes:
-        out = bytearray()
+    def _drain(self, out: bytearray) -> None:
         queue = self._queue
         while queue:
             waiting = queue[0]
@@ -199,7 +200,6 @@ class StreamGate:
                 self._block(waiting, blocking, out)
             else:
                 self._release(waiting, out)
-        return bytes(out)
 
     def _release(self, waiting: _Waiting, out: bytearray) -> None:
         edits: dict[int, Edit] = {}
