@@ -166,7 +166,7 @@ class _Engine:
         return results
 
 
-_DECIMAL: Final = re.compile(r"(?:0|[1-9]\d*)\.\d+")
+_DECIMAL: Final = re.compile(r"(?<![\w.+/-])(?:0|[1-9]\d*)\.\d+(?![\w/-]|\.\d)")
 _NO_PHONE: Final = ("DATE_TIME", "IP_ADDRESS", "UUID", "MAC_ADDRESS")
 PHONE_DIGITS_MIN: Final = 7
 """A shorter number reaches nobody but in the village where it is local; years and amounts look like it."""
@@ -176,17 +176,17 @@ def settle(text: str, phones: Sequence[Result], recognizers: Mapping[str, Recogn
     """The phone numbers that are none of: a date or time stamp, an IP or MAC address, a UUID, a decimal
     fraction, a number too short. (Presidio reports those too; its other entities stand as they are.)"""
     others = [
-        other
+        (other.start, other.end)
         for entity in _NO_PHONE
         for other in recognizers[entity].analyze(text, [entity])
         if other.score >= 0.5
     ]
+    others.extend(decimal.span() for decimal in _DECIMAL.finditer(text))
     return [
         phone
         for phone in phones
         if sum(map(str.isdigit, text[phone.start : phone.end])) >= PHONE_DIGITS_MIN
-        and not _DECIMAL.fullmatch(text, phone.start, phone.end)
-        and not any(other.start < phone.end and phone.start < other.end for other in others)
+        and not any(start < phone.end and phone.start < end for start, end in others)
     ]
 
 

@@ -19,8 +19,6 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Final, Protocol, cast
 
-import tldextract
-
 PATTERN_ENTITIES: Final = frozenset(
     {
         "CREDIT_CARD",
@@ -175,6 +173,8 @@ def load_recognizers() -> dict[str, Recognizer]:
 
 def _keep_offline(email: Recognizer) -> None:
     """Have the e-mail recognizer ask the shipped suffix list; its own would fetch one over the network."""
+    import tldextract  # here, for it brings an HTTP client with it, and the names above should come cheap
+
     extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     extract("example.com")  # reads the list, now rather than in an exchange
 

@@ -57,6 +57,6 @@ class Urls:
 
 
 def _as_re2(pattern: str) -> str:
-    """The pattern in RE2's terms: its blank is narrower, and its case folding knows one letter i only."""
-    spelt = _WORD_OF_LETTERS.sub(lambda word: word.group().replace("i", "[iıİ]"), pattern)
-    return spelt.replace("(?i)", "(?is)", 1).replace("a-z", "a-zıİ").replace(r"[^\s", r"[^\s\x0b")
+    """The pattern in RE2's terms: its blank is narrower, and its case folding does not take İ for an i."""
+    spelt = _WORD_OF_LETTERS.sub(lambda word: word.group().replace("i", "[iİ]"), pattern)
+    return spelt.replace("(?i)", "(?is)", 1).replace("a-z", "a-zİ").replace(r"[^\s", r"[^\s\x0b")

@@ -1,0 +1,230 @@
+"""Personal data: Presidio's findings, the same however the text is cut, and nothing heavy or remote for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+
+import pytest
+import tldextract
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.detect import pii
+from proxy.detect.normalise import folded
+from proxy.detect.pii import SEGMENT_CHARS_MAX, PiiBank, PiiEntry, PiiError
+from proxy.detect.presidio import NER_ENTITIES, PATTERN_ENTITIES, Recognizer, Result, load_recognizers
+from tests.detect.support import HARMLESS, assert_any_cut_is_the_same, cut, shown, sizes, texts_of, whole
+
+RECOGNIZERS = load_recognizers()
+ALL = PiiBank([PiiEntry(0, PATTERN_ENTITIES)], RECOGNIZERS)
+SHIPPED = frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
+USUAL = PiiBank([PiiEntry(0, SHIPPED, 0.4)], RECOGNIZERS)
+
+Reading = tuple[str, int, int, float]
+
+
+@pytest.fixture(scope="module")
+def presidio() -> Iterator[Callable[[str], list[Reading]]]:
+    """The whole AnalyzerEngine, default English registry, no language model; its suffix list kept offline."""
+    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer.nlp_engine import NoOpNlpEngine
+    from presidio_analyzer.predefined_recognizers.generic import email_recognizer
+    from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
+
+    with pytest.MonkeyPatch.context() as patch:
+        offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+        patch.setattr(email_recognizer, "tldextract", SimpleNamespace(extract=offline))
+        nlp = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": "none"}])
+        registry = RecognizerRegistryProvider(nlp_engine=nlp).create_recognizer_registry()
+        engine = AnalyzerEngine(registry=registry, nlp_engine=nlp)
+        assert frozenset(engine.get_supported_entities("en")) == PATTERN_ENTITIES
+
+        def analyze(text: str) -> list[Reading]:
+            found = engine.analyze(text, "en")
+            return sorted((one.entity_type, one.start, one.end, round(one.score, 6)) for one in found)
+
+        yield analyze
+
+
+def unsettled(text: str, phones: Sequence[Result], recognizers: object) -> Sequence[Result]:
+    return phones
+
+
+def readings(text: str) -> list[Reading]:
+    return sorted((match.label, match.start, match.end, round(match.score, 6)) for match in whole(ALL, text))
+
+
+def test_language_models_find_what_no_pattern_does() -> None:
+    from presidio_analyzer.predefined_recognizers import SpacyRecognizer
+
+    assert frozenset(SpacyRecognizer.ENTITIES) - PATTERN_ENTITIES == NER_ENTITIES
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Mail bob.lee+x@sub.example.co.uk, please.", ["bob.lee+x@sub.example.co.uk"]),
+        ("m\u00fcller@b\u00fccher.de!", ["m\u00fcller@b\u00fccher.de"]),
+        ("bob\u200b@exam\u00adple.com\u200b.", ["bob\u200b@exam\u00adple.com\u200b"]),
+        ("ｂｏｂ＠ｅｘａｍｐｌｅ．ｃｏｍ", ["ｂｏｂ＠ｅｘａｍｐｌｅ．ｃｏｍ"]),
+        ("bob@localhost and bob@nowhere.invalidtld", []),
+        ("call +1 (415) 555-2671 or 020 7946 0958", ["+1 (415) 555-2671", "020 7946 0958"]),
+        ("٤١١١ ١١١١ ١١١١ ١١١١", ["٤١١١ ١١١١ ١١١١ ١١١١"]),
+        ("4111–1111–1111–1111 not 4111 1111 1111 1112", ["4111–1111–1111–1111"]),
+        ("SSN 219-09-9999.", ["219-09-9999"]),
+        ("to GB33 BUKB 2020 1555 5555 55 today", ["GB33 BUKB 2020 1555 5555 55"]),
+    ],
+)
+def test_what_is_found(text: str, found: list[str]) -> None:
+    assert shown(USUAL, text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "host 192.168.100.101 up",
+        "at 2024-01-15 10:30:00 sharp",
+        "on 15.01.2024",
+        "pi is 3.1415926535",
+        "id 550e8400-e29b-41d4-a716-446655440000",
+        "in 1640 and 1987",
+        "EKS, H1, C4 and JavaScript",
+        *HARMLESS.values(),
+    ],
+)
+def test_what_is_no_personal_data(text: str) -> None:
+    assert shown(USUAL, text) == []
+
+
+def test_rules_have_their_entities_and_scores() -> None:
+    bank = PiiBank(
+        [PiiEntry(1, frozenset({"US_SSN"}), 0.5), PiiEntry(2, frozenset({"US_SSN", "EMAIL_ADDRESS"}), 0.6)],
+        RECOGNIZERS,
+    )
+    found = [(match.rule, match.label) for match in whole(bank, "219-09-9999 a@b.com")]
+    assert found == [(1, "US_SSN"), (2, "EMAIL_ADDRESS")]
+
+
+def test_an_entity_without_patterns_is_refused() -> None:
+    with pytest.raises(PiiError, match="PERSON"):
+        PiiBank([PiiEntry(0, frozenset({"PERSON"}))], RECOGNIZERS)
+
+
+PARTS = """bob@example.com a.b+c@sub.example.co.uk x@localhost @ +1_(415)_555-2671 415-555-2671 (020)_7946_0958
++44_20_7946_0958 030_123456 +49_30_123456 4111_1111_1111_1111 5500005555555559 GB33_BUKB_2020_1555_5555_55
+DE89370400440532013000 gb33 BUKB 2020 THIS 10.0.0.1 ::1 2001:db8::8a2e:370:7334 192.168.1.1/24 2024-01-15 10:30:00
+1/2/2024 15.01.2024 12-JAN-2024 550e8400-e29b-41d4-a716-446655440000 00:1A:2B:3C:4D:5E 0012.3456.789A
+https://example.com/x?y=1 www.foo.org "foo.com" foo.com yap\u0131.info 078-05-1120 219-09-9999 943_476_5919 A1234567
+F255921225432 912-70-1234 BB1388568 1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2 ext. x extension int # 5 12 345 ( + [
+) ~ , . - ;ext=9 -- / the number 2024 3.14159 1700000000 $19.99 v1.2.3 \u00e9 123456789
+word.Next yap\u0130.\u0130nfo""".replace("_", "\u00a0").split()
+PARTS = [part.replace("\u00a0", " ") for part in PARTS] + [" "] * 25 + ["\n", "\t", ", ", ". "] * 3
+CHARACTERS = st.text(alphabet="0123456789 -().+/xXAB@:,\n", max_size=60)
+
+
+@settings(deadline=None, max_examples=150)
+@given(text=st.one_of(texts_of(PARTS), CHARACTERS))
+def test_findings_are_presidio_s(presidio: Callable[[str], list[Reading]], text: str) -> None:
+    text = folded().of(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pii, "settle", unsettled)
+        assert readings(text) == presidio(text)
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=texts_of([*PARTS, "\u200b", "\u0664", "\uff11"]), sizes=sizes())
+def test_any_cut_is_the_same(text: str, sizes: list[int]) -> None:
+    assert_any_cut_is_the_same(ALL, text, sizes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 3000 + "@example.com and bob@example.com",
+        "12 34 " * 600 + "bob@example.com",
+        "bob@example.com" + "\u200b" * 2500 + " 415-555-2671",
+        "x\u200b" * 2000 + "@example.com, bob@example.com",
+        "https://example.com/" + "path/" * 500,
+    ],
+)
+def test_what_has_no_cut_is_judged_at_the_bound(text: str) -> None:
+    matches = assert_any_cut_is_the_same(ALL, text, [7])
+    assert_any_cut_is_the_same(ALL, text, [333])
+    assert any("bob" in text[match.start : match.end] or match.cut for match in matches)
+    scan = ALL.open()
+    read = held = 0
+    for piece in cut(text, [11]):
+        read += len(piece)
+        held = max(held, read - scan.feed(piece).safe_upto)
+    assert held <= SEGMENT_CHARS_MAX + 11
+
+
+def test_prose_is_held_by_its_last_word() -> None:
+    scan = USUAL.open()
+    text = "The ferry came twice a day in 1987 and then no more. "
+    held = [at - scan.feed(char).safe_upto for at, char in enumerate(text, 1)]
+    assert max(held) == len("1987 and")
+    assert held[-1] == 0
+
+
+def test_each_character_is_analyzed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+
+    def analyze(self: object, text: str) -> list[Result]:
+        nonlocal read
+        read += len(text)
+        return []
+
+    monkeypatch.setattr(pii._Engine, "analyze", analyze)
+    scan = ALL.open()
+    for _ in range(1000):
+        scan.feed("in 1987 it ca")
+        scan.feed("me, ")
+    scan.feed("", final=True)
+    assert read == 17_000
+
+
+def test_only_the_neighbourhood_of_a_hit_is_given_to_its_recognizer() -> None:
+    given_to: list[str] = []
+
+    class Watched:
+        def __init__(self, inner: Recognizer) -> None:
+            self.patterns = inner.patterns
+
+        def analyze(self, text: str, entities: list[str]) -> list[Result]:
+            given_to.append(text)
+            return []
+
+    watched = {**RECOGNIZERS, "EMAIL_ADDRESS": Watched(RECOGNIZERS["EMAIL_ADDRESS"])}
+    bank = PiiBank([PiiEntry(0, frozenset({"EMAIL_ADDRESS"}))], watched)
+    whole(bank, "prose and " * 200 + "mail bob@example.com today " + "prose and " * 200)
+    assert given_to == ["bob@example.com "]
+
+
+def test_nothing_heavy_is_imported_and_nothing_is_fetched() -> None:
+    """In a process of its own: no socket, no spaCy, and later an ordinary import gets all of Presidio."""
+    code = """
+import json, resource, socket, sys
+def trapped(*args, **kwargs): raise AssertionError("a socket was opened")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = trapped
+from proxy.detect.pii import PATTERN_ENTITIES, PiiBank, PiiEntry
+cheap = [name for name in ("presidio_analyzer", "tldextract", "requests") if name in sys.modules]
+bank = PiiBank([PiiEntry(0, frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "URL"}))])
+labels = sorted({m.label for m in bank.open().feed("bob@example.com +1 415 555 2671", final=True).matches})
+heavy = [n for n in ("torch", "transformers", "stanza", "spacy", "thinc", "presidio_analyzer") if n in sys.modules]
+mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+from presidio_analyzer.nlp_engine import NoOpNlpEngine
+print(json.dumps([labels, heavy, cheap[:1], mib, NoOpNlpEngine.__module__, "spacy" in sys.modules]))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    labels, heavy, cheap, mib, module, whole_later = json.loads(run.stdout)
+    assert labels == ["EMAIL_ADDRESS", "PHONE_NUMBER", "URL"]
+    assert heavy == []
+    assert cheap == []
+    assert mib < 150
+    assert module == "presidio_analyzer.nlp_engine.no_op_nlp_engine"
+    assert whole_later
