@@ -40,7 +40,8 @@ async def show(call: Call) -> web.Response:
 async def effective(call: Call) -> web.Response:
     """The level that would hold for an exchange of that model and app, the app's name taken as verified."""
     model, app = call.query.get("model") or None, call.query.get("app") or None
-    reach = Reach(frozenset() if model is None else frozenset({model}), app, app_verified=app is not None)
+    names = frozenset[str]() if model is None else call.context.names_of(model)
+    reach = Reach(names, app, app_verified=app is not None)
     return answer(present.effective(call.context.dial.effective(reach)))
 
 
@@ -117,7 +118,7 @@ ENDPOINTS: Final = (
     Endpoint(
         "GET", "/admin/v1/dial/effective", "viewer", effective, "The level that would hold, and what decides",
         {200: "{level, setting}; `setting` is null where it is the default"},
-        query={"model": "The model's name", "app": "The app's name, taken as verified"},
+        query={"model": "The model by any of its names", "app": "The app's name, taken as verified"},
     ),
     Endpoint(
         "PUT", "/admin/v1/dial/{scope:(?s:.+)}", "operator", put, "Set your level at a scope",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.dial.control import Dial
-from proxy.errors import Problem
+from proxy.errors import Problem, Refused
 from proxy.log.port import Page, Search
 from proxy.model.record import Json
 from proxy.policy.rule import Rule
@@ -66,13 +66,48 @@ class LogPort(Protocol):
     async def show(self, id: str) -> Mapping[str, Json] | None: ...
 
 
+class Routed(Protocol):
+    """Where a request for a model goes."""
+
+    @property
+    def names(self) -> frozenset[str]: ...
+
+
+class RouterPort(Protocol):
+    """Knows every name of a model."""
+
+    def route(self, api: str, requested: str | None) -> Routed:
+        """Raises Refused."""
+        ...
+
+
+def names_by(router: RouterPort) -> Callable[[str], frozenset[str]]:
+    """Every name under which the dial knows a model, over whichever wire it is asked for."""
+
+    def names_of(model: str) -> frozenset[str]:
+        names = frozenset({model})
+        for api in ("openai", "anthropic"):
+            try:
+                names |= router.route(api, model).names
+            except Refused:
+                continue  # not served over that wire
+        return names
+
+    return names_of
+
+
+def only_itself(model: str) -> frozenset[str]:
+    """Names where no router is known."""
+    return frozenset({model})
+
+
 @dataclass(frozen=True, slots=True)
 class AdminContext:
     """Everything that the admin API uses and does not own.
 
     `ready` gives each check by name: None where it is well, else what is wrong, in words. `metrics` gives
     Prometheus text. `hosts` are names beyond loopback and the listener's own address under which it may be
-    reached; `listen_host` is the name it was told to listen at.
+    reached; `listen_host` is the name it was told to listen at. `names_of` gives every name of a model.
     """
 
     dial: Dial
@@ -85,3 +120,4 @@ class AdminContext:
     hosts: tuple[str, ...]
     clock: Callable[[], float]
     listen_host: str = ""
+    names_of: Callable[[str], frozenset[str]] = only_itself

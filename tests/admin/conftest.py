@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from yarl import URL
 
 from proxy.admin.api import build_admin
-from proxy.admin.ports import AdminContext
+from proxy.admin.ports import AdminContext, names_by
+from proxy.backend.route import Router
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
 from proxy.errors import LogUnavailable, Problem
@@ -22,7 +23,16 @@ from proxy.metrics import Metrics
 from proxy.model.level import Action, Direction, Level
 from proxy.model.record import Json
 from proxy.policy.rule import Pattern, Phrases, Pii, Regex, Rule, Toxicity, When
-from proxy.settings import Role, Token
+from proxy.settings import (
+    Address,
+    BackendSettings,
+    ModelSettings,
+    Role,
+    Settings,
+    Token,
+    Version,
+    demo_settings,
+)
 from tests.dial.helpers import TurnedClock, UnreliableStore
 
 TOKENS: Mapping[Role, str] = {
@@ -120,6 +130,19 @@ class Answer:
         return code
 
 
+def settings_with_models(folder: Path) -> Settings:
+    """A public model `support` with two versions, and another that shares one of them."""
+    anywhere = Address("127.0.0.1", 0)
+    support = ModelSettings({"v1": Version("main", "gpt-1"), "v2": Version("main", "gpt-2")}, serve="v2")
+    twin = ModelSettings({"v1": Version("main", "gpt-2")}, serve="v1")
+    return replace(
+        demo_settings(anywhere, anywhere, folder, folder, "http://127.0.0.1:1"),
+        backends={"main": BackendSettings("http://127.0.0.1:1", "openai")},
+        default_backend="main",
+        models={"support": support, "twin": twin},
+    )
+
+
 class Admin:
     """One running admin listener and a client of it."""
 
@@ -138,6 +161,7 @@ class Admin:
         self.log = FakeLog()
         self.checks: dict[str, str | None] = {"policy": None, "log": None}
         self.metrics = Metrics((), ())
+        self.settings = settings_with_models(path.parent)
         self.url = ""
         self.port = 0
         self._runner: web.AppRunner | None = None
@@ -155,6 +179,7 @@ class Admin:
             tokens=tuple(Token(f"{role}-token", role, SecretStr(value)) for role, value in TOKENS.items()),
             hosts=hosts,
             clock=self.clock,
+            names_of=names_by(Router(self.settings)),
         )
         self._runner = web.AppRunner(build_admin(context), handle_signals=False, access_log=None)
         await self._runner.setup()

@@ -126,6 +126,13 @@ async def test_effective_names_what_decides(admin: Admin) -> None:
     assert (await admin.call("GET", "/admin/v1/dial/effective?model=x&app=")).body["level"] == "guarded"
 
 
+@pytest.mark.parametrize("asked", ["support", "gpt-2", "twin"])
+async def test_effective_knows_a_model_by_each_of_its_names(admin: Admin, asked: str) -> None:
+    await put(admin, "model:support", "killed")
+    assert (await admin.call("GET", f"/admin/v1/dial/effective?model={asked}")).body["level"] == "killed"
+    assert (await admin.call("GET", "/admin/v1/dial/effective?model=gpt-3")).body["level"] == "guarded"
+
+
 # If-Match
 
 
