@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -205,10 +206,15 @@ def test_only_the_neighbourhood_of_a_hit_is_given_to_its_recognizer() -> None:
     assert given_to == ["bob@example.com "]
 
 
-def test_nothing_heavy_is_imported_and_nothing_is_fetched() -> None:
-    """In a process of its own: no socket, no spaCy, and later an ordinary import gets all of Presidio."""
+def test_nothing_heavy_is_imported_and_nothing_is_fetched(tmp_path: Path) -> None:
+    """In a process of its own: no socket, no spaCy, and later an ordinary import gets all of Presidio.
+
+    Torch and its like are installed here, as far as an import can tell."""
+    for name in ("torch", "transformers", "stanza", "gliner"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
     code = """
-import json, resource, socket, sys
+import json, socket, sys
+sys.path.insert(0, sys.argv[1])
 def trapped(*args, **kwargs): raise AssertionError("a socket was opened")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = trapped
 from proxy.detect.pii import PATTERN_ENTITIES, PiiBank, PiiEntry
@@ -216,11 +222,14 @@ cheap = [name for name in ("presidio_analyzer", "tldextract", "requests") if nam
 bank = PiiBank([PiiEntry(0, frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "URL"}))])
 labels = sorted({m.label for m in bank.open().feed("bob@example.com +1 415 555 2671", final=True).matches})
 heavy = [n for n in ("torch", "transformers", "stanza", "spacy", "thinc", "presidio_analyzer") if n in sys.modules]
-mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+(kib,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")]
+sys.path.remove(sys.argv[1])
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
-print(json.dumps([labels, heavy, cheap[:1], mib, NoOpNlpEngine.__module__, "spacy" in sys.modules]))
+print(json.dumps([labels, heavy, cheap, int(kib) // 1024, NoOpNlpEngine.__module__, "spacy" in sys.modules]))
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
     labels, heavy, cheap, mib, module, whole_later = json.loads(run.stdout)
     assert labels == ["EMAIL_ADDRESS", "PHONE_NUMBER", "URL"]
     assert heavy == []
