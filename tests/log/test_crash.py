@@ -88,4 +88,6 @@ def test_killed_at_random_moments_under_load(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_killed_at_many_random_moments_under_load(tmp_path: Path) -> None:
-    kill_often(tmp_path / "log.sqlite3", 200, seed=2)
+    # Twenty stores of ten kills each: every kill is followed by a walk over the whole store.
+    for store in range(20):
+        kill_often(tmp_path / f"{store}.sqlite3", 10, seed=store)
