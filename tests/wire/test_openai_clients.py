@@ -194,7 +194,7 @@ TEXT = "output[0].content[0].text"
 def responses(body: bytes) -> tuple[list[Any], Any]:
     """The events, and the response as the client's own accumulator has it at the end."""
     client = openai_client(body)
-    events = list(client.responses.create(model="m", input="Hello?", stream=True))
+    events: list[Any] = list(client.responses.create(model="m", input="Hello?", stream=True))
     with client.responses.stream(model="m", input="Hello?") as stream:
         for _ in stream:
             pass
