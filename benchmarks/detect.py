@@ -6,7 +6,6 @@ Run: python benchmarks/detect.py
 from __future__ import annotations
 
 import random
-import statistics
 import time
 from collections.abc import Callable
 
@@ -19,7 +18,7 @@ from proxy.detect.toxicity import ToxicityBank, ToxicityEntry
 
 PIECE_CHARS = 5
 WHOLE_CHARS = 4000
-ROUNDS = 15
+ROUNDS = 30  # the best counts: the rest is what else the machine did
 
 _PARAGRAPH = (
     "The harbour was quiet that morning, and the boats lay side by side as if nothing had happened. "
@@ -61,10 +60,10 @@ def _ns_per_char(run: Callable[[Bank, str], None], bank: Bank, text: str) -> flo
     run(bank, text)
     seconds = []
     for _ in range(ROUNDS):
-        begun = time.perf_counter()
+        begun = time.process_time()
         run(bank, text)
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds) / len(text) * 1e9
+        seconds.append(time.process_time() - begun)
+    return min(seconds) / len(text) * 1e9
 
 
 def main() -> None:
