@@ -91,7 +91,7 @@ class App:
 
         self.policy = PolicyStore(settings.rules_dir, settings.data_dir / "policy", now=self._clock.now)
         self.policy.subscribe(self._policy_changed)
-        self._policy_changed(self.policy.load_first())
+        self.policy.load_first()
 
         self.recorder = SqliteRecorder(
             settings.data_dir / "log.sqlite3",
