@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 from proxy.admin import changes, dial, exchanges, later, rules, status
 from proxy.admin.endpoint import BODY_BYTES_MAX, Call, Endpoint, answer, read_query
 from proxy.admin.errors import ApiError
-from proxy.admin.gate import Gate
+from proxy.admin.gate import Gate, plain_address
 from proxy.admin.openapi import describe
 from proxy.admin.ports import AdminContext
 from proxy.admin.token import ensure_admin_token
@@ -139,4 +139,4 @@ def _from_http(http: web.Request, error: web.HTTPException) -> ApiError:
 def _own_address(http: web.Request) -> str | None:
     """The address at which this connection came in."""
     name = http.transport.get_extra_info("sockname") if http.transport is not None else None
-    return str(name[0]).split("%")[0] if isinstance(name, tuple) else None
+    return plain_address(str(name[0])) if isinstance(name, tuple) else None

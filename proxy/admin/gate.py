@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable
 from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,7 +27,17 @@ def host_name(authority: str) -> str | None:
         return None
     if not name or parts.path or parts.query or parts.fragment or parts.username is not None:
         return None
-    return name.rstrip(".")
+    return plain_address(name.rstrip("."))
+
+
+def plain_address(name: str) -> str:
+    """An address in its one normal form, an IPv4 one that came over IPv6 as itself; any other name unchanged."""
+    try:
+        address = ip_address(name.partition("%")[0])
+    except ValueError:
+        return name
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 class Gate:
@@ -34,7 +45,7 @@ class Gate:
 
     def __init__(self, tokens: Iterable[Token], hosts: Iterable[str]) -> None:
         self._tokens = tuple((_digest(one.token.get_secret_value()), one) for one in tokens)
-        self._named = frozenset(host.lower().strip("[]").rstrip(".") for host in hosts if host)
+        self._named = frozenset(plain_address(host.lower().strip("[]").rstrip(".")) for host in hosts if host)
 
     def check_host(self, hosts: list[str], own_address: str | None) -> None:
         """A browser that was made to resolve another name to this address must get nothing. Raises ApiError."""

@@ -104,6 +104,7 @@ class Keeper:
         loop = asyncio.get_running_loop()
         stored = await loop.run_in_executor(self._thread, self._store.load)
         self._task = asyncio.create_task(self._run(), name="dial-keeper")
+        self._task.add_done_callback(_died)
         return stored
 
     async def stop(self) -> None:
@@ -242,3 +243,9 @@ class Keeper:
             backlog.changes.popleft()
             backlog.stored += 1
         self._observer.on_unstored(len(backlog.changes))
+
+
+def _died(task: asyncio.Task[None]) -> None:
+    # Turns go on without it, each answered as not durable; that must not be all that is seen of a bug here.
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("dial_keeper_died", exc_info=error)

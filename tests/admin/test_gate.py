@@ -154,7 +154,8 @@ async def test_its_own_origin_is_not_foreign(admin: Admin) -> None:
 @pytest.mark.parametrize(
     ("authority", "name"),
     [("a", "a"), ("A:1", "a"), ("[::1]", "::1"), ("[::1]:5", "::1"), ("a.", "a"), ("", None), ("a:b", None),
-     ("a:99999", None), ("a/b", None), ("u@a", None), ("a?b", None), ("[::1", None), ("a#b", None)],
+     ("a:99999", None), ("a/b", None), ("u@a", None), ("a?b", None), ("[::1", None), ("a#b", None), 
+     ("[0:0:0:0:0:0:0:1]:5", "::1"), ("[::ffff:10.0.0.5]", "10.0.0.5")],
 )  # fmt: skip
 def test_the_name_in_a_host_value(authority: str, name: str | None) -> None:
     assert host_name(authority) == name

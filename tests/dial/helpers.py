@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proxy.dial.board import Effective
 from proxy.dial.setting import Actor, Change, Scope, Setting
-from proxy.dial.state import DialStore, Stored, StoredChange, StoreError
+from proxy.dial.state import DialStore, SqliteDialStore, Stored, StoredChange, StoreError
 from proxy.model.level import Level
 from proxy.model.subject import Reach
 
@@ -109,3 +109,12 @@ def stored_levels(path: Path) -> dict[str, str]:
     """What another process reads."""
     with sqlite3.connect(path) as connection:
         return dict(connection.execute("SELECT scope, level FROM settings").fetchall())
+
+
+def stored_settings(path: Path) -> tuple[Setting, ...]:
+    """What a restart would find."""
+    store = SqliteDialStore(path)
+    try:
+        return store.load().settings
+    finally:
+        store.close()

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.dial.control import Dial
-from proxy.dial.setting import Scope
+from proxy.dial.setting import Actor, Scope
 from proxy.dial.state import SqliteDialStore
 from proxy.dial.turn import Conflict, NotDurable, VersionMismatch
 from proxy.model.level import Level
 from proxy.model.subject import Reach
 from tests.dial.conftest import StartDial
-from tests.dial.helpers import ANN, BEN, GLOBAL, UnreliableStore, stored_levels, until
+from tests.dial.helpers import (
+    ANN,
+    BEN,
+    GLOBAL,
+    TurnedClock,
+    UnreliableStore,
+    stored_levels,
+    stored_settings,
+    until,
+)
 
 BOT = Scope.parse("model:bot")
 
@@ -96,3 +108,49 @@ async def test_a_kill_that_comes_while_a_loosening_is_stored_wins(
     held = {str(one.scope): one.level.word for one in dial.snapshot().settings}
     assert held.get("model:bot") == ("guarded" if failure is None else "killed")
     await until(lambda: stored_levels(path) == held)
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["global", "model:bot", "app:x"]),
+        st.sampled_from([ANN, Actor.rules(), Actor.tripwire("t")]),
+        st.none() | st.sampled_from([Level.OPEN, Level.GUARDED, Level.KILLED]),
+        st.booleans(),
+    ),
+    max_size=15,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(_STEPS)
+def test_whenever_nothing_waits_the_store_holds_what_the_dial_holds(
+    steps: list[tuple[str, Actor, Level | None, bool]],
+) -> None:
+    """The disk comes and goes between turns; each turn is accepted or leaves everything as it was."""
+
+    async def check(path: Path) -> None:
+        store = UnreliableStore(SqliteDialStore(path))
+        dial = Dial(store, clock=TurnedClock(), retry_first_s=0.001, retry_max_s=0.001, tighten_wait_s=20)
+        await dial.start()
+        for scope, actor, level, broken in steps:
+            store.broken = broken
+            before = dial.snapshot()
+            try:
+                if level is None:
+                    turned = await dial.clear(Scope.parse(scope), actor=actor, reason="r")
+                else:
+                    turned = await dial.set(Scope.parse(scope), level, actor=actor, reason="r")
+            except NotDurable:
+                assert broken
+                assert dial.snapshot() == before
+            else:
+                assert turned.durable is not (broken and turned.changed)
+                assert (dial.snapshot() == before) is not turned.changed
+            if not dial.unstored():
+                assert stored_settings(path) == dial.snapshot().settings
+        store.broken = False
+        await dial.stop()
+        assert stored_settings(path) == dial.snapshot().settings
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(check(Path(folder) / "dial.sqlite3"))
