@@ -15,7 +15,7 @@ UV_PIP := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 .PHONY: help install install-dev serve test lint format bench e2e soak lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## set up .venv with the pinned dependencies and the guardrail-proxy command
 
