@@ -65,6 +65,18 @@ class JudgedText:
             return self._found
         return [finding for finding in self._found if finding.end <= self._block_end]
 
+    def read(self, whole: str) -> None:
+        """The whole text at once: `grow` and `close` in one pass."""
+        if self._json is not None or self.length:
+            self.grow(whole)
+            self.close()
+            return
+        self._closed = True
+        self._parts.append(whole)
+        self.length = self.settled = len(whole)
+        self._feed(whole, final=True)
+        self._judge = None
+
     def grow(self, piece: str) -> None:
         """The text goes on."""
         if self._judge is None:

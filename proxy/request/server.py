@@ -7,7 +7,7 @@ import contextlib
 
 from aiohttp import web
 
-from proxy.clock import new_id
+from proxy.clock import Ids
 from proxy.errors import Overloaded
 from proxy.metrics import OTHER
 from proxy.model.level import Outcome
@@ -28,6 +28,7 @@ class Front:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self.in_flight = 0
+        self._ids = Ids()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -53,7 +54,11 @@ class Front:
         ports = self._ports
         now = ports.clock.now()
         x = Exchange(
-            request, id=new_id(now), now=now, started=ports.clock.monotonic(), policy=ports.policy.current
+            request,
+            id=self._ids.new(now),
+            now=now,
+            started=ports.clock.monotonic(),
+            policy=ports.policy.current,
         )
         x.api = _api(request)
         if ports.stopping.is_set() or self.in_flight >= ports.settings.limits.max_in_flight:
