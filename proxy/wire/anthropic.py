@@ -26,7 +26,7 @@ from proxy.wire.common import (
 )
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
-from proxy.wire.shape import field_name, is_data, leaves, mapping, string
+from proxy.wire.shape import data_at, field_name, leaves, mapping, string
 from proxy.wire.splice import splice
 
 _REPLY_KEYS = frozenset(
@@ -119,7 +119,6 @@ def _read_request(body: Json) -> RequestView:
         texts=tuple(gather.texts),
         user=metadata_user(request),
         media=tuple(gather.media),
-        conversation=string(request.get("container")),
     )
 
 
@@ -142,7 +141,7 @@ def _reply_block(
             gather.data(value, where, string(block.get("type")) or "data")
         else:
             for leaf_path, leaf in leaves(value, where):
-                if is_data(leaf):
+                if data_at(leaf_path, leaf):
                     gather.data(leaf, leaf_path, "data")
                 else:
                     gather.string(Channel(field_name(leaf_path), kind=Kind.OTHER), leaf, leaf_path)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
 from proxy.wire.gather import Gather, Part, of_type, tools_text
-from proxy.wire.shape import field_name, is_data, mapping, sequence, string
+from proxy.wire.shape import data_at, field_name, mapping, sequence, string
 
 # Keys of a request that no model reads. All others are judged, known or not.
 _SETTINGS = frozenset(
@@ -100,5 +100,5 @@ def _source(gather: Gather, source: Mapping[str, Json], kind: str, path: Path) -
             gather.leaves(Channel(field_name(where), kind=Kind.OTHER), value, where)
         elif key == "data" and form == "text":
             gather.string(Channel(field_name(where)), value, where)
-        elif key in ("data", "url", "file_id") or is_data(value):
+        elif key in ("data", "url", "file_id") or data_at(where, value):
             gather.data(value, where, string(source.get("media_type")) or kind)

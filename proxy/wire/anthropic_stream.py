@@ -17,7 +17,7 @@ from proxy.wire.anthropic_said import Said
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import reply_index
 from proxy.wire.edits import value_change
-from proxy.wire.shape import at, field_name, integer, is_data, leaves, mapping, sequence, string
+from proxy.wire.shape import at, compact, data_at, field_name, integer, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 from proxy.wire.sse import Frame, with_data
 
@@ -155,7 +155,7 @@ class MessagesReader:
                 name: Path = ("content", index, "citations", count)
                 self._once(value, ("delta", key), name, pieces, closes)
             elif isinstance(value, str):
-                if is_data(value) and key not in ("text", "thinking", "partial_json"):
+                if data_at((key,), value):
                     unread = key
                     continue
                 channel = self._channel(index, "input" if key == "partial_json" else key)
@@ -183,8 +183,10 @@ class MessagesReader:
             if key == "input":
                 channel = self._channel(index, key)
                 self._tools[channel] = ToolCall(string(block.get("id")), string(block.get("name")))
-                if value:
-                    text = value if isinstance(value, str) else jsonio.dumps(value).decode()
+                text = value if isinstance(value, str) else compact(value)
+                if text is None:
+                    self._once(value, where, ("content", index, key), pieces, closes, 1)
+                elif value:
                     pieces.append(Piece(channel, where, text))
             elif key in _PASSED_KEYS or not value:
                 continue
@@ -239,7 +241,7 @@ class MessagesReader:
     ) -> None:
         """The strings below a value that does not grow: each its own channel, closed at once."""
         for where, leaf in leaves(value, path):
-            if len(leaf) >= least and not is_data(leaf):
+            if len(leaf) >= least and not data_at(where, leaf):
                 channel = Channel(field_name((*name, *where[len(path) :])), 0, Kind.OTHER)
                 pieces.append(Piece(channel, where, leaf))
                 closes.append(channel)

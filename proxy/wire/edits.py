@@ -52,22 +52,25 @@ def value_change(value: Json, path: Path, judged: str, edit: Edit) -> dict[Path,
         return {path: jsonio.dumps(edit.apply(judged))}
     changes: dict[Path, bytes | None] = {}
     try:
+        before = jsonio.loads(judged.encode())
         edited = jsonio.loads(edit.apply(judged).encode())
-    except jsonio.InvalidJson:  # a block cut it off in the middle: nothing of it is left that can be read
+    except (jsonio.InvalidJson, UnicodeEncodeError):
+        # A block cut it off in the middle, or it was no JSON text: nothing of it is left that can be read.
         return {path: b"{}" if isinstance(value, dict) else b"null"}
-    _differences(jsonio.loads(judged.encode()), edited, path, changes)
+    _differences(before, edited, path, changes)
     return changes
 
 
 def _differences(old: Json, new: Json, path: Path, changes: dict[Path, bytes | None]) -> None:
-    if isinstance(old, dict) and isinstance(new, dict) and list(old) == list(new):
-        for key, child in old.items():
-            _differences(child, new[key], (*path, key), changes)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, child in enumerate(old):
-            _differences(child, new[index], (*path, index), changes)
-    elif type(old) is not type(new) or old != new:
-        changes[path] = jsonio.dumps(new)
+    stack: list[tuple[Json, Json, Path]] = [(old, new, path)]
+    while stack:
+        before, after, where = stack.pop()
+        if isinstance(before, dict) and isinstance(after, dict) and list(before) == list(after):
+            stack.extend((child, after[key], (*where, key)) for key, child in before.items())
+        elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+            stack.extend((child, after[index], (*where, index)) for index, child in enumerate(before))
+        elif type(before) is not type(after) or before != after:
+            changes[where] = jsonio.dumps(after)
 
 
 def _merged(replacements: list[Replacement]) -> tuple[Replacement, ...]:

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-from proxy import jsonio
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Media, Path, Span, Text
-from proxy.wire.shape import field_name, is_data, leaves, mapping, media_of, sequence
+from proxy.wire.shape import (
+    TEXTS_MAX,
+    TooManyTexts,
+    compact,
+    data_at,
+    field_name,
+    leaves,
+    mapping,
+    media_of,
+    sequence,
+)
 
 Part = tuple[Path, str]
 """A string value and where it stands."""
 
 
 class Gather:
-    """Texts and media of one body, in body order. Lives no longer than the reading of it."""
+    """Texts and media of one body, in body order. Lives no longer than the reading of it.
 
-    __slots__ = ("media", "texts")
+    Every method that lists texts raises TooManyTexts beyond TEXTS_MAX."""
+
+    __slots__ = ("_count", "media", "texts")
 
     def __init__(self) -> None:
         self.texts: list[Text] = []
         self.media: list[Media] = []
+        self._count = 0  # string values taken
 
     def string(self, channel: Channel, value: str, path: Path) -> None:
         """One string value as one text. An empty one is no text."""
         if value:
+            self._take(1)
             self.texts.append(Text(channel, value, (Span(path, 0, len(value)),)))
 
     def joined(self, channel: Channel, parts: Sequence[Part]) -> None:
@@ -38,6 +52,7 @@ class Gather:
         parts = [part for part in parts if part[1]]
         if not parts:
             return
+        self._take(len(parts))
         self.texts.append(_text(channel, parts, ""))
         pairs = pairwise(parts)
         if any(left[1][-1].isalnum() and right[1][0].isalnum() for left, right in pairs):
@@ -47,26 +62,32 @@ class Gather:
         """Every string below a value as one text, a line each; those that hold data count as media."""
         parts: list[Part] = []
         for where, leaf in leaves(value, path):
-            if is_data(leaf):
+            if data_at(where, leaf):
                 self.data(leaf, where, "data")
             else:
                 parts.append((where, leaf))
         if parts:
+            self._take(len(parts))
             self.texts.append(_text(channel, parts, "\n"))
 
     def value(self, channel: Channel, value: Json, path: Path) -> None:
-        """A JSON value (a tool's input) as one text of JSON, keys and numbers included. See `edits`."""
+        """A JSON value (a tool's input) as one text of JSON, keys and numbers included (see `edits`).
+        One that is nested too deeply is read as its strings."""
         if isinstance(value, str):
             self.string(channel, value, path)
         elif value is not None and value != {}:
-            self.string(channel, jsonio.dumps(value).decode(), path)
+            text = compact(value)
+            if text is None:
+                self.leaves(replace(channel, json=False), value, path)
+            else:
+                self.string(channel, text, path)
 
     def data(self, value: str, path: Path, type: str) -> None:
         self.media.append(media_of(value, field_name(path), type))
 
     def unknown(self, part: Mapping[str, Json], path: Path, channel: Channel) -> None:
         """A part of a type that the wire does not know: counted as media, its strings judged all the same."""
-        self.data(jsonio.dumps(part).decode(), path, f"unknown:{str(part.get('type'))[:64]}")
+        self.data(compact(part) or "", path, f"unknown:{str(part.get('type'))[:64]}")
         self.leaves(channel, part, path)
 
     def rest(self, value: Mapping[str, Json], known: frozenset[str], path: Path, choice: int = 0) -> None:
@@ -76,26 +97,17 @@ class Gather:
                 where = (*path, key)
                 self.leaves(Channel(field_name(where), choice, Kind.OTHER), value[key], where)
 
-
-def tool_text(gather: Gather, tool: Json, path: Path) -> None:
-    """What a model reads of a tool: its names, descriptions and parameters, as one text."""
-    gather.leaves(Channel(field_name(path), kind=Kind.OTHER), _without_schema_words(tool), path)
+    def _take(self, count: int) -> None:
+        self._count += count
+        if self._count > TEXTS_MAX:
+            raise TooManyTexts(f"more than {TEXTS_MAX} texts stand in one body")
 
 
 def tools_text(gather: Gather, tools: Json, path: Path) -> None:
+    """What a model reads of each tool: its names, descriptions and parameters, as one text."""
     for index, tool in enumerate(sequence(tools)):
-        tool_text(gather, tool, (*path, index))
-
-
-def _without_schema_words(tool: Json) -> Json:
-    """The tool without lists of property names (`required`): they stand there as keys already."""
-    if isinstance(tool, dict):
-        return {
-            key: _without_schema_words(child)
-            for key, child in tool.items()
-            if not (key == "required" and isinstance(child, list))
-        }
-    return tool
+        where = (*path, index)
+        gather.leaves(Channel(field_name(where), kind=Kind.OTHER), tool, where)
 
 
 def _text(channel: Channel, parts: Sequence[Part], between: str) -> Text:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from proxy import jsonio
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, Piece
 from proxy.wire.logprobs import edit_tokens, tokens_of
 from proxy.wire.openai_choices import ChoicesReader
-from proxy.wire.shape import field_name, is_data, leaves, mapping, sequence, string
+from proxy.wire.shape import compact, data_at, field_name, leaves, mapping, sequence, string
 
 TEXT_KINDS: Mapping[str, Kind] = {
     "content": Kind.TEXT,
@@ -102,8 +101,11 @@ class ChatReader(ChoicesReader):
                 continue
             if key in ("arguments", "input"):
                 channel = self.channel(index, f"{name}.{key}", Kind.TOOL, json=key == "arguments")
-                text = value if isinstance(value, str) else jsonio.dumps(value).decode()
-                pieces.append(Piece(channel, (*path, key), text))
+                text = value if isinstance(value, str) else compact(value)
+                if text is None:
+                    self._nested(value, (*path, key), index, pieces)
+                else:
+                    pieces.append(Piece(channel, (*path, key), text))
             elif isinstance(value, str):
                 pieces.append(Piece(self.channel(index, f"{name}.{key}", Kind.OTHER), (*path, key), value))
         key = "input" if name.endswith(".custom") else "arguments"
@@ -114,7 +116,7 @@ class ChatReader(ChoicesReader):
     def _nested(self, value: Json, path: Path, index: int, pieces: list[Piece]) -> None:
         """Strings below a key that is no plain text (a list of parts): each place is a growing text."""
         for where, leaf in leaves(value, path):
-            if is_data(leaf) or where[-2:] == ("audio", "data"):
+            if data_at(where, leaf) or where[-2:] == ("audio", "data"):
                 self.unread = "data"
             else:
                 name = field_name(("message", *where[3:]))

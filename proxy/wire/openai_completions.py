@@ -109,11 +109,16 @@ class OpenAICompletions(JsonWire):
         reply = mapping(body)
         left = dict(messages)
         choices: list[Json] = []
+        changes: dict[Path, bytes | None] = {}
         for position, entry in enumerate(sequence(reply.get("choices"))):
             index = choice_index(mapping(entry), position)
-            choices.append(_filtered(index, left.pop(index)) if index in left else entry)
-        choices.extend(_filtered(index, message) for index, message in left.items())
-        changes: dict[Path, bytes | None] = {("choices",): jsonio.dumps(choices)}
+            if index in left:
+                entry = _filtered(index, left.pop(index))
+                changes[("choices", position)] = jsonio.dumps(entry)
+            choices.append(entry)
+        if left:  # the finding stood outside of every choice
+            choices.extend(_filtered(index, message) for index, message in left.items())
+            changes = {("choices",): jsonio.dumps(choices)}
         if 0 in messages:
             changes.update({(key,): None for key in reply if key not in FRAME_KEYS})
         return splice(raw, changes)

@@ -8,7 +8,7 @@ from proxy import jsonio
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
 from proxy.wire.gather import Gather, Part, of_type, tools_text
-from proxy.wire.shape import field_name, is_data, mapping, sequence, string
+from proxy.wire.shape import data_at, field_name, mapping, sequence, string
 
 # Keys of a request that no model reads. All others are judged, known or not.
 _SETTINGS = frozenset(
@@ -95,7 +95,7 @@ def _media(gather: Gather, value: Json, path: Path, kind: str) -> None:
         return
     for key, child in mapping(value).items():
         where = (*path, key)
-        if isinstance(child, str) and (key in _DATA_KEYS or is_data(child)):
+        if isinstance(child, str) and (key in _DATA_KEYS or data_at(where, child)):
             gather.data(child, where, kind)
         elif key not in ("detail", "format"):
             gather.leaves(Channel(field_name(where), kind=Kind.OTHER), child, where)

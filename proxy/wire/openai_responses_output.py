@@ -8,7 +8,7 @@ from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
 from proxy.wire.base import ReplyFacts
 from proxy.wire.logprobs import edit_tokens
-from proxy.wire.shape import at, field_name, is_data, leaves, mapping, sequence, string
+from proxy.wire.shape import at, data_at, field_name, leaves, mapping, sequence, string
 
 _PASSED_KEYS = frozenset(("encrypted_content", "phase", "fingerprint"))
 
@@ -28,9 +28,11 @@ RESPONSE_KEYS = frozenset(
 def item_texts(item: Json, index: int) -> Iterator[tuple[Channel, Path, str]]:
     """Each text of the output item at `index`, with its path within the item. Data and tokens are left out."""
     reasoning = mapping(item).get("type") == "reasoning"
+    if isinstance(item, str) and item:
+        yield channel_of(index, ()), (), item
     for path, leaf in leaves(item, ()):
         key = path[0]
-        if key in _PASSED_KEYS or "logprobs" in path or is_data(leaf):
+        if key in _PASSED_KEYS or "logprobs" in path or data_at(path, leaf):
             continue
         yield channel_of(index, path, reasoning=reasoning), path, leaf
 
@@ -38,7 +40,7 @@ def item_texts(item: Json, index: int) -> Iterator[tuple[Channel, Path, str]]:
 def item_data(item: Json) -> Iterator[tuple[Path, str]]:
     """Each string of the item that holds data, with its path within the item."""
     for path, leaf in leaves(item, ()):
-        if path[0] not in _PASSED_KEYS and is_data(leaf):
+        if path[0] not in _PASSED_KEYS and data_at(path, leaf):
             yield path, leaf
 
 

@@ -49,6 +49,7 @@ class Said:
     def saw(self, body: Mapping[str, Json]) -> None:
         """The client gets this event, as it stands here."""
         kind = string(body.get("type")) or ""
+        self._created = True  # a stream that was taken up again begins in the middle
         self._sequence = max(self._sequence + 1, integer(body.get("sequence_number"), -1))
         index = integer(body.get("output_index"))
         if kind in _GROWING:
@@ -57,7 +58,6 @@ class Said:
             delta = string(body.get("delta")) or ""
             self._grown.setdefault((index, group, part, key), []).append(delta)
         elif kind in _LIFECYCLE:
-            self._created = True
             self._response = dict(mapping(body.get("response")))
             self.ended = kind in ("response.completed", "response.incomplete", "response.failed")
         elif kind in ("response.output_item.added", "response.output_item.done"):

@@ -26,7 +26,7 @@ from proxy.wire.openai_responses_output import (
     token_copies,
 )
 from proxy.wire.openai_responses_said import Said
-from proxy.wire.shape import at, field_name, is_data, leaves, mapping, sequence, string
+from proxy.wire.shape import at, data_at, field_name, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 from proxy.wire.sse import Frame, with_data
 
@@ -233,7 +233,7 @@ class ResponsesReader:
         part = mapping(body.get("part"))
         reasoning = summary or part.get("type") == "reasoning_text"
         for where, leaf in leaves(part, ()):
-            if "logprobs" in where or is_data(leaf):
+            if "logprobs" in where or data_at(where, leaf):
                 continue
             path = (group, number, *where)
             new = (index, path) not in self._channels
@@ -300,14 +300,14 @@ class ResponsesReader:
         data = False
         for key, value in body.items():
             if key not in _EVENT_KEYS or key in ("item", "part", "response"):
-                data = data or any(is_data(leaf) for _, leaf in leaves(value, ()))
+                data = data or any(data_at(where, leaf) for where, leaf in leaves(value, (key,)))
                 self._once(value, (key,), (kind or "event", key), pieces, closes)
         unknown = bool(pieces) and kind != "error"
         return (kind[:64] or "event") if unknown or data else None
 
     def _once(self, value: Json, path: Path, name: Path, pieces: list[Piece], closes: list[Channel]) -> None:
         for where, leaf in leaves(value, path):
-            if len(leaf) >= LEAF_CHARS_MIN and not is_data(leaf):
+            if len(leaf) >= LEAF_CHARS_MIN and not data_at(where, leaf):
                 channel = Channel(field_name((*name, *where[len(path) :])), 0, Kind.OTHER)
                 pieces.append(Piece(channel, where, leaf))
                 closes.append(channel)

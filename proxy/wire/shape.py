@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from proxy import jsonio
+from proxy.errors import BadRequest, UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Media, Path
 
@@ -18,10 +20,28 @@ DATA_CHARS_MIN = 256
 NAME_CHARS_MAX = 64
 """Up to this length the value of a key such as `type` or `id` is taken for a name of the wire's, not text."""
 
+LEAF_DEPTH_MAX = 64
+"""How many levels down strings are told apart. Paths cost memory: depth times width must have a bound."""
+
+TEXTS_MAX = 100_000
+"""The most string values that are taken of one body. One with more is refused, or unreadable as a reply."""
+
+
+class TooManyTexts(BadRequest, UnreadableReply):
+    """A body of so many small strings that listing them would cost far more memory than the body did: a request
+    is refused for it, a reply cannot be read."""
+
+
 _EMPTY: Mapping[str, Json] = MappingProxyType({})
 _DATA_URL = re.compile(r"data:([^;,]*)[^,]*?(;base64)?,", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
 _NAME = re.compile(r"[\w.:/-]*", re.ASCII)
+_TEXT_KEYS = frozenset(
+    (
+        "text", "content", "refusal", "thinking", "reasoning", "reasoning_content", "transcript", "arguments",
+        "input", "code", "output", "message", "stdout", "stderr", "partial_json", "name",
+    )
+)  # fmt: skip
 _NAME_KEYS = frozenset(
     ("type", "id", "object", "role", "format", "status", "call_id", "tool_call_id", "tool_use_id", "item_id")
 )
@@ -67,21 +87,69 @@ def is_data(value: str) -> bool:
     return len(value) >= DATA_CHARS_MIN and _BASE64.fullmatch(value) is not None
 
 
+def data_at(path: Path, value: str) -> bool:
+    """As `is_data`, but never where a text stands: a text must not go unread for looking like bytes."""
+    return path[-1] not in _TEXT_KEYS and is_data(value)
+
+
 def leaves(value: Json, path: Path) -> Iterator[tuple[Path, str]]:
     """Every non-empty string below a value, with its path, in the body's order; names of the wire's own (types,
-    ids) left out."""
-    stack: list[tuple[Path, Json]] = [(path, value)]
+    ids) left out. What lies LEAF_DEPTH_MAX levels down is one leaf: its strings, a line each. Raises
+    TooManyTexts."""
+    steps = list(path)
+    stack: list[Iterator[tuple[str | int, Json]]] = [
+        iter([(steps.pop(), value)] if steps else _members(value))
+    ]
+    count = 0
     while stack:
-        where, node = stack.pop()
+        step, node = next(stack[-1], (None, None))
+        if step is None:
+            stack.pop()
+            if stack and steps:
+                steps.pop()
+            continue
+        leaf = ""
         if isinstance(node, str):
-            last = where[-1] if where else None
-            named = last in _NAME_KEYS and len(node) <= NAME_CHARS_MAX and _NAME.fullmatch(node)
-            if node and not named:
-                yield where, node
-        elif isinstance(node, dict):
-            stack.extend(((*where, key), child) for key, child in reversed(node.items()))
-        elif isinstance(node, list):
-            stack.extend(((*where, index), node[index]) for index in range(len(node) - 1, -1, -1))
+            named = step in _NAME_KEYS and len(node) <= NAME_CHARS_MAX and _NAME.fullmatch(node)
+            leaf = "" if named else node
+        elif isinstance(node, dict | list):
+            if len(stack) > LEAF_DEPTH_MAX:
+                leaf = "\n".join(_strings(node))
+            else:
+                steps.append(step)
+                stack.append(_members(node))
+        if leaf:
+            count += 1
+            if count > TEXTS_MAX:
+                raise TooManyTexts(f"more than {TEXTS_MAX} texts stand in one value")
+            yield (*steps, step), leaf
+
+
+def _members(value: Json) -> Iterator[tuple[str | int, Json]]:
+    if isinstance(value, dict):
+        return iter(value.items())
+    return iter(enumerate(sequence(value)))
+
+
+def _strings(value: Json) -> Iterator[str]:
+    stack = [_members(value)]
+    while stack:
+        step, node = next(stack[-1], (None, None))
+        if step is None:
+            stack.pop()
+        elif isinstance(node, str):
+            yield node
+        elif isinstance(node, dict | list):
+            stack.append(_members(node))
+
+
+def compact(value: Json) -> str | None:
+    """The JSON text of a value; None where it is nested so deeply that it cannot be written again (some
+    hundreds of levels: reading goes deeper than writing)."""
+    try:
+        return jsonio.dumps(value).decode()
+    except RecursionError:
+        return None
 
 
 def media_of(value: str, field: str, type: str) -> Media:

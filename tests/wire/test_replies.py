@@ -221,6 +221,23 @@ def _tool() -> tuple[Any, bool]:
     return Kind.TOOL, True
 
 
+@pytest.mark.parametrize("name", ["chat", "completions", "messages", "responses"])
+def test_a_reply_is_read_though_it_looks_like_data(name: str) -> None:
+    long = "Ab0" * 200
+    raw = (
+        WHOLE[name]
+        .reply.replace(b"Paris \\u2014 of course.", long.encode())
+        .replace(b"Once upon", long.encode())
+    )
+    raw = raw.replace(b"Bonjour \\u2014 Paris.", long.encode()).replace(b"Hi there!", long.encode())
+    assert long in [text.value for text in texts_of(WHOLE[name], json.loads(raw))]
+
+
+def test_an_item_that_is_a_bare_string_is_judged() -> None:
+    view = wire_of(WHOLE["responses"]).read_reply({"output": ["bare words"]})
+    assert [(text.channel.field, text.value) for text in view.texts] == [("output[0]", "bare words")]
+
+
 def test_images_of_a_reply_are_media() -> None:
     body: Any = json.loads(WHOLE["responses"].reply)
     body["output"].append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -101,10 +102,52 @@ def test_a_tools_words_are_one_text() -> None:
             },
         },
     }
-    assert found(chat(tools=[tool])) == [("tools[0]", "mail\nSends a mail.\nAn address")]
+    assert found(chat(tools=[tool])) == [("tools[0]", "mail\nSends a mail.\nAn address\nto")]
     named: Json = {"name": "mail", "description": "Sends a mail.", "input_schema": {"type": "object"}}
     assert found(claude(tools=[named])) == [("tools[0]", "mail\nSends a mail.")]
     assert found(responses(tools=[named])) == [("tools[0]", "mail\nSends a mail.")]
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        chat({"role": "user", "content": "Ab0" * 200}),
+        chat({"role": "user", "content": [{"type": "odd", "text": "Ab0" * 200}]}),
+        claude({"role": "user", "content": "Ab0" * 200}),
+        responses(input=[{"type": "function_call_output", "output": "Ab0" * 200}]),
+    ],
+)
+def test_a_text_is_read_though_it_looks_like_data(view: RequestView) -> None:
+    assert [value for _, value in found(view)] == ["Ab0" * 200]
+
+
+def test_nesting_is_no_way_to_break_a_wire() -> None:
+    deep: Json = "at the bottom"
+    for _ in range(900):
+        deep = {"a": [deep]}
+    assert found(chat(tools=[deep]))[0][1] == "at the bottom"
+    raw = '{"messages":[{"content":[{"type":"tool_use","name":"n","input":HERE}]}]}'
+    raw = raw.replace("HERE", '{"a":[' * 450 + '"at the bottom"' + "]}" * 450)
+    assert edit("/v1/messages", raw, "bottom") == raw.replace("bottom", "<X>")
+
+
+def test_so_many_texts_are_refused() -> None:
+    with pytest.raises(BadRequest, match="more than 100000 texts"):
+        chat(*[{"role": "user", "content": "a"}] * 100_001)
+    with pytest.raises(BadRequest, match="more than 100000 texts"):
+        chat(later=["a"] * 100_001)
+
+
+def test_listing_wide_and_deep_values_takes_little_memory() -> None:
+    deep: Json = ["ab"] * 50_000
+    for _ in range(900):
+        deep = [deep]
+    tracemalloc.start()
+    (text,) = chat(later=deep).texts
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(text.value) == 3 * 50_000 - 1
+    assert peak < 20 << 20
 
 
 def test_what_the_wire_does_not_know_is_read_too() -> None:
