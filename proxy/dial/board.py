@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from math import inf
 
 from proxy.dial.levels import DEFAULT
@@ -28,16 +29,47 @@ _BY_DEFAULT = Effective(DEFAULT)
 class Board:
     """The settings, indexed for the question that every exchange asks. Turning it makes a new one."""
 
-    __slots__ = ("_apps", "_by_key", "_global", "_models", "next_expiry", "settings")
+    __slots__ = (
+        "_apps",
+        "_by_key",
+        "_by_scope",
+        "_global",
+        "_models",
+        "_strictest",
+        "mark",
+        "next_expiry",
+        "settings",
+    )
 
     def __init__(self, settings: Iterable[Setting] = ()) -> None:
-        self._by_key = {one.key: one for one in settings}
-        self.settings: tuple[Setting, ...] = tuple(self._by_key[key] for key in sorted(self._by_key))
+        by_key = {one.key: one for one in settings}
+        mark = 0
+        for one in by_key.values():
+            mark ^= _mark(one)
+        self._index(by_key, mark)
+
+    @classmethod
+    def _of(cls, by_key: dict[tuple[str, str], Setting], mark: int) -> Board:
+        board = cls.__new__(cls)
+        board._index(by_key, mark)
+        return board
+
+    def _index(self, by_key: dict[tuple[str, str], Setting], mark: int) -> None:
+        self.mark = mark  # tells boards apart: the same for the same settings in any order
+        self._by_key = by_key
+        self.settings: tuple[Setting, ...] = tuple(by_key.values())
+        self._by_scope: dict[Scope, tuple[Setting, ...]] = {}
+        for one in self.settings:
+            self._by_scope[one.scope] = (*self._by_scope.get(one.scope, ()), one)
         self.next_expiry = min((one.expires for one in self.settings if one.expires is not None), default=inf)
         self._global: Setting | None = None
         self._models: dict[str, Setting] = {}
         self._apps: dict[str, Setting] = {}
-        for scope, setting in self.strictest_by_scope().items():
+        self._strictest = {
+            scope: held[0] if len(held) == 1 else max(held, key=_rank)
+            for scope, held in self._by_scope.items()
+        }
+        for scope, setting in self._strictest.items():
             match scope.kind:
                 case ScopeKind.GLOBAL:
                     self._global = setting
@@ -68,30 +100,38 @@ class Board:
 
     def at(self, scope: Scope) -> tuple[Setting, ...]:
         """Everybody's settings at that scope."""
-        return tuple(one for one in self.settings if one.scope == scope)
+        return self._by_scope.get(scope, ())
 
     def level_at(self, scope: Scope) -> Level | None:
         """The strictest of a scope's own settings; None when nothing is set there."""
-        return max((one.level for one in self.settings if one.scope == scope), default=None)
+        return max((one.level for one in self.at(scope)), default=None)
 
-    def strictest_by_scope(self) -> dict[Scope, Setting]:
+    def strictest_by_scope(self) -> Mapping[Scope, Setting]:
         """For each scope with a setting, the one that decides there: a person's before the files' before a
         tripwire's, where levels are equal."""
-        found: dict[Scope, Setting] = {}
-        for one in self.settings:
-            known = found.get(one.scope)
-            if known is None or _rank(one) > _rank(known):
-                found[one.scope] = one
-        return found
+        return self._strictest
 
     def with_setting(self, setting: Setting) -> Board:
-        return Board((*(one for one in self.settings if one.key != setting.key), setting))
+        key = setting.key
+        old = self._by_key.get(key)
+        mark = self.mark ^ _mark(setting) ^ (_mark(old) if old is not None else 0)
+        return Board._of({**self._by_key, key: setting}, mark)
 
     def without(self, key: tuple[str, str]) -> Board:
-        return Board(one for one in self.settings if one.key != key)
+        left = dict(self._by_key)
+        gone = left.pop(key, None)
+        return self if gone is None else Board._of(left, self.mark ^ _mark(gone))
 
     def without_kind(self, scope: Scope, kind: ActorKind) -> Board:
-        return Board(one for one in self.settings if one.scope != scope or one.actor.kind is not kind)
+        board = self
+        for one in self.at(scope):
+            if one.actor.kind is kind:
+                board = board.without(one.key)
+        return board
+
+
+def _mark(setting: Setting) -> int:
+    return int.from_bytes(blake2b(repr(setting).encode(), digest_size=8).digest())
 
 
 def _rank(setting: Setting) -> tuple[int, int]:

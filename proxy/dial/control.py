@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from math import inf
 from typing import Protocol
 
@@ -97,7 +96,6 @@ class Dial:
         self._loosen_wait_s = loosen_wait_s
         self._board = Board()
         self._version = 0
-        self._etag: str | None = None
         self._running: dict[Live, Level] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._keeper = Keeper(
@@ -133,11 +131,8 @@ class Dial:
 
     def snapshot(self) -> Snapshot:
         self.expire()
-        if self._etag is None:
-            # The version alone could come again: turns that were never stored are lost in a crash.
-            digest = blake2b(repr(self._board.settings).encode(errors="replace"), digest_size=4)
-            self._etag = f"{self._version}-{digest.hexdigest()}"
-        return Snapshot(self._version, self._etag, self._board.settings)
+        # The version alone could come again: turns that were never stored are lost in a crash.
+        return Snapshot(self._version, f"{self._version}-{self._board.mark:x}", self._board)
 
     def unstored(self) -> tuple[tuple[int, Change], ...]:
         """Changes that hold and are not stored yet, oldest first, numbered in the order they were made."""
@@ -244,7 +239,7 @@ class Dial:
         after = turn.apply(self._board)
         if after is self._board:
             return turn.turned(now, after.level_at(turn.scope), durable=True, changed=False)
-        if turn.loosens(self._board):
+        if turn.loosens(self._board, after):
             return await self._store_then_hold(turn)
         change = turn.change(self._board)
         self.hold(after, turn)
@@ -274,7 +269,6 @@ class Dial:
         before, after = self._board.strictest_by_scope(), board.strictest_by_scope()
         self._board = board
         self._version = version
-        self._etag = None
         self._tell(tuple(self._running))
         self._arm()
         for scope in before.keys() | after.keys():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.clock import new_id
@@ -48,7 +48,12 @@ class Snapshot:
 
     version: int
     etag: str
-    settings: tuple[Setting, ...]
+    board: Board = field(compare=False)
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """By scope, then by whose they are."""
+        return tuple(sorted(self.board.settings, key=lambda one: one.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,10 @@ class Turn:
 
     def apply(self, board: Board) -> Board:
         """The board after it; the same one where it changes nothing. Raises TooManySettings."""
-        after = board.without(self._key) if board.own(self._key) is not None else board
-        if self.actor.kind is ActorKind.PERSON and any(_by_tripwire(one) for one in board.at(self.scope)):
+        after = board
+        if self.setting is None:
+            after = after.without(self._key)
+        if self.actor.kind is ActorKind.PERSON:
             # A person's turn ends what the tripwires had set here: the person has looked.
             after = after.without_kind(self.scope, ActorKind.TRIPWIRE)
         if self.setting is not None:
@@ -93,8 +100,9 @@ class Turn:
             raise TooManySettings(f"the dial holds at most {SETTINGS_MAX} settings; clear some first")
         return after
 
-    def loosens(self, board: Board) -> bool:
-        return loosens(board.level_at(self.scope), self.apply(board).level_at(self.scope))
+    def loosens(self, before: Board, after: Board) -> bool:
+        """Whether `after`, its own doing, may be looser for any exchange."""
+        return loosens(before.level_at(self.scope), after.level_at(self.scope))
 
     def change(self, board: Board) -> Change:
         """Its line on the trail: from what its actor had set at that scope to what the actor sets."""
@@ -207,7 +215,3 @@ class Loosening:
             change, id=new_id(now), at=now, action="dial.withdraw", before=change.after, after=change.before,
             reason=f"never took effect: {why}",
         )  # fmt: skip
-
-
-def _by_tripwire(setting: Setting) -> bool:
-    return setting.actor.kind is ActorKind.TRIPWIRE

@@ -43,6 +43,7 @@ async def test_a_restart_takes_up_settings_version_and_trail(start_dial: StartDi
     await first.stop()
     again = await start_dial()
     assert again.snapshot() == before
+    assert again.snapshot().settings == before.settings
     assert await again.changes(10) == trail
 
 
