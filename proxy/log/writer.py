@@ -177,10 +177,9 @@ class Writer(threading.Thread):
             return
         except Exception as error:  # noqa: BLE001  # the declared boundary: a mistake of ours must not end the writer
             self._fail(error)
-            # Not kept: what broke it once would break it for ever.
-            self._settled(
-                Settled(batch, time.perf_counter() - started, fault=self._fault, dropped=len(batch))
-            )
+            # Not kept, nor what was kept before: what broke it once would break it for ever.
+            dropped = len(batch) + self._drop_kept()
+            self._settled(Settled(batch, time.perf_counter() - started, fault=self._fault, dropped=dropped))
             return
         self._recovered()
         self._settled(Settled(batch, time.perf_counter() - started, refused=refused))
@@ -219,6 +218,12 @@ class Writer(threading.Thread):
                 self._kept_bytes += item.weight
         self._settled(Settled(batch, time.perf_counter() - started, fault=self._fault, dropped=dropped))
 
+    def _drop_kept(self) -> int:
+        dropped = len(self._kept)
+        self._kept.clear()
+        self._kept_bytes = 0
+        return dropped
+
     def _tidy(self, *, checkpoint: bool = False, last: bool = False) -> None:
         """What nobody waits for: trying again after a fault, the search index, the checkpoint."""
         try:
@@ -237,6 +242,8 @@ class Writer(threading.Thread):
             self._room = self._store.free_bytes() >= FREE_BYTES_MIN
         except Exception as error:  # noqa: BLE001  # as in _commit
             self._fail(error)
+            if self._fault is not None and self._fault.reason == "bug":
+                self._settled(Settled((), 0.0, fault=self._fault, dropped=self._drop_kept()))
 
     def _fail(self, error: Exception) -> None:
         reason = _reason(error)

@@ -18,6 +18,22 @@ from proxy.log.writer import Item, Writer
 from tests.log.make import begun, finished
 
 
+class Counts:
+    """Keeps the reasons that the recorder gives its observer."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+
+    def on_commit(self, seconds: float, records: int) -> None:
+        assert records
+
+    def on_failure(self, reason: str) -> None:
+        self.failures.append(reason)
+
+    def on_queue(self, records: int) -> None:
+        assert records >= 0
+
+
 async def healthy(recorder: SqliteRecorder) -> None:
     async with asyncio.timeout(10):
         while not recorder.healthy:  # noqa: ASYNC110  # the recorder tells nobody of its health; it is asked
@@ -59,24 +75,13 @@ async def test_what_is_kept_through_a_fault_is_bounded(
     monkeypatch.setattr(writer, "KEPT_RECORDS_MAX", 5)
     folder = tmp_path / "data"
     folder.write_text("in the way")
-    failures: list[str] = []
-
-    class Counts:
-        def on_commit(self, seconds: float, records: int) -> None:
-            assert records
-
-        def on_failure(self, reason: str) -> None:
-            failures.append(reason)
-
-        def on_queue(self, records: int) -> None:
-            assert records >= 0
-
-    recorder = SqliteRecorder(folder / "log.sqlite3", observer=Counts())
+    counts = Counts()
+    recorder = SqliteRecorder(folder / "log.sqlite3", observer=counts)
     await recorder.start()
     futures = [recorder.begin(begun(number)) for number in range(12)]
     answers = await asyncio.gather(*futures, return_exceptions=True)
     assert all(isinstance(answer, LogUnavailable) for answer in answers)
-    assert failures.count("dropped") == 7
+    assert counts.failures.count("dropped") == 7
     folder.unlink()
     await healthy(recorder)
     ends = [recorder.finish(finished(number)) for number in range(12)]
@@ -102,6 +107,31 @@ async def test_a_mistake_in_the_writer_costs_its_batch_and_not_the_log(
     with pytest.raises(LogUnavailable, match="KeyError"):
         await recorder.begin(begun(1))
     await healthy(recorder)
+    await recorder.begin(begun(2))
+    await recorder.stop()
+
+
+async def test_what_was_kept_and_cannot_be_written_does_not_hold_up_the_log_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Store.write
+    faults: list[Exception] = [OSError("a fault that passes")]
+
+    def mistaken(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        if faults:
+            raise faults.pop()
+        if any(entry.id == f"{1:032x}" for entry in entries):
+            raise KeyError("never thought of")
+        return write(self, entries, again=again)
+
+    monkeypatch.setattr(Store, "write", mistaken)
+    counts = Counts()
+    recorder = SqliteRecorder(tmp_path / "log.sqlite3", observer=counts)
+    await recorder.start()
+    with pytest.raises(LogUnavailable, match="a fault that passes"):
+        await recorder.begin(begun(1))  # kept, and a mistake of ours from now on
+    await healthy(recorder)
+    assert counts.failures == ["io", "dropped"]
     await recorder.begin(begun(2))
     await recorder.stop()
 
