@@ -14,7 +14,7 @@ def build() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(
         name="guardrail-proxy",
-        help="Inline LLM guardrail proxy: judges, logs and contains every exchange between applications and models.",
+        help="Inline LLM guardrail proxy: judges, logs and contains every exchange of applications with models.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -49,6 +49,8 @@ async def record(x: Exchange, ports: Ports) -> None:
     finished_at = ports.clock.monotonic()
     begin(x, ports)
     x.take_findings(x.texts)
+    if x.first_byte is None and x.answer is not None:
+        x.first_byte = finished_at - x.started  # it goes out as soon as this record is durable
     finished = _finished(x, (finished_at - x.started) * 1000.0, ports.clock.now())
     _count(x, ports, finished_at)
     ended = ports.recorder.finish(finished)

@@ -64,7 +64,8 @@ async def head(x: Exchange, ports: Ports, *, length: int | None) -> None:
         headers["content-length"] = str(length)
     response = _Response(status=answer.status, reason=answer.reason, headers=headers)
     x.response = response
-    x.first_byte = ports.clock.monotonic() - x.started
+    if x.first_byte is None:
+        x.first_byte = ports.clock.monotonic() - x.started
     if ports.stopping.is_set():
         response.force_close()
     await response.prepare(x.http)

@@ -23,6 +23,14 @@ class ChoicesFacts:
 
     def see(self, body: Mapping[str, Json]) -> None:
         """Facts are built anew only when one of them changed: most frames bring none."""
+        if (
+            self._known
+            and body.get("usage") is None
+            and body.get("system_fingerprint") == self.facts.fingerprint
+            and bool(self._logprobs) == (self.facts.logprobs is not None)
+            and all(mapping(entry).get("finish_reason") is None for entry in sequence(body.get("choices")))
+        ):
+            return
         if not self._known and body.get("id"):
             self._known = True
             for key in ("id", "created", "model", "system_fingerprint", "service_tier"):

@@ -82,10 +82,7 @@ class FrameDecoder:
                     break
                 end = found + 2
             raw = bytes(buffer[start:end])
-            if not self._first and raw.startswith(b"data: ") and raw.find(b"\n", 6) == len(raw) - 2:
-                frames.append(Frame(raw, None, raw[6:-2]))
-            else:
-                frames.append(self._frame(raw))
+            frames.append(self._frame(raw) if self._first else _plain(raw) or self._frame(raw))
             start = end
         self._keep(buffer, start)
         return frames
@@ -133,6 +130,18 @@ class FrameDecoder:
                 id_seen = True
         self._first = False
         return Frame(raw, event, None if data is None else b"\n".join(data), id_seen)
+
+
+def _plain(raw: bytes) -> Frame | None:
+    """A frame in one of the two forms that nearly all have: one data line, or a name and one data line."""
+    if raw.startswith(b"data: "):
+        if raw.find(b"\n", 6) == len(raw) - 2:
+            return Frame(raw, None, raw[6:-2])
+    elif raw.startswith(b"event: "):
+        end = raw.find(b"\n", 7)
+        if raw.startswith(b"data: ", end + 1) and raw.find(b"\n", end + 7) == len(raw) - 2:
+            return Frame(raw, raw[7:end].decode("utf-8", "replace"), raw[end + 7 : -2])
+    return None
 
 
 def encode(data: bytes, event: str | None = None) -> bytes:
