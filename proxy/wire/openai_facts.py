@@ -47,15 +47,6 @@ class ChoicesFacts:
         fingerprint = string(body.get("system_fingerprint")) or facts.fingerprint
         model = string(body.get("model")) or facts.model
         id = string(body.get("id")) or facts.id
-        if (
-            id == facts.id
-            and finish is facts.finish_reason
-            and usage is None
-            and model == facts.model
-            and fingerprint == facts.fingerprint
-            and bool(self._logprobs) == (facts.logprobs is not None)
-        ):
-            return
         self.facts = ReplyFacts(
             model, fingerprint, id, finish, usage or facts.usage, self._logprobs or None, self._tools
         )

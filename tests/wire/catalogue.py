@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.wire import samples, samples_responses
-from tests.wire.samples import Sample, chat_request, messages_request
+from tests.wire import samples, samples_anthropic, samples_responses
+from tests.wire.samples import Sample, chat_request
+from tests.wire.samples_anthropic import messages_request
 from tests.wire.samples_responses import responses_request
 
 _CHAT = "/v1/chat/completions"
@@ -42,7 +43,7 @@ STREAMS: Final = (
            texts={"choices[0].message.content": "Hi you"}),
     Sample("completions", "/v1/completions", {"model": "m", "prompt": "Tell", "stream": True},
            samples.completions_stream(), texts={"choices[0].text": "Once upon"}),
-    Sample("messages", "/v1/messages", messages_request(stream=True), samples.messages_stream(),
+    Sample("messages", "/v1/messages", messages_request(stream=True), samples_anthropic.messages_stream(),
            texts={
                "content[0].thinking": "They greet me.",
                "content[1].text": "Bonjour — Paris.",
@@ -51,7 +52,7 @@ STREAMS: Final = (
                "content[2].input": '{"city": "Paris"}',
            }),
     Sample("messages_server_tool", "/v1/messages", messages_request(stream=True),
-           samples.messages_server_tool(),
+           samples_anthropic.messages_server_tool(),
            texts={
                "content[0].name": "web_search",
                "content[0].input": '{"query":"paris weather"}',
@@ -91,7 +92,7 @@ WHOLES: Final = (
            }),
     Sample("completions", "/v1/completions", {"model": "m", "prompt": "Tell", "n": 2},
            samples.completions_whole(), texts={"choices[0].text": "Once upon", "choices[1].text": "Twice"}),
-    Sample("messages", "/v1/messages", messages_request(), samples.messages_whole(),
+    Sample("messages", "/v1/messages", messages_request(), samples_anthropic.messages_whole(),
            texts={
                "content[0].thinking": "They greet me.",
                "content[1].text": "Bonjour — Paris.",

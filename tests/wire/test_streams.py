@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import UnreadableReply
+from proxy.model.text import Edit, Replacement
 from proxy.wire.sse import FrameDecoder
-from tests.wire.catalogue import STREAMS
-from tests.wire.drive import events_of, hear, reader_of
-from tests.wire.samples import DONE, PING, Sample, chat_chunk, chat_request, event
+from tests.wire.catalogue import STREAMS, WHOLES
+from tests.wire.drive import events_of, hear, reader_of, view_of
+from tests.wire.samples import DONE, Sample, chat_chunk, delta, event
+from tests.wire.samples_anthropic import PING
 
 NAMED = pytest.mark.parametrize("sample", STREAMS, ids=lambda sample: sample.name)
 
@@ -164,5 +167,15 @@ def test_a_done_mark_with_anything_behind_it_is_no_done_mark() -> None:
 
 
 def test_a_stream_request_is_told_from_a_whole_one() -> None:
-    assert reader_of(CHAT) is not None
-    assert chat_request().get("stream") is None
+    assert all(view_of(sample).stream for sample in STREAMS)
+    assert not any(view_of(sample).stream for sample in WHOLES)
+
+
+def test_a_frame_of_several_choices_loses_the_blocked_one() -> None:
+    reader = reader_of(next(sample for sample in STREAMS if sample.name == "chat_n2"))
+    both = event(chat_chunk([delta({}, 0, "stop"), delta({}, 1, "stop")]))
+    first, last = FrameDecoder().feed(event(chat_chunk([delta({"content": "x"}, 0)])) + both)
+    found = reader.read(first)
+    reader.block(found, found.pieces[0].channel, {0: Edit((Replacement(0, 1, ""),))}, "No.")
+    (left,) = FrameDecoder().feed(reader.edit(reader.read(last), {}))
+    assert [choice["index"] for choice in json.loads(left.data or b"")["choices"]] == [1]
