@@ -18,7 +18,8 @@ import structlog
 from aiohttp import web
 
 from proxy.admin.api import build_admin, ensure_admin_token
-from proxy.admin.ports import AdminContext
+from proxy.admin.ports import AdminContext, names_by
+from proxy.admin.present import moment
 from proxy.backend.client import Backend
 from proxy.backend.route import Router
 from proxy.clock import Clock, SystemClock
@@ -118,12 +119,13 @@ class App:
             stack.push_async_callback(backend.close)
         stack.push_async_callback(self._finish_tasks)
 
+        router = Router(settings)
         ports = Ports(
             settings=settings,
             clock=self._clock,
             policy=self.policy,
             dial=self.dial,
-            router=Router(settings),
+            router=router,
             backends=backends,
             recorder=self.recorder,
             metrics=metrics,
@@ -131,7 +133,7 @@ class App:
             stopping=self._stopping,
         )
         self.front = Front(ports)
-        admin = await self._serve_admin()
+        admin = await self._serve_admin(router)
         client = await self._serve_clients()
         watcher = asyncio.create_task(self.policy.watch(), name="policy-watch")
         watcher.add_done_callback(_died)
@@ -148,7 +150,7 @@ class App:
         runner = web.ServerRunner(self.front.server(), handle_signals=False, shutdown_timeout=STOP_TASKS_S)
         return await self._listen(runner, settings.listen, settings.tls)
 
-    async def _serve_admin(self) -> str:
+    async def _serve_admin(self, router: Router) -> str:
         settings = self._settings
         context = AdminContext(
             dial=self.dial,
@@ -161,6 +163,7 @@ class App:
             hosts=settings.admin.hosts,
             clock=self._clock.now,
             listen_host=settings.admin.listen.host,
+            names_of=names_by(router),
         )
         runner = web.AppRunner(
             build_admin(context), handle_signals=False, shutdown_timeout=1.0, access_log=None
@@ -215,7 +218,7 @@ class App:
             "policy": {
                 "digest": policy.digest,
                 "rules": len(policy.rules),
-                "loaded_at": self.policy.loaded_at,
+                "loaded_at": moment(self.policy.loaded_at),
                 "files_refused": self.policy.last_error is not None,
             },
             "scorers": [{"detector": "toxicity", "engine": "lexical"}] if policy.model is not None else [],

@@ -2,47 +2,72 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 import typer
 
-from proxy.commands import dial, log, rules, serve
 from proxy.errors import ConfigError, GuardrailError
 
+HELP: Final = (
+    "Inline LLM guardrail proxy: judges, logs and contains every exchange of applications with models."
+)
 
-def build() -> typer.Typer:
-    """The whole command line."""
+MODULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "serve": "serve",
+        "demo": "serve",
+        "check": "rules",
+        "scan": "rules",
+        "rules": "rules",
+        "dial": "dial",
+        "changes": "dial",
+        "log": "log",
+    }
+)
+"""Which module of proxy/commands/ a command stands in, in the order of the help. A group is `app_NAME` there."""
+
+
+def build(word: str | None = None) -> typer.Typer:
+    """The command line; with a command's name, only that command: turning the dial at night must not wait for the
+    imports that serving needs."""
     app = typer.Typer(
         name="guardrail-proxy",
-        help="Inline LLM guardrail proxy: judges, logs and contains every exchange of applications with models.",
+        help=HELP,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    app.command()(serve.serve)
-    app.command()(serve.demo)
-    app.command()(rules.check)
-    app.command()(rules.scan)
-    app.add_typer(rules.app_rules, name="rules", help="Test rule files.")
-    app.add_typer(dial.app_dial, name="dial", help="Turn the containment dial of a running proxy.")
-    app.command()(dial.changes)
-    app.add_typer(log.app_log, name="log", help="Read the exchange log.")
+    for name, module_name in MODULES.items():
+        if word in MODULES and name != word:
+            continue
+        module = importlib.import_module(f"proxy.commands.{module_name}")
+        group = getattr(module, f"app_{name}", None)
+        if isinstance(group, typer.Typer):
+            app.add_typer(group, name=name)
+        else:
+            app.command(name=name)(getattr(module, name))
+    app.callback(help=HELP)(_group)
     return app
+
+
+def _group() -> None:
+    """Makes it a group also where only one command was built."""
 
 
 def main() -> None:
     """Run the command. Exit status: 0 done, 1 failed, 2 wrong usage; never a traceback for a user's mistake."""
     try:
-        build()()
+        build(sys.argv[1] if len(sys.argv) > 1 else None)()
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         sys.exit(1)
-    except GuardrailError as error:
-        print(f"guardrail-proxy: {error}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
+    except (GuardrailError, OSError) as error:
         print(f"guardrail-proxy: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -1,7 +1,8 @@
 """JSON in and out: fast where it can be, strict about duplicate keys, forgiving about lone surrogates.
 
-`orjson` reads nearly everything. It keeps the last of two equal keys and refuses lone surrogates and
-integers over 64 bits, so the standard library takes over where those stand.
+`orjson` reads nearly everything. It keeps the last of two equal keys, reads integers over 64 bits as floats (their
+bytes still pass: edits splice into the original), and refuses lone surrogates, where the standard library takes
+over.
 """
 
 from __future__ import annotations

@@ -29,6 +29,10 @@ from proxy.policy.schema import read
 PLANS_MAX: Final = 512
 """Selections whose plan is remembered; then all are forgotten. Clients can choose their app's name freely."""
 
+WARM_TEXT: Final = (
+    "Call +1 415 555 0132 or +44 20 7946 0958, mail jane.doe@example.com, pay 4111 1111 1111 1111."
+)
+
 T = TypeVar("T")
 E = TypeVar("E")
 
@@ -111,12 +115,18 @@ def digest(folder: Folder, used: frozenset[str]) -> str:
     return out.hexdigest()
 
 
+def _warm(bank: Bank) -> Bank:
+    """Have what is loaded at first use (telephone metadata, most of all) loaded before an exchange waits for it."""
+    bank.open().feed(WARM_TEXT, final=True)
+    return bank
+
+
 def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Built, ...]) -> Iterator[Built]:
     def built(entries: Sequence[E], make: Callable[[Sequence[E]], Bank]) -> Iterator[Built]:
         if not entries:
             return
         same = (one for one in known if one.direction is direction and one.entries == entries)
-        yield next(same, None) or Built(direction, entries, make(entries))
+        yield next(same, None) or Built(direction, entries, _warm(make(entries)))
 
     for direction, acts in product(Direction, (True, False)):
         chosen = [(i, rule) for i, rule in enumerate(rules) if rule.on is direction and rule.may_act is acts]

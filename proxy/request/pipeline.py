@@ -8,6 +8,7 @@ last bytes go out after it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -97,8 +98,7 @@ def refuse(x: Exchange, refusal: Refused) -> None:
         x.outcome = refusal.outcome
         x.error = x.error or refusal.message
     if x.response is not None:
-        x.tail = x.fail_frame(refusal.code, refusal.message) if x.fail_frame is not None else b""
-        x.cut = x.fail_frame is None
+        _fail_stream(x, refusal)
         return
     headers: CIMultiDict[str] = CIMultiDict({"content-type": "application/json"})
     wait_s = refusal.retry_after_s
@@ -109,6 +109,14 @@ def refuse(x: Exchange, refusal: Refused) -> None:
     body = error_body(x.api, refusal.status, refusal.code, refusal.message)
     x.answer = Answer(refusal.status, headers, body)
     x.tail = body
+
+
+def _fail_stream(x: Exchange, refusal: Refused) -> None:
+    x.tail, x.cut = b"", True
+    if x.fail_frame is not None:
+        # A reply nested beyond rendering is cut without a word rather than not at all.
+        with contextlib.suppress(RecursionError):
+            x.tail, x.cut = x.fail_frame(refusal.code, refusal.message), False
 
 
 def _left(x: Exchange, ports: Ports, error: BaseException) -> None:

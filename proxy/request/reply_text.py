@@ -18,6 +18,8 @@ def reply_text(
     calls: dict[int, list[Json]] = {}
     for text in texts:
         channel = text.channel
+        if channel.kind is Kind.OTHER and channel.field.endswith(".name"):
+            continue  # a tool's name stands with its call
         value = read(text)
         if channel.kind is Kind.TOOL:
             call = tools.get(channel, ToolCall(None, None))

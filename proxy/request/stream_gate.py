@@ -211,7 +211,8 @@ class StreamGate:
                 edits[mark.piece] = edit
             self._let_go(mark.text, mark.end)
         event = waiting.event
-        if edits:
+        if edits or not event.choices.isdisjoint(self.blocked):
+            # A frame with several choices may also finish one that was blocked: the wire cuts that out.
             self.edited = True
             raw = self.reader.edit(event, edits)
         else:
@@ -241,7 +242,7 @@ class StreamGate:
             if mark.text is text:
                 edits[mark.piece] = text.edit_before_block(mark.start, mark.end)
                 self._let_go(text, max(mark.start, min(mark.end, text.block_at)))
-            elif mark.text.channel.choice == choice:
+            elif mark.text.channel.choice == choice and mark.text.settled < mark.end:
                 edits[mark.piece] = _nothing(mark)
             else:
                 edits[mark.piece] = self._edit_of(mark) or Edit(())

@@ -20,7 +20,7 @@ from tests.wire.catalogue import STREAMS, WHOLES
 from tests.wire.samples import Sample
 
 RAW = (
-    b'{"model" : "gpt-test",\n "messages":[{"role":"user","content":"h\u00e9llo \ud83d\ude00"}],'
+    b'{"model" : "gpt-test",\n "messages":[{"role":"user","content":"h\\u00e9llo \\ud83d\\ude00"}],'
     b' "seed": 12345678901234567890123, "x": 1.10}'
 )
 
