@@ -18,7 +18,11 @@ ENCODINGS_STACKED_MAX = 2
 
 
 class EncodingError(GuardrailError):
-    """The body is not what its content-encoding says, or larger than its bound once opened."""
+    """The body is not what its content-encoding says."""
+
+
+class OverBound(EncodingError):
+    """The body is larger than its bound once opened."""
 
 
 class UnknownEncoding(EncodingError):
@@ -58,7 +62,7 @@ class _Zlib:
             except zlib.error as error:
                 raise EncodingError(str(error)) from None
             if self._out + len(out) > self._bound:
-                raise EncodingError(f"more than {self._bound} bytes once opened")
+                raise OverBound(f"more than {self._bound} bytes once opened")
             data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
         self._out += len(out)
         return bytes(out)
@@ -88,7 +92,7 @@ class _Brotli:
             raise EncodingError(str(error)) from None
         self._out += len(out)
         if self._out > self._bound:
-            raise EncodingError(f"more than {self._bound} bytes once opened")
+            raise OverBound(f"more than {self._bound} bytes once opened")
         return bytes(out)
 
     def end(self) -> None:
@@ -118,7 +122,7 @@ class _Zstd:
             except zstandard.ZstdError as error:
                 raise EncodingError(str(error)) from None
             if self._out + len(out) > self._bound:
-                raise EncodingError(f"more than {self._bound} bytes once opened")
+                raise OverBound(f"more than {self._bound} bytes once opened")
         self._out += len(out)
         return bytes(out)
 

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from proxy import jsonio
-from proxy.backend.decode import Decoder, EncodingError, UnknownEncoding, decoder_for
+from proxy.backend.decode import Decoder, EncodingError, OverBound, UnknownEncoding, decoder_for
 from proxy.errors import BadRequest, BodyTimeout, TooLarge, Unreadable
 from proxy.model.record import Json
 
@@ -47,6 +47,8 @@ async def _read(request: web.BaseRequest, decoder: Decoder | None, bound: int) -
             parts.append(data)
         if decoder is not None:
             decoder.end()
+    except OverBound as error:
+        raise TooLarge(f"the body has {error}") from None
     except EncodingError as error:
         raise Unreadable(f"the body's content-encoding will not open: {error}") from None
     except web.RequestPayloadError as error:

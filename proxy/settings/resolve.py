@@ -89,6 +89,8 @@ class _Resolver:
                 ("listen",),
                 "any caller could use this address: name `clients`, listen on loopback, or say `open: true`",
             )
+        if file.log.request_logprobs:
+            self._fault(("log", "request_logprobs"), "`true` is not available in this version yet")
         if file.scoring.workers != 1:
             self._fault(("scoring", "workers"), "more than 1 is not available in this version yet")
         if file.scoring.toxicity.engine == "detoxify":
@@ -112,7 +114,7 @@ class _Resolver:
             tls=tls,
             identify=identify,
             unknown_paths=file.unknown_paths,
-            log=LogSettings(file.log.durability, file.log.on_failure, file.log.request_logprobs),
+            log=LogSettings(file.log.durability, file.log.on_failure),
             scoring=Scoring(),
             limits=Limits(file.limits.max_body_bytes, file.limits.max_reply_bytes, file.limits.max_in_flight),
             drain_s=file.drain_s,

@@ -114,7 +114,6 @@ class Identify:
 class LogSettings:
     durability: Literal["before_release", "async"] = "before_release"
     on_failure: Literal["block", "allow"] = "block"
-    request_logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,8 @@ def test_what_this_version_does_not_honour_is_refused_not_ignored(tmp_path: Path
     assert found == ["24:3: `geoip_db` is not available in this version yet: use region_header"]
     found = problems(tmp_path, CONTRACT.replace("engine: auto", "engine: detoxify"))
     assert found == ["31:42: `detoxify` is not available in this version yet: use auto or lexical"]
+    found = problems(tmp_path, CONTRACT.replace("request_logprobs: false", "request_logprobs: true"))
+    assert found == ["30:21: `true` is not available in this version yet"]
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
