@@ -182,8 +182,9 @@ class Backend:
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _failed(self.name, error, "before it answered") from error
+        encodings = ",".join(response.headers.getall("content-encoding", ()))
         try:
-            decoder = decoder_for(response.headers.get("content-encoding"), bound=self._max_reply_bytes)
+            decoder = decoder_for(encodings, bound=self._max_reply_bytes)
         except EncodingError as error:
             response.close()
             raise BackendFailed(f"backend {self.name}: {error}") from error

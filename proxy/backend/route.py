@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.errors import BadRequest, UnknownPath
+from proxy.model.subject import fold_name
 from proxy.settings import Settings
 
 
@@ -28,16 +29,24 @@ class Router:
         self._default = settings.default_backend
         self._apis: Mapping[str, str] = {name: backend.api for name, backend in settings.backends.items()}
         public: dict[tuple[str, str], set[str]] = {}
+        folded: dict[str, set[str]] = {}
         at_backend: dict[str, set[str]] = {}
         for name, model in settings.models.items():
             for version in model.versions.values():
                 public.setdefault((version.backend, version.model), set()).add(name)
                 at_backend.setdefault(version.backend, set()).add(name)
+                for known in (name, *_forms(version.model)):
+                    folded.setdefault(fold_name(known), set()).add(name)
         self._public = {key: frozenset(names) for key, names in public.items()}
+        self._folded = {key: frozenset(names) for key, names in folded.items()}
         self._at_backend = {key: frozenset(names) for key, names in at_backend.items()}
 
     def route(self, api: str, requested: str | None) -> Route:
         """Raises BadRequest `wrong_api`, and UnknownPath `model_not_found` for a model that is not served."""
+        if requested is not None and not requested.strip():
+            requested = None
+        if requested is not None and (requested != requested.strip() or not requested.isprintable()):
+            raise BadRequest("a model's name has no outer blanks and no control characters")
         model = self._models.get(requested) if requested is not None else None
         if model is not None and requested is not None:
             version = model.versions[model.serve]
@@ -53,6 +62,9 @@ class Router:
 
     def _named(self, backend: str, requested: str, sent: str, version: str | None) -> Route:
         names = {requested, sent} | self._public.get((backend, sent), frozenset())
+        for form in _forms(requested):
+            # Backends that ignore case, or the maker's name before a slash, serve the same model.
+            names |= {fold_name(form)} | self._folded.get(fold_name(form), frozenset())
         return Route(backend, sent, version, frozenset(names))
 
     def _backend_for(self, api: str) -> str:
@@ -68,3 +80,9 @@ class Router:
             raise BadRequest(
                 f"{what} is served by a backend of the {self._apis[backend]} API, not {api}", code="wrong_api"
             )
+
+
+def _forms(model: str) -> tuple[str, ...]:
+    """A model's name, and without its maker's: openai/gpt-4 is also gpt-4."""
+    _, slash, short = model.rpartition("/")
+    return (model, short) if slash and short else (model,)

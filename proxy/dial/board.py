@@ -10,7 +10,7 @@ from math import inf
 from proxy.dial.levels import DEFAULT
 from proxy.dial.setting import ActorKind, Scope, ScopeKind, Setting
 from proxy.model.level import Level
-from proxy.model.subject import Reach
+from proxy.model.subject import Reach, fold_name
 
 _PRECEDENCE = {kind: -place for place, kind in enumerate(ActorKind)}
 
@@ -74,7 +74,9 @@ class Board:
                 case ScopeKind.GLOBAL:
                     self._global = setting
                 case ScopeKind.MODEL:
-                    self._models[scope.name] = setting
+                    for name in {scope.name, fold_name(scope.name)}:
+                        before = self._models.get(name)
+                        self._models[name] = setting if before is None else max(before, setting, key=_rank)
                 case ScopeKind.APP:
                     self._apps[scope.name] = setting
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from proxy.errors import GuardrailError
 from proxy.model.level import Level
-from proxy.model.subject import Reach
+from proxy.model.subject import Reach, fold_name
 
 NAME_CHARS_MAX = 256
 REASON_CHARS_MAX = 1000
@@ -61,7 +61,7 @@ class Scope:
             case ScopeKind.GLOBAL:
                 return True
             case ScopeKind.MODEL:
-                return self.name in reach.models
+                return self.name in reach.models or fold_name(self.name) in reach.models
             case ScopeKind.APP:
                 return self.name == reach.app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 
 
@@ -15,11 +16,17 @@ class Subject:
     region: str | None = None
 
 
+def fold_name(name: str) -> str:
+    """A model's name as careless backends compare it: width, case and outer blanks do not count."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Everything that a dial scope can match of one exchange.
 
-    `models` holds the name asked for and every public name that serves the same backend model.
+    `models` holds the name asked for and every public name that serves the same backend model, as they are and
+    folded (`fold_name`).
     `app_verified` is false for a name that the client only claims: such a claim may make its
     treatment stricter, never looser.
     """

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from proxy.model.level import Action, Direction, Level, Mode
+from proxy.model.subject import fold_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class When:
     apps: frozenset[str] | None = None
 
     def holds(self, models: frozenset[str], app: str | None) -> bool:
-        if self.models is not None and self.models.isdisjoint(models):
+        if self.models is not None and not any({name, fold_name(name)} & models for name in self.models):
             return False
         return self.apps is None or app in self.apps
 

@@ -11,6 +11,8 @@ from proxy.backend.decode import Decoder, EncodingError, OverBound, UnknownEncod
 from proxy.errors import BadRequest, BodyTimeout, TooLarge, Unreadable
 from proxy.model.record import Json
 
+_KEYS = frozenset({"model", "stream", "n", "messages", "input", "prompt", "system", "tools"})
+
 BODY_S = 120.0
 """How long a client may take to send its body."""
 
@@ -21,7 +23,8 @@ async def read_body(request: web.BaseRequest, bound: int) -> bytes:
     if length is not None and length > bound:
         raise TooLarge(f"the body has {length} bytes; at most {bound} are taken")
     try:
-        decoder = decoder_for(request.headers.get("content-encoding"), bound=bound)
+        encodings = ",".join(request.headers.getall("content-encoding", ()))
+        decoder = decoder_for(encodings, bound=bound)
     except UnknownEncoding as error:
         raise Unreadable(str(error)) from None
     if request.headers.get("expect", "").lower() == "100-continue" and request.transport is not None:
@@ -66,4 +69,8 @@ def parse_body(raw: bytes) -> Json:
         raise BadRequest(f"the body is no valid JSON: {error}", code="invalid_json") from None
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object", code="invalid_json")
+    for key in body:
+        # Some backends read keys without regard to case, and would take these for the real ones.
+        if key.lower() in _KEYS and key not in _KEYS:
+            raise BadRequest(f"the key {key!r} is ambiguous: write {key.lower()!r}", code="duplicate_key")
     return body

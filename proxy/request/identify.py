@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from ipaddress import IPv4Address, IPv6Address
 
-from proxy.errors import UnknownPath
+from proxy.errors import BadRequest, UnknownPath
 from proxy.model.subject import Reach, Subject
 from proxy.request.body import parse_body, read_body
 from proxy.request.exchange import Exchange, Ports
@@ -39,8 +39,13 @@ async def identify(x: Exchange, ports: Ports) -> None:
         x.unscanned["unknown_path"] += len(x.raw)
         requested = None
     else:
-        if x.raw or http.method == "POST":
+        if http.method == "POST":
             x.body = parse_body(x.raw)
+        elif x.raw:
+            raise BadRequest("a body has no meaning on this call")
+        if "starting_after" in http.query:
+            # What came before that point is not read again, so a match over it could not be seen.
+            raise BadRequest("a stream cannot be resumed through this proxy; ask for the response as a whole")
         x.view = x.wire.read_request(x.body)
         requested = x.view.model
         if x.subject.user is None and x.view.user is not None:

@@ -47,6 +47,7 @@ class JudgedText:
         self._covered = 0  # the end of the last redaction, in judged characters
         self._judged = 0  # judged characters so far
         self._base = 0  # where the present judge's text begins, in judged characters
+        self._tail = ""  # the last of the judged text, where that is not the wire's
         self._reread = 0  # findings that end before this were reported by an earlier judge
         self._closed = False
 
@@ -148,6 +149,8 @@ class JudgedText:
             piece = _SURROGATE.sub("\ufffd", piece)
         ruling = judge.feed(piece, final=final)
         self._judged += len(piece)
+        if self._json is not None:
+            self._tail = (self._tail + piece)[-REOPENED_CONTEXT_CHARS:]
         self._take(ruling, judge)
 
     def _take(self, ruling: Ruling, judge: Judge) -> None:
@@ -159,7 +162,10 @@ class JudgedText:
             self._found.append(replace(finding, start=raw_start, end=raw_end))
             if not finding.acts:
                 continue
-            if finding.action is Action.BLOCK or self.channel.sealed:
+            # What cannot be edited whole is blocked: signed text, and a finding whose beginning has gone out (of a
+            # text that was taken to have ended, and went on).
+            gone = raw_start < self.released
+            if finding.action is Action.BLOCK or self.channel.sealed or gone:
                 if self.block is None or raw_start < self.block_at:
                     self.block, self.block_at = finding, max(raw_start, self.released)
                     self._block_end = raw_end
@@ -194,7 +200,7 @@ class JudgedText:
         return judged if self._json is None else self._json.raw_offset(judged)
 
     def _reopen(self) -> None:
-        context = self.text[-REOPENED_CONTEXT_CHARS:] if self._json is None else ""
+        context = self._tail if self._json is not None else self.text[-REOPENED_CONTEXT_CHARS:]
         self._judge = self._new_judge()
         self._closed = False
         self._reread = self._judged

@@ -57,7 +57,9 @@ async def head(x: Exchange, ports: Ports, *, length: int | None) -> None:
     """Send the answer's status and headers."""
     answer = x.answer
     assert answer is not None
-    headers: CIMultiDict[str] = CIMultiDict(answer.headers)
+    headers: CIMultiDict[str] = CIMultiDict(
+        (name, value) for name, value in answer.headers.items() if not name.lower().startswith("x-guardrail-")
+    )
     headers["x-guardrail-exchange"] = x.id
     headers["x-guardrail-level"] = x.level.word
     if length is not None:

@@ -29,6 +29,9 @@ async def score_output(x: Exchange, ports: Ports) -> None:
     """Sets the answer. Raises BackendFailed where a whole reply cannot be read."""
     upstream = x.upstream
     assert upstream is not None, "forward opens the reply"
+    if 300 <= upstream.status < 400 and upstream.status != 304:
+        # Clients follow redirects: one would lead them past the proxy.
+        raise BackendFailed(f"backend {upstream.backend}: it answered with a redirect ({upstream.status})")
     if x.wire is None or upstream.status >= 300:
         x.answer = Answer(upstream.status, upstream.headers, stream=_passed(x, ports), reason=upstream.reason)
         if upstream.status >= 400:
@@ -53,7 +56,7 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     upstream.finished()
     started = ports.clock.monotonic()
     try:
-        body = jsonio.loads(raw) if raw else None
+        body = jsonio.loads_strict(raw) if raw else None
         view = wire.read_reply(body)
     except (jsonio.InvalidJson, UnreadableReply) as error:
         raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
@@ -105,7 +108,11 @@ def _stream(x: Exchange, ports: Ports) -> None:
     def judge(channel: Channel) -> Judge:
         return x.policy.judge(Direction.OUTPUT, x.selection, channel.field)
 
-    gate = StreamGate(wire.reader(view, id=x.id, created=int(x.started_at)), view.choices, judge)
+    try:
+        reader = wire.reader(view, id=x.id, created=int(x.started_at))
+    except UnreadableReply as error:
+        raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
+    gate = StreamGate(reader, view.choices, judge)
     x.fail_frame = gate.fail
     headers = _without(upstream.headers, _BODY_HEADERS)  # it may be edited after its head has gone
     x.answer = Answer(upstream.status, headers, stream=_gated(x, ports, gate), reason=upstream.reason)

@@ -22,7 +22,8 @@ from proxy.wire.base import Event, StreamReader
 from proxy.wire.sse import Frame, FrameDecoder
 
 HELD_TOTAL_CHARS_MAX = 65_536
-"""The most text that waits in one reply, over all its channels. Past it every open text is judged as ended."""
+"""The most text that waits in one reply, over all its channels. Past it settled texts overtake the open one that
+holds them up; where that does not help, the reply is unreadable."""
 
 HELD_FRAMES_MAX = 16_384
 """The most frames that wait; the answer is the same."""
@@ -78,13 +79,11 @@ class StreamGate:
             self._read(frame)
             # Frame by frame, so that what is read and found before a block does not depend on how the bytes came.
             self._drain(out)
-        if self._grown - self._released > HELD_TOTAL_CHARS_MAX or len(self._queue) > HELD_FRAMES_MAX:
-            for text in self.texts.values():
-                text.pause()
-            self._drain(out)
-        held = self._grown - self._released
-        if held > self.held_max:
-            self.held_max = held
+            held = self._grown - self._released
+            if held > HELD_TOTAL_CHARS_MAX or len(self._queue) > HELD_FRAMES_MAX:
+                self._overtake(out)
+            if held > self.held_max:
+                self.held_max = held
         return bytes(out)
 
     @property
@@ -151,14 +150,16 @@ class StreamGate:
             text.grow(piece.text)
             self._grown += len(piece.text)
             marks.append(_Mark(text, start, text.length, index))
-        for channel in event.closes if not event.ends else (*event.closes, *self.reader.closing()):
+        last = event.ends or (self._choices == 1 and self.reader.facts.finish_reason is not None)
+        closes = event.closes if not event.ends else tuple(self.texts)
+        # After its finish a reply waits for the log anyway: its texts stay open, in case they go on all the same.
+        for channel in closes if event.ends or not last else ():
             closing = self.texts.get(channel)
             if closing is not None:
                 closing.close()
                 marks.append(_Mark(closing, closing.length, closing.length, -1))
         marks.extend(self._copy(event, index) for index in copies)
         self.ended = self.ended or event.ends
-        last = event.ends or (self._choices == 1 and self.reader.facts.finish_reason is not None)
         self._queue.append(_Waiting(event, tuple(marks), last))
 
     def _text(self, channel: Channel) -> JudgedText:
@@ -168,7 +169,7 @@ class StreamGate:
             # Reasoning has no end of its own on some wires: the answer that follows it must not wait for one.
             for other in self.texts.values():
                 reasoned = other.channel.kind is Kind.REASONING and other.channel.choice == channel.choice
-                if reasoned and other is not text:
+                if reasoned and channel.kind is not Kind.REASONING:
                     other.pause()
         return text
 
@@ -200,6 +201,32 @@ class StreamGate:
                 self._block(waiting, blocking, out)
             else:
                 self._release(waiting, out)
+
+    def _overtake(self, out: bytearray) -> None:
+        """One text's open end holds up too much of others: let frames of settled texts go before it. Order is kept
+        within each text. Raises UnreadableReply where that does not help."""
+        kept: deque[_Waiting] = deque()
+        held: set[JudgedText] = set()
+        choices: set[int] = set()
+        for waiting in self._queue:
+            texts = {mark.text for mark in waiting.marks}
+            free = (
+                bool(texts)
+                and not waiting.last
+                and texts.isdisjoint(held)
+                and choices.isdisjoint(waiting.event.choices)
+                and all(mark.text.block is None and self._is_settled(mark) for mark in waiting.marks)
+            )
+            if free:
+                self._release(waiting, out)
+                continue
+            kept.append(waiting)
+            held |= texts
+            if not texts:
+                choices |= waiting.event.choices
+        self._queue = kept
+        if self._grown - self._released > HELD_TOTAL_CHARS_MAX or len(kept) > HELD_FRAMES_MAX:
+            raise UnreadableReply("its texts cannot be judged in the order in which they came")
 
     def _release(self, waiting: _Waiting, out: bytearray) -> None:
         edits: dict[int, Edit] = {}
