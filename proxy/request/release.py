@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from aiohttp import web
 from multidict import CIMultiDict
 
-from proxy.request.exchange import Exchange, Ports
+from proxy.request.exchange import Exchange, Killed, Ports
 from proxy.request.record import begun
 
 CLIENT_STALL_S = 60.0
 """How long a client may leave what was written to it unread."""
 
-WRITE_BUFFER_BYTES = 65_536
-"""How much may wait in the client's connection before a write is waited for."""
+WRITE_BUFFER_BYTES = 49_152
+"""How much may wait in the client's connection before a write is waited for; under the 64 KiB at which the
+connection itself makes writers wait."""
 
 
 class ClientStalled(ConnectionError):
@@ -79,12 +81,21 @@ async def write(x: Exchange, data: bytes) -> None:
     transport = x.http.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client left")
-    if transport.get_write_buffer_size() < WRITE_BUFFER_BYTES:
-        await x.response.write(data)
-        return
+    if transport.get_write_buffer_size() + len(data) < WRITE_BUFFER_BYTES:
+        await x.response.write(data)  # it cannot have to wait
+    elif x.killed is not None:
+        await _write_slowly(x.response, data)
+    else:
+        # The bytes are the connection's at once; what may take long is only the wait for them to leave, and a kill
+        # ends that wait.
+        with contextlib.suppress(Killed):
+            await x.on_backend(_write_slowly(x.response, data))
+
+
+async def _write_slowly(response: web.StreamResponse, data: bytes) -> None:
     try:
         async with asyncio.timeout(CLIENT_STALL_S):
-            await x.response.write(data)
+            await response.write(data)
     except TimeoutError:
         raise ClientStalled(f"the client read nothing for {CLIENT_STALL_S:.0f} s") from None
 

@@ -134,6 +134,7 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
                 yield out
         _end(x, ports, gate)
     except Killed as killed:
+        upstream.close()
         x.level, x.outcome = Level.KILLED, Outcome.KILLED
         x.error = killed.reason
         containment = x.policy.containment.killed
@@ -143,6 +144,7 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
             x.tail = gate.interrupt(containment.message)
             x.interrupted = containment.message
     except (BackendFailed, UnreadableReply) as error:
+        upstream.close()
         gate.end(cut=True)
         x.outcome, x.error = Outcome.BACKEND_ERROR, str(error)
         x.tail = bytes(gate.tail) + gate.fail("backend_error", str(error))
@@ -194,6 +196,7 @@ async def _passed(x: Exchange, ports: Ports) -> AsyncGenerator[bytes, None]:
         upstream.finished()
     except Killed as killed:
         # Nothing of an unread form can be ended in that form: the connection is cut.
+        upstream.close()
         x.level, x.outcome, x.error = Level.KILLED, Outcome.KILLED, killed.reason
         x.tail, x.cut = b"", True
     except BackendFailed as error:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import anthropic
 import openai
@@ -155,3 +156,22 @@ async def test_a_chunk_that_waits_behind_the_kill_is_not_delivered(tmp_path: Pat
         record = await proxy.finished()
         assert record["response"]["received"].endswith("jane.doe@exam")
         assert record["response"]["delivered"] == f"Shown. {STATIC}"
+
+
+async def test_a_kill_frees_the_backend_of_a_client_that_does_not_read(tmp_path: Path) -> None:
+    """The client's connection is full, and the proxy waits for it to take more."""
+    frames = list(chat_frames(["word " * 2000 for _ in range(2000)]))
+    async with ScriptedBackend([Sse(frames)]) as backend, proxy_for(tmp_path, backend.url) as proxy:
+        where = urlsplit(proxy.url)
+        body = b'{"model": "m", "stream": true, "messages": [{"role": "user", "content": "hi"}]}'
+        reader, writer = await asyncio.open_connection(where.hostname, where.port, limit=1024)
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        await reader.readline()  # and then no more
+        await proxy.dial("killed")
+        loop = asyncio.get_running_loop()
+        killed_at = loop.time()
+        assert await backend.closed(0) - killed_at < 0.5
+        record = await proxy.finished()
+        assert record["outcome"] == "killed"
+        writer.transport.abort()
