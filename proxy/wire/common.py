@@ -45,7 +45,9 @@ class SilentWire(JsonWire):
 
     def read_reply(self, body: Json) -> ReplyView:
         """Every reply is taken; strings of an unexpected shape are judged where they stand."""
-        raise NotImplementedError
+        gather = Gather()
+        gather.rest(reply_object(body), frozenset(("data", "model", "usage", "object", "input_tokens")), ())
+        return ReplyView(tuple(gather.texts), ReplyFacts(), tuple(gather.media))
 
     def edit_reply(self, raw: bytes, body: Json, edits: Sequence[tuple[Text, Edit]]) -> bytes:
         return edit_texts(raw, body, edits)
@@ -119,6 +121,13 @@ def error_reply(body: Mapping[str, Json]) -> ReplyView | None:
     gather = Gather()
     gather.rest(body, frozenset(), ())
     return ReplyView(tuple(gather.texts), ReplyFacts(), tuple(gather.media))
+
+
+def choice_object(choice: Json) -> Mapping[str, Json]:
+    """A choice of a reply. Raises UnreadableReply for anything but an object."""
+    if not isinstance(choice, dict):
+        raise UnreadableReply("a choice is not a JSON object")
+    return choice
 
 
 def choice_index(choice: Mapping[str, Json], position: int) -> int:

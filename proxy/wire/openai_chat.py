@@ -12,6 +12,7 @@ from proxy.wire.base import ReplyFacts, ReplyView, RequestView
 from proxy.wire.common import (
     JsonWire,
     choice_index,
+    choice_object,
     error_reply,
     reply_object,
     request_choices,
@@ -67,12 +68,14 @@ class OpenAIChat(JsonWire):
         tools: dict[Channel, ToolCall] = {}
         finish, logprobs = None, None
         for position, entry in enumerate(choices):
-            choice = mapping(entry)
+            choice = choice_object(entry)
             index = choice_index(choice, position)
             path: Path = ("choices", position)
-            _message(gather, mapping(choice.get("message")), (*path, "message"), index, tools)
+            message = choice.get("message")
+            _message(gather, mapping(message), (*path, "message"), index, tools)
             _odd_tokens(gather, choice, path, index)
-            for key in choice.keys() - CHOICE_KEYS:
+            read = CHOICE_KEYS | {"message"} if isinstance(message, dict) else CHOICE_KEYS
+            for key in choice.keys() - read:
                 named = Channel(field_name(("choices", index, key)), index, Kind.OTHER)
                 gather.leaves(named, choice[key], (*path, key))
             if index == 0:
@@ -104,8 +107,9 @@ class OpenAIChat(JsonWire):
         changes: dict[Path, bytes | None] = {}
         for position, entry in enumerate(sequence(reply.get("choices"))):
             index = choice_index(mapping(entry), position)
-            if index in left:
-                entry = filtered_choice(index, left.pop(index))
+            if index in messages:
+                left.pop(index, None)
+                entry = filtered_choice(index, messages[index])
                 changes[("choices", position)] = jsonio.dumps(entry)
             choices.append(entry)
         if left:  # the finding stood outside of every choice

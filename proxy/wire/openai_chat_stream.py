@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path
-from proxy.wire.base import Event, Piece
+from proxy.wire.base import Event, Piece, RequestView
 from proxy.wire.logprobs import edit_tokens, tokens_of
-from proxy.wire.openai_choices import ChoicesReader
+from proxy.wire.openai_choices import CHOICE_KEYS, ChoicesReader
 from proxy.wire.shape import compact, data_at, field_name, leaves, mapping, sequence, string
 
 TEXT_KINDS: Mapping[str, Kind] = {
@@ -26,12 +26,18 @@ class ChatReader(ChoicesReader):
 
     object_name = "chat.completion.chunk"
     id_prefix = "chatcmpl-"
+    read_keys = CHOICE_KEYS | {"delta", "message", "text"}
+
+    def __init__(self, request: RequestView, *, id: str, created: int) -> None:
+        super().__init__(request, id=id, created=created)
+        self._deltas: set[int] = set()  # choices that send deltas
 
     def read_choice(
         self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
     ) -> None:
         delta = choice.get("delta")
         if isinstance(delta, dict):
+            self._deltas.add(index)
             for key, value in delta.items():
                 if value is None or value == "" or key == "role":
                     continue
@@ -48,18 +54,40 @@ class ChatReader(ChoicesReader):
                     self._function(mapping(value), function_at, index, "message.function_call", None, pieces)
                 else:
                     self._nested(value, (*path, "delta", key), index, pieces)
-        message = choice.get("message")
-        if isinstance(message, dict):  # some backends repeat the whole message so far
-            for key, value in message.items():
-                if isinstance(value, str) and value and key != "role":
-                    channel = self.channel(index, f"message.{key}", TEXT_KINDS.get(key, Kind.OTHER))
-                    pieces.append(Piece(channel, (*path, "message", key), value, copy=True))
-                elif not isinstance(value, str):
-                    name = ("choices", index, "message", key)
-                    self.once(value, (*path, "message", key), name, index, pieces, closes)
+        elif delta is not None:
+            self._nested(delta, (*path, "delta"), index, pieces)
+        text = choice.get("text")  # some backends repeat each fragment here
+        if isinstance(text, str):
+            if text:
+                pieces.append(Piece(self.channel(index, "text"), (*path, "text"), text))
+        elif text is not None:
+            self._nested(text, (*path, "text"), index, pieces)
+        if choice.get("message") is not None:
+            self._message(choice["message"], (*path, "message"), index, pieces, closes)
         logprobs = choice.get("logprobs")
         if logprobs is not None:
             self._tokens(mapping(logprobs), mapping(delta), path, index, pieces)
+
+    def _message(
+        self,
+        message: Json,
+        path: Path,
+        index: int,
+        pieces: list[Piece],
+        closes: list[Channel],
+    ) -> None:
+        """A whole message: some backends repeat it so far beside the delta, others send it in the delta's place."""
+        repeats = index in self._deltas
+        if not isinstance(message, dict):
+            self._nested(message, path, index, pieces)
+            return
+        for key, value in message.items():
+            if isinstance(value, str) and value and key != "role":
+                channel = self.channel(index, f"message.{key}", TEXT_KINDS.get(key, Kind.OTHER))
+                pieces.append(Piece(channel, (*path, key), value, copy=repeats))
+            elif not isinstance(value, str):
+                name = ("choices", index, "message", key)
+                self.once(value, (*path, key), name, index, pieces, closes)
 
     def text_choice(self, index: int, text: str, *, begun: bool) -> dict[str, Json]:
         delta: dict[str, Json] = {"content": text} if begun else {"role": "assistant", "content": text}

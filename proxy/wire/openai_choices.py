@@ -17,16 +17,13 @@ from proxy.wire.common import choice_index
 from proxy.wire.edits import value_change
 from proxy.wire.errors import error_frame
 from proxy.wire.logprobs import with_token_copies
+from proxy.wire.once import Once
 from proxy.wire.openai_facts import ChoicesFacts
-from proxy.wire.shape import at, field_name, leaves, mapping, sequence
+from proxy.wire.shape import at, mapping, sequence
 from proxy.wire.splice import splice
 from proxy.wire.sse import Frame, encode, with_data
 
 DONE = b"data: [DONE]\n\n"
-
-LEAF_CHARS_MIN = 9
-"""A string under a key that the wire does not know is judged from this length on; shorter ones are words of the
-wire's own (`safe`, `stop`)."""
 
 FRAME_KEYS = frozenset(
     (
@@ -41,7 +38,8 @@ FRAME_KEYS = frozenset(
         "obfuscation",
     )
 )
-CHOICE_KEYS = frozenset(("index", "delta", "text", "message", "finish_reason", "logprobs"))
+CHOICE_KEYS = frozenset(("index", "finish_reason", "logprobs"))
+"""Keys of a choice that hold no text of their own; what a wire reads is added by its reader."""
 
 
 class ChoicesReader:
@@ -49,6 +47,7 @@ class ChoicesReader:
 
     object_name = ""
     id_prefix = ""
+    read_keys = CHOICE_KEYS
 
     def __init__(self, request: RequestView, *, id: str, created: int) -> None:
         self._request = request
@@ -61,6 +60,7 @@ class ChoicesReader:
             int, set[Channel]
         ] = {}  # open, of unknown kind: closed by the next frame without them
         self._odd_tokens: set[tuple[int, str]] = set()
+        self._once = Once()
         self._begun: set[int] = set()  # choices of which the client has seen something
         self._finished: set[int] = set()
         self._blocked: set[int] = set()
@@ -92,7 +92,10 @@ class ChoicesReader:
         pieces: list[Piece] = []
         closes_: list[Channel] = []
         indices: list[int] = []
-        for position, choice in enumerate(sequence(body.get("choices"))):
+        choices_ = body.get("choices")
+        if choices_ is not None and not isinstance(choices_, list):
+            raise UnreadableReply("choices is not a list")
+        for position, choice in enumerate(choices_ or ()):
             if not isinstance(choice, dict):
                 raise UnreadableReply("a choice is not a JSON object")
             index = choice_index(choice, position)
@@ -122,7 +125,7 @@ class ChoicesReader:
             sequence(mapping(event.body).get("choices")) if event.choices else ()
         ):
             entry = mapping(choice)
-            if entry.get("finish_reason") is not None:
+            if entry.get("finish_reason"):
                 self._finished.add(choice_index(entry, position))
 
     def edit(self, event: Event, edits: Mapping[int, Edit]) -> bytes:
@@ -220,16 +223,9 @@ class ChoicesReader:
     def once(
         self, value: Json, path: Path, name: Path, choice: int, pieces: list[Piece], closes: list[Channel]
     ) -> None:
-        """The strings below a value that does not grow: each its own channel, closed at once. `name` is the
-        path in the words of a whole reply."""
-        if value is None or isinstance(value, int | float):
-            return
-        for where, leaf in leaves(value, path):
-            if len(leaf) >= LEAF_CHARS_MIN:
-                field = field_name((*name, *where[len(path) :]))
-                channel = Channel(field, choice, Kind.OTHER)
-                pieces.append(Piece(channel, where, leaf))
-                closes.append(channel)
+        """The strings below a value of an unknown place, see `Once`."""
+        if self._once.read(value, path, name, choice, pieces, closes):
+            self.unread = "data"
 
     def odd_tokens(self, index: int, key: str, tokens: Sequence[str], text: str) -> bool:
         """Whether a choice's token entries are to be judged by themselves: from the first frame on in which
@@ -245,9 +241,10 @@ class ChoicesReader:
     ) -> None:
         before = len(pieces)
         self.read_choice(choice, path, index, pieces, closes)
-        if len(choice) > len(CHOICE_KEYS) or not choice.keys() <= CHOICE_KEYS:
+        read = self.read_keys
+        if not choice.keys() <= read:
             for key in choice:
-                if key not in CHOICE_KEYS:
+                if key not in read:
                     self.once(choice[key], (*path, key), ("choices", index, key), index, pieces, closes)
         loose = self._loose.get(index)
         if loose:
@@ -256,7 +253,7 @@ class ChoicesReader:
                 closes.append(channel)
                 self._open[index].pop(channel, None)
             loose &= grown
-        if choice.get("finish_reason") is not None:
+        if choice.get("finish_reason"):
             closes.extend(self._open.pop(index, ()))
             self._loose.pop(index, None)
 

@@ -13,6 +13,7 @@ from proxy.wire.common import (
     CHOICES_MAX,
     JsonWire,
     choice_index,
+    choice_object,
     error_reply,
     reply_object,
     request_choices,
@@ -71,7 +72,7 @@ class OpenAICompletions(JsonWire):
         finish: str | None = None
         logprobs: Json = None
         for position, entry in enumerate(choices):
-            choice = mapping(entry)
+            choice = choice_object(entry)
             index = choice_index(choice, position)
             path: Path = ("choices", position)
             text = string(choice.get("text")) or ""
@@ -81,7 +82,8 @@ class OpenAICompletions(JsonWire):
             ]
             if tokens and "".join(tokens) != text:
                 gather.texts.append(_tokens_text(tokens, path, index))
-            for key in choice.keys() - CHOICE_KEYS:
+            read = CHOICE_KEYS | {"text"} if isinstance(choice.get("text"), str) else CHOICE_KEYS
+            for key in choice.keys() - read:
                 named = Channel(field_name(("choices", index, key)), index, Kind.OTHER)
                 gather.leaves(named, choice[key], (*path, key))
             if index == 0:
@@ -112,8 +114,9 @@ class OpenAICompletions(JsonWire):
         changes: dict[Path, bytes | None] = {}
         for position, entry in enumerate(sequence(reply.get("choices"))):
             index = choice_index(mapping(entry), position)
-            if index in left:
-                entry = _filtered(index, left.pop(index))
+            if index in messages:
+                left.pop(index, None)
+                entry = _filtered(index, messages[index])
                 changes[("choices", position)] = jsonio.dumps(entry)
             choices.append(entry)
         if left:  # the finding stood outside of every choice
@@ -151,12 +154,15 @@ class CompletionsReader(ChoicesReader):
 
     object_name = "text_completion"
     id_prefix = "cmpl-"
+    read_keys = CHOICE_KEYS | {"text"}
 
     def read_choice(
         self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
     ) -> None:
         text = string(choice.get("text")) or ""
-        if text:
+        if not text:
+            self.once(choice.get("text"), (*path, "text"), ("choices", index, "text"), index, pieces, closes)
+        else:
             pieces.append(Piece(self.channel(index, "text"), (*path, "text"), text))
         logprobs = mapping(choice.get("logprobs"))
         tokens = [string(token) or "" for token in sequence(logprobs.get("tokens"))]

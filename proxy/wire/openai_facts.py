@@ -28,7 +28,7 @@ class ChoicesFacts:
             and body.get("usage") is None
             and body.get("system_fingerprint") == self.facts.fingerprint
             and bool(self._logprobs) == (self.facts.logprobs is not None)
-            and all(mapping(entry).get("finish_reason") is None for entry in sequence(body.get("choices")))
+            and all(not mapping(entry).get("finish_reason") for entry in sequence(body.get("choices")))
         ):
             return
         if not self._known and body.get("id"):
@@ -41,7 +41,7 @@ class ChoicesFacts:
         for position, choice in enumerate(sequence(body.get("choices"))):
             entry = mapping(choice)
             reason = entry.get("finish_reason")
-            if reason is not None and choice_index(entry, position) == 0:
+            if reason and choice_index(entry, position) == 0:
                 finish = string(reason) or finish
         usage = body.get("usage")
         fingerprint = string(body.get("system_fingerprint")) or facts.fingerprint

@@ -16,6 +16,7 @@ FRAME_BYTES_MAX = 32 << 20
 """The longest frame that is taken. A stream with a longer one is unreadable."""
 
 _BOM = b"\xef\xbb\xbf"
+_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[A-Za-z0-9_-]{0,64}")
 _CR, _LF = 13, 10
 # Atomic, so that a CRLF is never taken for two line ends.
 _LINE_END = re.compile(rb"(?>\r\n|\n|\r)")
@@ -128,6 +129,8 @@ class FrameDecoder:
                 event = value.decode("utf-8", "replace")
             elif name == b"id":
                 id_seen = True
+            elif _FIELD.fullmatch(name) is None:
+                raise UnreadableReply("a line of the stream is no field of an event stream")
         self._first = False
         return Frame(raw, event, None if data is None else b"\n".join(data), id_seen)
 

@@ -34,6 +34,8 @@ STREAMS: Final = (
            texts={
                "choices[0].message.reasoning_content": "The user greets me.",
                "choices[0].message.content": "Hello there.",
+               "choices[0].native_finish_reason": "eos_token",
+               "provider": "Test",
            }),
     Sample("chat_refusal", _CHAT, chat_request(stream=True), samples.chat_refusal(),
            texts={"choices[0].message.refusal": "I'm sorry, I can't help with that."}),

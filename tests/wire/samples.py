@@ -144,7 +144,7 @@ def chat_reasoning() -> bytes:
         delta({"content": None, "reasoning_content": " greets me."}),
         delta({"content": "Hello", "reasoning_content": None}),
         delta({"content": " there."}),
-        delta({"content": ""}, finish="stop", native_finish_reason="stop"),
+        delta({"content": ""}, finish="stop", native_finish_reason="eos_token"),
     ]
     out = b": OPENROUTER PROCESSING\n\n"
     return out + b": ping\n\n".join(event(chat_chunk([frame], provider="Test")) for frame in frames) + DONE
