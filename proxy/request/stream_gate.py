@@ -203,11 +203,10 @@ class StreamGate:
                 self._release(waiting, out)
 
     def _overtake(self, out: bytearray) -> None:
-        """One text's open end holds up too much of others: let frames of settled texts go before it. Order is kept
-        within each text. Raises UnreadableReply where that does not help."""
+        """One text's open end holds up too much: let frames of settled texts go before it, in order within each
+        text. Raises UnreadableReply where that does not help."""
         kept: deque[_Waiting] = deque()
-        held: set[JudgedText] = set()
-        choices: set[int] = set()
+        held, choices = set[JudgedText](), set[int]()
         for waiting in self._queue:
             texts = {mark.text for mark in waiting.marks}
             free = (
@@ -219,11 +218,10 @@ class StreamGate:
             )
             if free:
                 self._release(waiting, out)
-                continue
-            kept.append(waiting)
-            held |= texts
-            if not texts:
-                choices |= waiting.event.choices
+            else:
+                kept.append(waiting)
+                held |= texts
+                choices |= waiting.event.choices if not texts else frozenset()
         self._queue = kept
         if self._grown - self._released > HELD_TOTAL_CHARS_MAX or len(kept) > HELD_FRAMES_MAX:
             raise UnreadableReply("its texts cannot be judged in the order in which they came")
@@ -286,9 +284,8 @@ class StreamGate:
             out += data
 
     def _let_go(self, text: JudgedText, upto: int) -> None:
-        if upto > text.released:
-            self._released += upto - text.released
-            text.released = upto
+        self._released += max(0, upto - text.released)
+        text.released = max(text.released, upto)
 
     def _drop(self, choice: int) -> None:
         """What waits of a blocked choice never goes out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -33,8 +34,6 @@ async def streamed(folder: Path, frames: list[bytes], **request: Any) -> bytes:
 
 
 def said(body: bytes, key: str, index: int = 0) -> str:
-    import json
-
     text = ""
     for line in body.split(b"\n"):
         if line.startswith(b"data: {"):
@@ -157,3 +156,52 @@ async def test_a_backend_cannot_speak_in_the_proxys_name(tmp_path: Path) -> None
         reply = await post(f"{proxy.url}/v1/chat/completions", CHAT)
         assert "x-guardrail-verdict" not in reply.headers
         assert reply.headers["x-guardrail-level"] == "guarded"
+
+
+async def test_an_empty_finish_reason_on_every_frame_ends_nothing(tmp_path: Path) -> None:
+    """Some gateways send `""` where others send null."""
+    pieces = ["john", ".doe", "@exa", "mple.com", " it is. "]
+    frames = [frame({"content": piece}, "") for piece in pieces]
+    body = await streamed(tmp_path, [*frames, frame({}, "stop"), DONE])
+    assert said(body, "content") == "<EMAIL_ADDRESS> it is. "
+
+
+async def test_text_that_a_backend_repeats_beside_its_delta_is_judged_too(tmp_path: Path) -> None:
+    pieces = ["john", ".doe", "@exa", "mple.com", " it is. "]
+    frames = []
+    for piece in pieces:
+        choice = {"index": 0, "delta": {"content": piece}, "text": piece, "finish_reason": None}
+        frames.append(sse({"id": "c", "object": "chat.completion.chunk", "created": 1, "choices": [choice]}))
+    body = await streamed(tmp_path, [*frames, frame({}, "stop"), DONE])
+    texts = [
+        choice.get("text", "")
+        for line in body.split(b"\n")
+        if line.startswith(b"data: {")
+        for choice in json.loads(line[6:])["choices"]
+    ]
+    assert "".join(texts) == "<EMAIL_ADDRESS> it is. "
+
+
+async def test_two_choices_of_the_same_index_are_both_blocked(tmp_path: Path) -> None:
+    message = {"role": "assistant", "content": "project falcon, by john.doe@example.com"}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    reply_body = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [choice, choice],
+    }
+    async with (
+        ScriptedBackend([Json(reply_body)]) as backend,
+        proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy,
+    ):
+        reply = await post(f"{proxy.url}/v1/chat/completions", {**CHAT, "n": 2})
+        assert b"falcon" not in reply.body
+        assert b"john.doe" not in reply.body
+
+
+async def test_a_whole_reply_under_a_streams_type_is_an_error(tmp_path: Path) -> None:
+    body = await streamed(tmp_path, [b'{"choices":[{"message":{"content":"project falcon"}}]}'])
+    assert b"falcon" not in body
+    assert b"backend_error" in body
