@@ -8,7 +8,7 @@ from proxy.dial.board import Effective
 from proxy.dial.setting import Change, Setting
 from proxy.errors import Problem
 from proxy.model.record import Json
-from proxy.policy.rule import Detector, Phrases, Pii, Regex, Rule, Toxicity
+from proxy.policy.rule import Detector, Phrases, Pii, Regex, Rule, Secrets, Toxicity
 
 
 def moment(unix_s: float) -> str:
@@ -87,6 +87,8 @@ def _detector(one: Detector) -> tuple[str, dict[str, Json]]:
             return "regex", {"patterns": patterns}
         case Pii():
             return "pii", {"entities": sorted(one.entities), "min_score": one.min_score}
+        case Secrets():
+            return "secrets", {"kinds": sorted(one.kinds)}
         case Toxicity():
             return "toxicity", dict(one.thresholds)
 

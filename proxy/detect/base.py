@@ -46,7 +46,7 @@ class Bank(Protocol):
 
     @property
     def detector(self) -> str:
-        """The detector's name in rule files: phrases, regex, pii, toxicity."""
+        """The detector's name in rule files: phrases, regex, pii, secrets, toxicity."""
         ...
 
     @property

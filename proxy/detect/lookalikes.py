@@ -1,12 +1,15 @@
 """Characters that a reader takes for an ASCII letter: what the skeleton view folds them to.
 
 Only what `unicodedata` does not know is listed; full-width, mathematical, circled and accented letters fall
-to compatibility decomposition. Keys are casefolded, as the skeleton looks them up after folding case. Chosen
-after Unicode's confusables (UTS 39), but towards the letter that is *read*, in lower case: UTS 39 folds a
-capital I and a digit 1 to l, which would make ordinary English collide.
+to compatibility decomposition. What stands here goes before Unicode's own table in `confusables`. Keys are
+casefolded, as the skeleton looks them up after folding case. Chosen after Unicode's confusables (UTS 39), but
+towards the letter that is *read*, in lower case: UTS 39 folds a capital I and a digit 1 to l, which would
+make ordinary English collide.
 """
 
 from __future__ import annotations
+
+from proxy.detect.confusables import CONFUSABLES
 
 # Each string: the ASCII letter, then what looks like it.
 _GROUPS = (
@@ -38,6 +41,9 @@ _GROUPS = (
     "z ᴢʐꓜꮓζ",
 )
 
+# Marks that stand in words, or around them, in more than one shape.
+_MARKS = ("' ’‘‛ʼʻʹʽˈ′‵՚ꞌ", '" “”„‟″')
+
 # Enclosed letters that have no decomposition: blocks of 26, each starting at its A.
 _ENCLOSED_A = (0x1F150, 0x1F170)
 
@@ -45,7 +51,7 @@ _ENCLOSED_A = (0x1F150, 0x1F170)
 def lookalikes() -> dict[str, str]:
     """One casefolded character → the ASCII letter or letters that a reader sees."""
     table: dict[str, str] = {}
-    for group in _GROUPS:
+    for group in (*_GROUPS, *_MARKS, *CONFUSABLES):
         letter, _, likes = group.partition(" ")
         for like in likes:
             for folded in like.casefold():

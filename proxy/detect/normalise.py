@@ -2,8 +2,8 @@
 
 Two views. *Folded*, for patterns and personal data: width and other compatibility forms, digits of any
 script, dashes and spaces become ASCII; what no reader sees (zero-width, bidi controls, soft hyphens) is gone.
-*Skeleton*, for phrases and toxicity: that, and case, accents and look-alike letters; runs of blanks become
-one.
+*Skeleton*, for phrases and toxicity: that, and case, accents and look-alike letters; Hangul and voiced kana in
+their parts; runs of blanks become one.
 
 Both map each character by itself (a blank, by the one kept before it), so normalising a + b is normalising a,
 then b: nothing waits for a normalisation boundary. Where a base character precedes a mark that the view
@@ -36,6 +36,10 @@ _ACCENTS: Final = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]+"
 )
+# Syllables that may also come in parts, as jamo or as a kana and its voicing mark: the skeleton shows the parts,
+# so that nothing waits for the next character.
+_SPELT_OUT: Final = re.compile("[\uac00-\ud7a3\u304b-\u30fe]")
+_SPACED_VOICING: Final = {"\u309b": "\u3099", "\u309c": "\u309a"}
 _ASCII_CONTROLS: Final = frozenset([*range(0x09), *range(0x0E, 0x1C), 0x7F])
 
 
@@ -90,6 +94,9 @@ class _Table(dict[int, str]):
         out: list[str] = []
         for one in shown:
             apart = unicodedata.normalize("NFKD", one)
+            if _SPELT_OUT.match(one):
+                out.append(_SPACED_VOICING.get(one, apart))
+                continue
             bare = _ACCENTS.sub("", apart)
             for folded in (bare if len(bare) < len(apart) else one).casefold():
                 rest = _ACCENTS.sub("", folded)

@@ -1,37 +1,28 @@
 """Words and phrases: one Aho-Corasick automaton for the lists of all rules.
 
 A scan costs the same for ten phrases and for ten thousand. What it holds back is exact: the longest end of
-the text that some phrase begins with, and a match whose next character is still unknown.
+the text that some phrase begins with, and a match whose next character is still unknown. Two more looks, see
+`disguise`, run only where there is something for them to see.
 """
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 import ahocorasick
 
+from proxy.detect import disguise
 from proxy.detect.base import HELD_CHARS_MAX, Progress
 from proxy.detect.normalise import Reader, skeleton
+from proxy.detect.words import joins
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
 
 PHRASE_CHARS_MAX: Final = 1000
 """A longer phrase is no phrase: whole documents are not matched word for word."""
-
-# Scripts that do not part words with spaces: a phrase may stand anywhere in them.
-_RUN_TOGETHER: Final = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x2E80, 0x31FF),  # Han radicals, kana, bopomofo
-    (0x3400, 0x9FFF),  # Han
-    (0xA000, 0xA4CF),  # Yi
-    (0xF900, 0xFAFF),
-    (0x20000, 0x3FFFF),
-)
 
 
 class PhraseError(GuardrailError):
@@ -51,6 +42,7 @@ class _Automaton(Protocol):
     def add_word(self, word: str, value: object) -> bool: ...
     def make_automaton(self) -> None: ...
     def match(self, text: str) -> bool: ...
+    def __len__(self) -> int: ...
     def iter(self, text: str, start: int) -> Iterator[tuple[int, _Word]]: ...
 
 
@@ -61,6 +53,7 @@ class _Word:
     length: int
     whole: tuple[int, ...]  # rules that want it as a whole word
     loose: tuple[int, ...]  # rules that take it anywhere
+    leet: str = ""  # the phrase itself, where this stands in the automaton for leetspeak
 
 
 def check_phrase(phrase: str) -> None:
@@ -93,21 +86,44 @@ class PhraseBank:
         self.every = _automaton({word: _word(word, *rules) for word, rules in words.items()})
         # Where a phrase may begin in the midst of a word: those taken anywhere, and those of scripts without
         # spaces.
-        inside = [word for word, (_, loose) in words.items() if loose or not _joins(word[0])]
+        inside = [word for word, (_, loose) in words.items() if loose or not joins(word[0])]
         self.inside = _automaton(dict.fromkeys(inside, _NONE))
         self.first = frozenset(word[0] for word in words)
         self.first_inside = frozenset(word[0] for word in inside)
         self.longest = max(map(len, words), default=0)
+        self._disguised(words)
+
+    def _disguised(self, words: Mapping[str, tuple[set[int], set[int]]]) -> None:
+        """The automata of the other looks."""
+        leet: dict[str, _Word] = {}  # of two phrases that differ in i and l alone, the first
+        apart: dict[str, tuple[set[int], set[int]]] = {}
+        for word, (whole, loose) in words.items():
+            if disguise.may_be_leet(word):
+                leet.setdefault(word.translate(disguise.LEET), _word(word, whole, loose, word))
+            letters = disguise.compact(word)
+            if letters is not None:
+                both = apart.setdefault(letters, (set(), set()))
+                both[0].update(whole)
+                both[1].update(loose)
+        inside = {shown: word for shown, word in leet.items() if word.loose or not joins(shown[0])}
+        self.leet, self.leet_inside = _automaton(leet), _automaton(inside)
+        self.apart = _automaton({letters: _word(letters, *rules) for letters, rules in apart.items()})
+        self.first_apart = frozenset(letters[0] for letters in apart)
+        signs = [(chr(sign), letter) for sign, letter in disguise.LEET.items() if chr(sign) != "l"]
+        begin, begin_inside = {shown[0] for shown in leet}, {shown[0] for shown in inside}
+        self.first |= {sign for sign, letter in signs if letter in begin}
+        self.first_inside |= {sign for sign, letter in signs if letter in begin_inside}
 
     def open(self) -> _PhraseScan:
         return _PhraseScan(self)
 
 
 _NONE: Final = _Word(0, (), ())
+_PARTS_OF_ONE: Final = re.compile("[\u1160-\u11ff\u3099\u309a]")  # jamo and voicing marks that end a syllable
 
 
-def _word(word: str, whole: set[int], loose: set[int]) -> _Word:
-    return _Word(len(word), tuple(sorted(whole - loose)), tuple(sorted(loose)))
+def _word(word: str, whole: set[int], loose: set[int], leet: str = "") -> _Word:
+    return _Word(len(word), tuple(sorted(whole - loose)), tuple(sorted(loose)), leet)
 
 
 def _automaton(words: Mapping[str, _Word]) -> _Automaton:
@@ -118,26 +134,17 @@ def _automaton(words: Mapping[str, _Word]) -> _Automaton:
     return automaton
 
 
-def _joins(char: str) -> bool:
-    """Whether the character makes one word with a like one beside it."""
-    if char.isascii():
-        return char.isalnum()
-    if not (char.isalnum() or unicodedata.category(char).startswith("M")):
-        return False
-    code = ord(char)
-    return not any(first <= code <= last for first, last in _RUN_TOGETHER)
-
-
 class _PhraseScan:
     """One text. Offsets are those of the skeleton until a match is reported."""
 
     __slots__ = (
-        "_all",
+        "_apart_open",
+        "_bank",
         "_covered",
         "_first",
         "_first_inside",
         "_found",
-        "_inside",
+        "_hold",
         "_longest",
         "_open",
         "_pending",
@@ -146,8 +153,9 @@ class _PhraseScan:
 
     def __init__(self, bank: PhraseBank) -> None:
         self._reader = Reader(bank.view)
-        self._all = bank.every
-        self._inside = bank.inside
+        self._bank = bank
+        self._apart_open = False  # whether letters set apart may go on into a phrase
+        self._hold = 0  # where the last answer's safe part ended
         self._first = bank.first
         self._first_inside = bank.first_inside
         self._longest = bank.longest
@@ -173,25 +181,69 @@ class _PhraseScan:
             # Again from the earliest place where a phrase may have begun. (An iterator's `set` would go on with
             # more text, but corrupts memory where some of it is astral: WojciechMula/pyahocorasick#221.)
             first = min([old, *self._open[:1]])
-            for at, word in self._all.iter(reader.text, first - reader.base):
+            for at, word in self._bank.every.iter(reader.text, first - reader.base):
                 end = reader.base + at + 1
                 if end > old:
                     self._pending.append((end - word.length, end, word))
+            if self._bank.leet and disguise.MIXED.search(reader.text, first - reader.base):
+                self._find_leet(old, first - reader.base)
             self._find_open(old, shown)
         if self._pending:
             self._judge_pending(final)
         hold = reader.end
-        if not final:
-            if self._open:
-                hold = self._open[0]
-            for start, _, _ in self._pending:
-                hold = min(hold, start)
-        else:
+        if final:
             self._open.clear()
+        elif self._open or self._pending:
+            hold = min([*self._open[:1], *(start for start, _, _ in self._pending)])
+        near = old - reader.base - disguise.NEAR_CHARS
+        if near < 0 or self._apart_open or disguise.ALONE.search(reader.text, near):
+            hold = min(hold, self._find_apart(old, final))
         matches = self._report(hold, final) if self._found else ()
         safe_upto = reader.length if hold == reader.end else reader.raw_start(hold)
-        reader.let_go(hold - 1)
+        reader.let_go(hold - disguise.CONTEXT_CHARS)
+        self._hold = hold
         return Progress(matches, safe_upto)
+
+    def _find_leet(self, old: int, first: int) -> None:
+        """Phrases that are complete now, with signs in place of some letters."""
+        text, base = self._reader.text, self._reader.base
+        for at, word in self._bank.leet.iter(text.translate(disguise.LEET), first):
+            start, end = at + 1 - word.length, at + 1
+            if base + end > old and disguise.written_as(text[start:end], word.leet):
+                self._pending.append((base + start, base + end, word))
+
+    def _find_apart(self, old: int, final: bool) -> int:
+        """Take note of phrases whose letters stand apart; gives where one may have begun, else the end."""
+        reader, bank = self._reader, self._bank
+        hold = reader.end
+        if not self._apart_open and not disguise.two_alone(reader.text, old - reader.base):
+            at = None if final else disguise.one_alone(reader.text)
+            if at is None:
+                return hold
+            if at >= 0 and reader.in_step and reader.text[at].isalpha():  # the most of them, in prose
+                return reader.base + at if reader.text[at] in bank.first_apart else hold
+        for run in disguise.runs(reader, final=final):
+            length = len(run.text)
+            for at, word in bank.apart.iter(run.text, 0):
+                first = at + 1 - word.length
+                start = run.at[first]
+                if start < self._hold or not run.fits(first, at, reader):
+                    continue
+                stops = run.stops(at + 1)
+                if stops is None:
+                    hold = min(hold, start)
+                    continue
+                rules = word.loose + (word.whole if stops and run.begins(first) else ())
+                self._found.extend((start, -run.at[at] - 1, rule) for rule in rules)
+            for first in range(length if run.open else 0):
+                start = run.at[first]
+                if hold <= start:
+                    break
+                fits = start >= self._hold and run.fits(first, length - 1, reader)
+                if fits and bank.apart.match(run.text[first:]):
+                    hold = start
+        self._apart_open = hold < reader.end
+        return hold
 
     def _find_open(self, old: int, shown: str) -> None:
         """Keep the places whose text, up to now, some phrase begins with; those of the new text included."""
@@ -200,25 +252,31 @@ class _PhraseScan:
         still = [start for start in self._open if self._may_begin(start)]
         first, inside, skip = self._first, self._first_inside, max(0, len(shown) - self._longest)
         at = old + skip - base
-        joined = at > 0 and _joins(text[at - 1])
+        joined = at > 0 and joins(text[at - 1])
         for start, char in enumerate(shown[skip:] if skip else shown, old + skip):
-            joins = char.isalnum() if char.isascii() else _joins(char)
+            in_word = char.isalnum() if char.isascii() else joins(char)
             # Most phrases begin with a word; few at any letter.
-            if char in (inside if joined and joins else first) and self._may_begin(start):
+            if char in (inside if joined and in_word else first) and self._may_begin(start):
                 still.append(start)
-            joined = joins
+            joined = in_word
         if still and not reader.in_step:
             still = [start for start in still if reader.raw_start(start) >= limit]
         self._open = still
 
     def _may_begin(self, start: int) -> bool:
         """Whether some phrase begins with the text from there on."""
-        automaton = self._inside if self._in_word(start) else self._all
-        return automaton.match(self._reader.text[start - self._reader.base :])
+        bank, inside = self._bank, self._in_word(start)
+        begun = self._reader.text[start - self._reader.base :]
+        if (bank.inside if inside else bank.every).match(begun):
+            return True
+        if not bank.leet or not disguise.SIGN.search(begun):
+            return False
+        return (bank.leet_inside if inside else bank.leet).match(begun.translate(disguise.LEET))
 
-    def _in_word(self, start: int) -> bool:
+    def _in_word(self, start: int, *, sign: bool = False) -> bool:
+        """Whether a word runs on there; with `sign` the character counts as the letter that it stands for."""
         at = start - self._reader.base
-        return at > 0 and _joins(self._reader.text[at - 1]) and _joins(self._reader.text[at])
+        return at > 0 and joins(self._reader.text[at - 1]) and (sign or joins(self._reader.text[at]))
 
     def _judge_pending(self, final: bool) -> None:
         reader, text, base = self._reader, self._reader.text, self._reader.base
@@ -234,8 +292,11 @@ class _PhraseScan:
                 continue
             rules = word.loose
             follows = end < reader.end and reader.raw_start(end) < bound
-            runs_on = follows and _joins(text[end - base]) and _joins(text[end - 1 - base])
-            if word.whole and not runs_on and not self._in_word(start):
+            if follows and _PARTS_OF_ONE.match(text[end - base]):
+                continue  # what was found ends in the midst of a syllable
+            sign = bool(word.leet)
+            runs_on = follows and joins(text[end - base]) and (sign or joins(text[end - 1 - base]))
+            if word.whole and not runs_on and not self._in_word(start, sign=sign):
                 rules += word.whole
             self._found.extend((start, -end, rule) for rule in rules)
         self._pending = waiting

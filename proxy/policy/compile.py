@@ -18,12 +18,13 @@ from proxy.detect.lexicon import LexicalModel
 from proxy.detect.patterns import PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
 from proxy.detect.pii import PiiBank, PiiEntry
+from proxy.detect.secrets import SecretEntry, SecretsBank
 from proxy.detect.toxicity import ToxicityBank, ToxicityEntry
 from proxy.errors import Problem
 from proxy.model.level import Direction
 from proxy.policy.folder import Folder
 from proxy.policy.match import Judge, Plan, Selection, plan
-from proxy.policy.rule import Containment, Phrases, Pii, Regex, Rule, Toxicity
+from proxy.policy.rule import Containment, Phrases, Pii, Regex, Rule, Secrets, Toxicity
 from proxy.policy.schema import read
 
 PLANS_MAX: Final = 512
@@ -140,6 +141,8 @@ def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Bui
         yield from built(patterns, PatternBank)
         pii = [PiiEntry(i, spec.entities, spec.min_score) for i, spec in _of(chosen, Pii)]
         yield from built(pii, PiiBank)
+        secrets = [SecretEntry(i, spec.kinds) for i, spec in _of(chosen, Secrets)]
+        yield from built(secrets, SecretsBank)
     for direction in Direction:
         # What a sentence scorer holds back does not hang on its thresholds, so one bank serves both kinds of
         # rule, and every sentence is scored once.

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, StrictBool
 
+from proxy.detect.secrets import KINDS
 from proxy.model.record import Json
 from proxy.yaml_model import FileModel
 
@@ -26,6 +27,10 @@ def _list_as_any(value: Json) -> Json:
 
 def _text_as_pattern(value: Json) -> Json:
     return {"pattern": value} if isinstance(value, str) else value
+
+
+def _all_kinds(value: Json) -> Json:
+    return list(KINDS) if value == "all" else value
 
 
 def _known_reply(value: Json) -> Json:
@@ -51,8 +56,13 @@ class PiiFile(FileModel):
     min_score: Score = 0.4
 
 
+class SecretsFile(FileModel):
+    # Not strict, since after the validator a list is Python's, not JSON's; words are still words only.
+    kinds: Annotated[tuple[str, ...], BeforeValidator(_all_kinds), Field(strict=False, min_length=1)]
+
+
 class DetectFile(FileModel):
-    LATER: ClassVar[Mapping[str, str]] = {"secrets": "", "prompt_leak": "", "obfuscation": "", "size": ""}
+    LATER: ClassVar[Mapping[str, str]] = {"prompt_leak": "", "obfuscation": "", "size": ""}
 
     phrases: Annotated[PhrasesFile, BeforeValidator(_list_as_any)] | None = None
     regex: (
@@ -63,6 +73,7 @@ class DetectFile(FileModel):
         | None
     ) = None
     pii: PiiFile | None = None
+    secrets: SecretsFile | None = None
     toxicity: Annotated[dict[str, Threshold], Field(min_length=1)] | None = None
 
 

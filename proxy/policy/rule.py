@@ -38,13 +38,20 @@ class Pii:
 
 
 @dataclass(frozen=True, slots=True)
+class Secrets:
+    """Kinds of credential, of `proxy.detect.secrets.KINDS`."""
+
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Toxicity:
     """A label's score at or above its threshold is a finding."""
 
     thresholds: Mapping[str, float]
 
 
-Detector: TypeAlias = Phrases | Regex | Pii | Toxicity
+Detector: TypeAlias = Phrases | Regex | Pii | Secrets | Toxicity
 
 
 @dataclass(frozen=True, slots=True)

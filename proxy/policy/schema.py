@@ -10,6 +10,7 @@ from typing import Final
 from proxy.detect.patterns import PatternError, check_pattern
 from proxy.detect.phrases import PhraseError, check_phrase
 from proxy.detect.pii import NER_ENTITIES, PATTERN_ENTITIES
+from proxy.detect.secrets import KINDS
 from proxy.detect.toxicity import LABELS
 from proxy.errors import ConfigError, Problem
 from proxy.model.level import Action, Direction, Level, Mode
@@ -25,6 +26,7 @@ from proxy.policy.rule import (
     Pii,
     Regex,
     Rule,
+    Secrets,
     Toxicity,
     When,
 )
@@ -221,11 +223,17 @@ class _RuleReader:
             for index, entity in enumerate(file.pii.entities):
                 self._entity(("detect", "pii", "entities", index), entity)
             found.append(Pii(frozenset(file.pii.entities), file.pii.min_score))
+        if file.secrets is not None:
+            for index, kind in enumerate(file.secrets.kinds):
+                if kind not in KINDS:
+                    message = f"unknown kind of secret `{kind}`" + nearest(kind, KINDS)
+                    self._fault(("detect", "secrets", "kinds", index), message)
+            found.append(Secrets(frozenset(file.secrets.kinds)))
         if file.toxicity is not None:
             self._labels(file.toxicity)
             found.append(Toxicity(dict(file.toxicity)))
         if not found:
-            self._fault(("detect",), "names no detector: phrases, regex, pii or toxicity")
+            self._fault(("detect",), "names no detector: phrases, regex, pii, secrets or toxicity")
         return tuple(found)
 
     def _entity(self, at: Path, entity: str) -> None:

@@ -22,7 +22,7 @@ from proxy.log.port import Page, Search
 from proxy.metrics import Metrics
 from proxy.model.level import Action, Direction, Level
 from proxy.model.record import Json
-from proxy.policy.rule import Pattern, Phrases, Pii, Regex, Rule, Toxicity, When
+from proxy.policy.rule import Pattern, Phrases, Pii, Regex, Rule, Secrets, Toxicity, When
 from proxy.settings import (
     Address,
     BackendSettings,
@@ -46,6 +46,7 @@ RULES = (
     ),
     Rule("keys", Direction.OUTPUT, (Regex((Pattern("sk-[a-z]+", 80),)),), Action.REDACT, on_error=Action.FLAG),
     Rule("pii", Direction.INPUT, (Pii(frozenset({"US_SSN", "EMAIL_ADDRESS"}), 0.5),), Action.FLAG),
+    Rule("secrets", Direction.OUTPUT, (Secrets(frozenset({"NPM_TOKEN", "AWS_ACCESS_KEY_ID"})),), Action.REDACT),
     Rule("toxic", Direction.OUTPUT, (Toxicity({"toxicity": 0.8}),), Action.BLOCK),
 )  # fmt: skip
 

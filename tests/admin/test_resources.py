@@ -31,6 +31,7 @@ async def test_rules_show_what_is_in_force(admin: Admin) -> None:
     assert detects[1:] == [
         {"regex": {"patterns": [{"pattern": "sk-[a-z]+", "max_length": 80}]}},
         {"pii": {"entities": ["EMAIL_ADDRESS", "US_SSN"], "min_score": 0.5}},
+        {"secrets": {"kinds": ["AWS_ACCESS_KEY_ID", "NPM_TOKEN"]}},
         {"toxicity": {"toxicity": 0.8}},
     ]
     assert isinstance(rules[1], dict)

@@ -6,6 +6,7 @@ import re
 
 from proxy.detect.base import HELD_CHARS_MAX
 from proxy.detect.phrases import PHRASE_CHARS_MAX
+from proxy.detect.secrets import KINDS
 from proxy.policy.cases import read_cases, run
 from proxy.policy.compile import compile_policy
 from proxy.policy.match import FINDINGS_MAX
@@ -38,6 +39,10 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"| rules, phrases | {RULES_MAX}, {PHRASES_MAX:,} |" in DOCS
     assert f"| {PHRASE_CHARS_MAX}, {HELD_CHARS_MAX} |" in DOCS
     assert f"| {FINDINGS_MAX:,}; the next one" in DOCS
+
+
+def test_every_kind_of_secret_is_named() -> None:
+    assert {kind for kind in KINDS if f"`{kind}`" not in DOCS} == set()
 
 
 def test_every_shipped_file_stands_in_the_table() -> None:

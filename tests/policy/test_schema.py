@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.detect.secrets import KINDS
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.policy.compile import compile_policy
-from proxy.policy.rule import KilledReply, Pattern, Phrases, Pii, Regex, Toxicity
+from proxy.policy.rule import KilledReply, Pattern, Phrases, Pii, Regex, Secrets, Toxicity
 from proxy.policy.schema import read
 from tests.policy.folders import BLOCK_ALPHA, folder, problems, rule
 
@@ -74,12 +75,14 @@ def test_every_form_of_every_detector() -> None:
           phrases: {any: [one, two], file: words/list.txt, whole_word: false}
           regex: ["ab{1,3}", {pattern: "c+", max_length: 50}]
           pii: {entities: [IBAN_CODE], min_score: 0.7}
+          secrets: {kinds: [GITHUB_TOKEN]}
           toxicity: {toxicity: 0.8}
         """
     ).replace("    phrases", "      phrases")
     text = (
         text.replace("    regex", "      regex")
         .replace("    pii", "      pii")
+        .replace("    secrets", "      secrets")
         .replace("    toxi", "      toxi")
     )
     words = "\ufeff# a comment\r\n\r\nthree\n  four  \n"
@@ -88,8 +91,14 @@ def test_every_form_of_every_detector() -> None:
         Phrases(("one", "two", "three", "four"), whole_word=False),
         Regex((Pattern("ab{1,3}"), Pattern("c+", 50))),
         Pii(frozenset({"IBAN_CODE"}), 0.7),
+        Secrets(frozenset({"GITHUB_TOKEN"})),
         Toxicity({"toxicity": 0.8}),
     )
+
+
+def test_all_kinds_of_secrets() -> None:
+    (only,) = read(folder(rule("id: a\non: output\ndetect: {secrets: {kinds: all}}\naction: redact"))).rules
+    assert only.detectors == (Secrets(frozenset(KINDS)),)
 
 
 GOOD = {
@@ -125,11 +134,17 @@ GOOD = {
         ({"x": "levels: {open: block}"}, None),
         ({"x": "when: {}"}, "6:11: names neither models nor apps; leave `when` out to mean any"),
         ({"x": "when: {models: bot}"}, "6:20: must be a list"),
-        ({"detect": "detect: {}"}, "4:13: names no detector: phrases, regex, pii or toxicity"),
+        ({"detect": "detect: {}"}, "4:13: names no detector: phrases, regex, pii, secrets or toxicity"),
         ({"detect": "detect: {phrase: [x]}"}, "4:14: unknown key `phrase`; did you mean `phrases`?"),
         (
-            {"detect": "detect: {secrets: {kinds: all}}"},
-            "4:14: `secrets` is not available in this version yet",
+            {"detect": "detect: {prompt_leak: {words: 12}}"},
+            "4:14: `prompt_leak` is not available in this version yet",
+        ),
+        ({"detect": "detect: {secrets: {}}"}, "4:23: the key `kinds` is missing"),
+        ({"detect": "detect: {secrets: {kinds: every}}"}, "4:31: must be a list"),
+        (
+            {"detect": "detect: {secrets: {kinds: [NPM_TOKEN, GITHUB_TOKENS]}}"},
+            "4:43: unknown kind of secret `GITHUB_TOKENS`; did you mean `GITHUB_TOKEN`?",
         ),
         ({"detect": "detect: {phrases: []}"}, "4:23: names no phrase"),
         (
