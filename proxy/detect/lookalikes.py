@@ -61,3 +61,21 @@ def lookalikes() -> dict[str, str]:
         for index in range(26):
             table[chr(first + index)] = chr(ord("a") + index)
     return table
+
+
+# Capitals that look like another letter than their small ones do; empty: like none.
+_CAPITALS = {"Υ": "Y", "Γ": "", "Σ": "", "Ω": ""}
+
+
+def latin_letters() -> dict[str, str]:
+    """One character → the ASCII letter or letters that a reader sees, a capital's in capitals."""
+    small = lookalikes()
+    table = {char: letters for char, letters in small.items() if not char.isupper()}
+    for char, letters in small.items():
+        capital = char.upper()
+        if len(capital) == 1 and not capital.isascii():
+            table.setdefault(capital, _CAPITALS.get(capital, letters.upper()) or capital)
+    for first in _ENCLOSED_A:
+        for index in range(26):
+            table[chr(first + index)] = chr(ord("A") + index)
+    return table

@@ -1,11 +1,12 @@
 """The text as detectors see it, with the way back to the raw text.
 
-Two views. *Folded*, for patterns and personal data: width and other compatibility forms, digits of any
+Three views. *Folded*, for patterns and personal data: width and other compatibility forms, digits of any
 script, dashes and spaces become ASCII; what no reader sees (zero-width, bidi controls, soft hyphens) is gone.
-*Skeleton*, for phrases and toxicity: that, and case, accents and look-alike letters; Hangul and voiced kana in
-their parts; runs of blanks become one.
+*Latin*, for secrets: that, and every letter that looks like a Latin one is that one, in its case, without
+accents. *Skeleton*, for phrases and toxicity: all that, and case; Hangul and voiced kana in their parts; runs of
+blanks become one. Folded and Latin leave ASCII as it is.
 
-Both map each character by itself (a blank, by the one kept before it), so normalising a + b is normalising a,
+All map each character by itself (a blank, by the one kept before it), so normalising a + b is normalising a,
 then b: nothing waits for a normalisation boundary. Where a base character precedes a mark that the view
 drops, the mark belongs to the base's range, and a range that ends there covers it: redaction leaves no
 residue.
@@ -16,9 +17,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
+from enum import Enum, auto
 from typing import Final
 
-from proxy.detect.lookalikes import lookalikes
+from proxy.detect.lookalikes import latin_letters, lookalikes
 
 # Visible although format characters: signs that stand before digits, annotations, joiners of hieroglyphs.
 _VISIBLE_FORMATS: Final = frozenset(
@@ -68,17 +70,25 @@ def _folded(char: str) -> str:
     return char if plain.startswith(" ") or not plain else plain
 
 
+class _Look(Enum):
+    """How far a view goes."""
+
+    FOLDED = auto()
+    LATIN = auto()
+    SKELETON = auto()
+
+
 class _Table(dict[int, str]):
     """Character → what a view shows for it, worked out when first met. Holds at most every character there
     is."""
 
-    __slots__ = ("_breaks", "_likes", "_skeleton")
+    __slots__ = ("_breaks", "_likes", "_look")
 
-    def __init__(self, *, skeleton: bool, breaks: bool) -> None:
+    def __init__(self, look: _Look, *, breaks: bool) -> None:
         super().__init__()
-        self._skeleton = skeleton
+        self._look = look
         self._breaks = breaks  # whether a line's end stays one
-        self._likes = lookalikes() if skeleton else {}
+        self._likes = {_Look.SKELETON: lookalikes, _Look.LATIN: latin_letters}.get(look, dict)()
 
     def __missing__(self, code: int) -> str:
         shown = self._show(chr(code))
@@ -87,8 +97,10 @@ class _Table(dict[int, str]):
 
     def _show(self, char: str) -> str:
         shown = _folded(char)
-        if not self._skeleton:
+        if self._look is _Look.FOLDED or (shown.isascii() and self._look is _Look.LATIN):
             return shown
+        if self._look is _Look.LATIN:
+            return "".join(map(self._latin, shown))
         if shown.isspace():
             return "\n" if self._breaks and shown in "\n\r\v\f" else " "
         out: list[str] = []
@@ -102,6 +114,13 @@ class _Table(dict[int, str]):
                 rest = _ACCENTS.sub("", folded)
                 out.append(self._likes.get(rest, rest))
         return "".join(out)
+
+    def _latin(self, char: str) -> str:
+        if char.isascii() or _SPELT_OUT.match(char):
+            return char
+        apart = unicodedata.normalize("NFKD", char)
+        bare = _ACCENTS.sub("", apart)
+        return "".join(self._likes.get(one, one) for one in (bare if len(bare) < len(apart) else char))
 
 
 class _Widths(dict[int, str]):
@@ -130,10 +149,10 @@ class View:
 
     __slots__ = ("_lower", "_odd", "_squeeze", "_table", "_widths")
 
-    def __init__(self, *, skeleton: bool, squeeze: bool) -> None:
-        self._table = _Table(skeleton=skeleton, breaks=not squeeze)
+    def __init__(self, look: _Look, *, squeeze: bool) -> None:
+        self._table = _Table(look, breaks=not squeeze)
         self._widths = _Widths(self._table)
-        self._lower = skeleton
+        self._lower = look is _Look.SKELETON
         self._squeeze = squeeze
         self._odd = _ODD_OR_RUN if squeeze else _ODD
 
@@ -182,17 +201,23 @@ _ASCII_ODD: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 def folded() -> View:
     """The view for patterns and personal data."""
-    return View(skeleton=False, squeeze=False)
+    return View(_Look.FOLDED, squeeze=False)
+
+
+def latin() -> View:
+    """The folded view with every letter that looks like a Latin one shown as that, in its case, and without
+    accents: for what is written in ASCII, whatever it is disguised as."""
+    return View(_Look.LATIN, squeeze=False)
 
 
 def skeleton() -> View:
     """The view for phrases: case, accents, look-alikes folded, every run of blanks one space."""
-    return View(skeleton=True, squeeze=True)
+    return View(_Look.SKELETON, squeeze=True)
 
 
 def spoken() -> View:
     """The skeleton with its blanks and line ends as they stand, for what reads sentences."""
-    return View(skeleton=True, squeeze=False)
+    return View(_Look.SKELETON, squeeze=False)
 
 
 class Reader:

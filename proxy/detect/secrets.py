@@ -16,7 +16,7 @@ from typing import Final, Protocol, cast
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Progress
-from proxy.detect.normalise import Reader, View, folded
+from proxy.detect.normalise import Reader, View, latin
 from proxy.detect.patterns import RegexSet, compile_unchecked, hold_of
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
 from proxy.errors import GuardrailError
@@ -72,7 +72,7 @@ class _Form:
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Secret:
-    """A value found, in offsets of the folded view."""
+    """A value found, in offsets of the Latin view."""
 
     start: int
     end: int
@@ -104,7 +104,7 @@ class SecretsBank:
         wanted = frozenset[str]().union(*(entry.kinds for entry in entries))
         for kind in sorted(wanted.difference(KINDS)):
             raise SecretError(f"{kind} is no kind of secret")
-        self._view = folded()
+        self._view = latin()
         self._forms = tuple(_compiled(form) for form in FORMS if form.kind in wanted)
         loose = [loosened(one.form.pattern) for one in self._forms]
         self._set = RegexSet(loose)
@@ -142,7 +142,7 @@ def _compiled(form: Form) -> _Form:
 
 
 class _SecretsScan:
-    """One text. Offsets are those of the folded view until a match is reported."""
+    """One text. Offsets are those of the Latin view until a match is reported."""
 
     __slots__ = ("_bank", "_decided", "_next", "_reader", "_waiting")
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.detect.normalise import Reader, View, folded, skeleton, spoken
+from proxy.detect.normalise import Reader, View, folded, latin, skeleton, spoken
 from tests.detect.support import cut, sizes, without_surrogates
 
-VIEWS = {"folded": folded, "skeleton": skeleton, "spoken": spoken}
+VIEWS = {"folded": folded, "latin": latin, "skeleton": skeleton, "spoken": spoken}
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,24 @@ def test_folded_view(raw: str, seen: str) -> None:
 )
 def test_skeleton_view(raw: str, seen: str) -> None:
     assert skeleton().of(raw) == seen
+
+
+@pytest.mark.parametrize(
+    ("raw", "seen"),
+    [
+        ("Case stays, as ASCII does: 1l0O", "Case stays, as ASCII does: 1l0O"),
+        ("АКІАіоѕ АΒΕΖΗΙΚΜΝΟΡΤΥΧ", "AKIAios ABEZHIKMNOPTYX"),
+        ("ＡＫＩＡ\u200b１２－\u00ad３", "AKIA12-3"),
+        ("A\u0301K\u0336I\u20ddÅ", "AKIA"),
+        ("𝐠𝒽𝕡_ ⓖⒽ 🅐", "ghp_ gH A"),
+        ("Straße ılık İstanbul Æ", "Straße ilik Istanbul AE"),
+        ("Γεια Σ Ω", "Γeia Σ Ω"),
+        ("“hunter2”", '"hunter2"'),
+        ("语言 ガ 한국어 हिन्दी", "语言 ガ 한국어 हिन्दी"),
+    ],
+)
+def test_latin_view(raw: str, seen: str) -> None:
+    assert latin().of(raw) == seen
 
 
 def test_spoken_view_keeps_line_ends_for_sentences() -> None:
@@ -128,6 +146,7 @@ def test_a_range_at_the_end_is_open_until_something_visible_follows() -> None:
 
 def test_plain_ascii_is_taken_as_it_stands() -> None:
     text = "Just a line of ordinary text, 42 of it."
-    seen, steps = folded().take(text, after_blank=False)
-    assert seen is text
-    assert steps is None
+    for view in (folded(), latin()):
+        seen, steps = view.take(text, after_blank=False)
+        assert seen is text
+        assert steps is None

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
-from proxy.detect.base import HELD_CHARS_MAX
+from proxy.detect.base import HELD_CHARS_MAX, Bank
 from proxy.detect.phrases import PHRASE_CHARS_MAX
-from proxy.detect.secrets import KINDS
+from proxy.detect.secrets import KINDS, SecretEntry, SecretsBank
 from proxy.policy.cases import read_cases, run
 from proxy.policy.compile import compile_policy
 from proxy.policy.match import FINDINGS_MAX
 from proxy.policy.reading import DEPTH_MAX, FILE_BYTES_MAX, FILES_MAX, FOLDER_BYTES_MAX
 from proxy.policy.schema import PHRASES_MAX, RULES_MAX
 from proxy.yaml_source import YAML_BYTES_MAX
+from tests.detect.secret_samples import IN_CONTEXT, TOKENS
+from tests.detect.support import shown
 from tests.policy.folders import folder
 from tests.policy.shipped import RULES
 
@@ -48,3 +52,61 @@ def test_every_kind_of_secret_is_named() -> None:
 def test_every_shipped_file_stands_in_the_table() -> None:
     shipped = {path.name for path in RULES.glob("*.yaml") if not path.name.endswith(".test.yaml")}
     assert {name for name in shipped if f"`{name}`" in DOCS} == shipped
+
+
+def _between(mark: str) -> Callable[[str], str]:
+    return lambda text: mark.join(text)
+
+
+def _drawn(*letters: str) -> Callable[[str], str]:
+    """Each letter as its like in the second string."""
+    return lambda text: text.translate(str.maketrans(*letters))
+
+
+_LATIN: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+DISGUISES: Final[Mapping[str, Callable[[str], str]]] = {
+    "full width": lambda text: "".join(
+        chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in text
+    ),
+    "zero-width": _between("\u200b"),
+    "soft hyphens": _between("\u00ad"),
+    "look-alikes": _drawn("aceopxyisABCEHIKMOPTX", "асеорхуіѕАВСЕНІКМОРТХ"),
+    "combining marks": _between("\u0336"),
+    "other styles": _drawn(_LATIN, "".join(chr(0x1D400 + (at + 26) % 52) for at in range(52))),
+    "non-breaking": _drawn("-", "\u2011"),
+}
+"""How the table's rows are made: by the words that they begin with."""
+
+COLUMNS: Final[Mapping[str, tuple[Bank, Sequence[tuple[str, str]]]]] = {
+    "secrets": (
+        SecretsBank([SecretEntry(0, frozenset(KINDS))]),
+        [*((token, token) for token in TOKENS.values()), *((text, value) for _, text, value in IN_CONTEXT)],
+    ),
+}
+"""Per column a bank and its samples: a text and what is found in it."""
+
+
+def test_the_table_of_disguises_is_true() -> None:
+    section = DOCS.split("## Disguises")[1].split("\n## ")[0]
+    head, _, *rows = (
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if line[:1] == "|"
+    )
+    assert head[0] == "disguise"
+    told = {name for name in DISGUISES for row in rows if row[0].startswith(name)}
+    assert (told, len(rows)) == (set(DISGUISES), len(DISGUISES))
+    for row in rows:
+        disguise = next(make for name, make in DISGUISES.items() if row[0].startswith(name))
+        for column, cell in zip(head[1:], row[1:], strict=True):
+            if column not in COLUMNS:
+                assert cell == "–", "nothing tests it"
+                continue
+            bank, samples = COLUMNS[column]
+            missed = [
+                text
+                for text, value in samples
+                if not any(disguise(value) in one for one in shown(bank, disguise(text)))
+            ]
+            assert (cell == "caught") == (not missed), (column, row[0], missed)
