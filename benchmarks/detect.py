@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable
 
-from proxy.detect.base import Bank
+from proxy.detect.base import NO_CONTEXT, Bank
 from proxy.detect.lexicon import LexicalModel
 from proxy.detect.patterns import PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
@@ -47,11 +47,11 @@ def _phrases(count: int) -> tuple[str, ...]:
 
 
 def _whole(bank: Bank, text: str) -> None:
-    bank.open().feed(text, final=True)
+    bank.open(NO_CONTEXT).feed(text, final=True)
 
 
 def _pieces(bank: Bank, text: str) -> None:
-    scan = bank.open()
+    scan = bank.open(NO_CONTEXT)
     for at in range(0, len(text), PIECE_CHARS):
         scan.feed(text[at : at + PIECE_CHARS])
     scan.feed("", final=True)

@@ -4,13 +4,16 @@ A text grows piece by piece. A detector answers for the text so far with its mat
 `safe_upto`: the offset before which no later character can change its answer. Matches are final: each is
 reported once, when its start lies before `safe_upto`. Feeding a text in any pieces yields the same matches
 as feeding it at once: that is the property on which streaming rests, and it is tested for every detector.
+
+Most detectors answer at once. One that needs a worker process puts questions to a `Scorer`, holds its text at
+what is settled without their answers, and goes on when it is polled after a ticket was answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from proxy.model.finding import Match
 
@@ -27,18 +30,101 @@ class Progress:
     safe_upto: int
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a detector may know of the exchange beside the text that it reads."""
+
+    prompts: tuple[str, ...] = ()  # the request's system and developer texts, in body order
+    messages: int = 0  # messages in the request's context window
+    characters: int = 0  # characters of all the request's texts
+
+
+NO_CONTEXT = Context()
+"""A text by itself, as the commands judge it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One answer of a scorer about the text that it was asked: a label, from 0 to 1, and the range that it is
+    about, half-open, in characters."""
+
+    label: str
+    score: float
+    start: int
+    end: int
+
+
+class ScorerFailed(Exception):
+    """A scorer gave no usable answer. Caught by the judge, as any failure of a detector."""
+
+    def __init__(self, reason: Literal["crashed", "timeout", "full", "bad_output"]) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Ticket(Protocol):
+    """A question put to a scorer outside this thread; its answer comes later. `asyncio.Future` fits. Each has
+    a deadline of its scorer's, so that waiting for it is bounded."""
+
+    def done(self) -> bool: ...
+
+    def result(self) -> Sequence[Scored]:
+        """The answer, once it is done. Raises ScorerFailed."""
+        ...
+
+    def add_done_callback(self, tell: Callable[[object], object], /) -> object:
+        """Have `tell` called once it is done."""
+        ...
+
+
+class Scorer(Protocol):
+    """What answers a bank's questions in worker processes."""
+
+    @property
+    def name(self) -> str:
+        """ner, detoxify"""
+        ...
+
+    def ask(self, text: str) -> Ticket:
+        """Put a text to it. A full queue is told by the ticket, too."""
+        ...
+
+
 class Scan(Protocol):
     """One bank reading one growing text. Work is linear: text before `safe_upto` less a fixed context is
-    never read again."""
+    never read again. A scan raises ScorerFailed from `feed` or `poll` when a scorer failed."""
 
     def feed(self, piece: str, *, final: bool = False) -> Progress:
-        """Take the next characters. With `final` the text ends here and `safe_upto` is its length."""
+        """Take the next characters. With `final` the text ends here, and `safe_upto` is its length unless
+        tickets are open."""
+        ...
+
+    def poll(self) -> Progress:
+        """What tickets answered since; called while `waiting` holds any, also after the text's end."""
+        ...
+
+    @property
+    def waiting(self) -> Sequence[Ticket]:
+        """The tickets that have yet to be answered or read; none for a scan that answers at once."""
         ...
 
     @property
     def scores(self) -> Mapping[str, float]:
         """The highest score per label so far; empty for detectors that do not score."""
         ...
+
+
+class InlineScan:
+    """A scan that answers at once: what it has read, it has judged."""
+
+    __slots__ = ()
+
+    @property
+    def waiting(self) -> Sequence[Ticket]:
+        return ()
+
+    def poll(self) -> Progress:
+        raise AssertionError("nothing is asked of a scan without tickets")
 
 
 class Bank(Protocol):
@@ -54,6 +140,6 @@ class Bank(Protocol):
         """The indices of the rules whose entries it holds."""
         ...
 
-    def open(self) -> Scan:
+    def open(self, context: Context, /) -> Scan:
         """A scan of a new text."""
         ...

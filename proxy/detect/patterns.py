@@ -16,7 +16,7 @@ from typing import Final, Protocol, cast
 import re2
 
 from proxy.detect import prefixes
-from proxy.detect.base import HELD_CHARS_MAX, Progress
+from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.normalise import Reader, View, folded
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
@@ -206,7 +206,7 @@ class PatternBank:
             (entry.pattern, pattern.length) for entry, pattern in zip(entries, self._patterns, strict=True)
         )
 
-    def open(self) -> _PatternScan:
+    def open(self, context: Context) -> _PatternScan:
         return _PatternScan(self._view, self._patterns, self._set, self._hold, self._least)
 
 
@@ -217,7 +217,7 @@ def _pattern(entry: PatternEntry) -> _Pattern:
     return _Pattern(entry.rule, compile_regex(entry.pattern), length, bounded)
 
 
-class _PatternScan:
+class _PatternScan(InlineScan):
     """One text. Offsets are those of the folded view until a match is reported."""
 
     __slots__ = ("_decided", "_hold", "_least", "_next", "_patterns", "_reader", "_set", "_waiting")

@@ -15,7 +15,7 @@ from typing import Final, Protocol, cast
 import ahocorasick
 
 from proxy.detect import disguise
-from proxy.detect.base import HELD_CHARS_MAX, Progress
+from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.normalise import Reader, skeleton
 from proxy.detect.words import joins
 from proxy.errors import GuardrailError
@@ -114,7 +114,7 @@ class PhraseBank:
         self.first |= {sign for sign, letter in signs if letter in begin}
         self.first_inside |= {sign for sign, letter in signs if letter in begin_inside}
 
-    def open(self) -> _PhraseScan:
+    def open(self, context: Context) -> _PhraseScan:
         return _PhraseScan(self)
 
 
@@ -134,7 +134,7 @@ def _automaton(words: Mapping[str, _Word]) -> _Automaton:
     return automaton
 
 
-class _PhraseScan:
+class _PhraseScan(InlineScan):
     """One text. Offsets are those of the skeleton until a match is reported."""
 
     __slots__ = (

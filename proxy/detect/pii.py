@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.detect.base import Progress
+from proxy.detect.base import Context, InlineScan, Progress
 from proxy.detect.cuts import CONTEXT_CHARS, cut_before, neighbourhoods
 from proxy.detect.normalise import Reader, View, folded
 from proxy.detect.patterns import Regex, RegexSet, compile_regex
@@ -118,7 +118,7 @@ class PiiBank:
         self._engine = _Engine(entities, recognizers or load_recognizers())
         self._wanted = tuple((entry.rule, entry.entities, entry.min_score) for entry in entries)
 
-    def open(self) -> _PiiScan:
+    def open(self, context: Context) -> _PiiScan:
         return _PiiScan(self._view, self._engine, self._wanted)
 
 
@@ -190,7 +190,7 @@ def settle(text: str, phones: Sequence[Result], recognizers: Mapping[str, Recogn
     ]
 
 
-class _PiiScan:
+class _PiiScan(InlineScan):
     """One text. Offsets are those of the folded view until a match is reported."""
 
     __slots__ = ("_cut", "_engine", "_reader", "_wanted")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from proxy.detect import prefixes
-from proxy.detect.base import HELD_CHARS_MAX, Progress
+from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.normalise import Reader, View, latin
 from proxy.detect.patterns import RegexSet, compile_unchecked, hold_of
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
@@ -114,7 +114,7 @@ class SecretsBank:
             (entry.rule, frozenset(_RANK[kind] for kind in entry.kinds)) for entry in entries
         )
 
-    def open(self) -> _SecretsScan:
+    def open(self, context: Context) -> _SecretsScan:
         return _SecretsScan(self._view, self)
 
     def hold(self, text: str) -> int:
@@ -141,7 +141,7 @@ def _compiled(form: Form) -> _Form:
     return _Form(form, regex, min(regex.groups, 1), min(width, form.length), width <= form.length)
 
 
-class _SecretsScan:
+class _SecretsScan(InlineScan):
     """One text. Offsets are those of the Latin view until a match is reported."""
 
     __slots__ = ("_bank", "_decided", "_next", "_reader", "_waiting")

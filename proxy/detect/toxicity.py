@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.detect.base import Progress
+from proxy.detect.base import Context, InlineScan, Progress
 from proxy.detect.lexicon import LexicalModel
 from proxy.detect.normalise import Reader, View, spoken
 from proxy.model.finding import Match
@@ -71,7 +71,7 @@ class ToxicityBank:
             (entry.rule, entry.thresholds[LABEL]) for entry in entries if LABEL in entry.thresholds
         )
 
-    def open(self) -> _ToxicityScan:
+    def open(self, context: Context) -> _ToxicityScan:
         return _ToxicityScan(self._view, self._model, self._thresholds)
 
 
@@ -86,7 +86,7 @@ class _Whole:
         self.square = 0.0
 
 
-class _ToxicityScan:
+class _ToxicityScan(InlineScan):
     """One text. Offsets are those of the spoken view until a match is reported."""
 
     __slots__ = (

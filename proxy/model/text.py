@@ -14,6 +14,7 @@ class Kind(StrEnum):
     """What a text is for its reader; the log and the metrics keep these apart."""
 
     TEXT = "text"
+    PROMPT = "prompt"  # of a request: what the system or the developer says
     REASONING = "reasoning"
     REFUSAL = "refusal"
     TOOL = "tool"  # a tool call's arguments
@@ -50,6 +51,7 @@ class Text:
     channel: Channel
     value: str
     spans: tuple[Span, ...]
+    again: bool = False  # the spans of the text before it once more, put together in another way
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from proxy.detect.base import NO_CONTEXT, Context
 from proxy.errors import ConfigError, Problem
 from proxy.model.finding import Finding
 from proxy.model.level import Direction, Level
@@ -42,6 +43,10 @@ class CaseFile(FileModel):
     level: LevelWord = "guarded"
     model: str | None = None
     app: str | None = None
+    prompts: Annotated[
+        tuple[Annotated[str, Field(max_length=TEXT_CHARS_MAX)], ...], Field(max_length=100)
+    ] = ()
+    messages: Annotated[int, Field(ge=1)] = 1
     expect: ExpectFile
 
 
@@ -69,6 +74,7 @@ class Case:
     text: str
     on: Direction
     selection: Selection
+    context: Context
     expected: Expected
 
 
@@ -124,21 +130,25 @@ def _case(place: str, item: CaseFile) -> Case:
         Level.parse(item.level), frozenset() if item.model is None else frozenset({item.model}), item.app
     )
     expect = item.expect
+    context = Context(item.prompts, item.messages, sum(map(len, (*item.prompts, item.text))))
     return Case(
         place=place,
         name=item.name or " ".join(item.text.split())[:60],
         text=item.text,
         on=Direction(item.on),
         selection=selection,
+        context=context,
         expected=Expected(
             expect.verdict, expect.text, None if expect.rules is None else frozenset(expect.rules)
         ),
     )
 
 
-def judge_text(policy: Policy, direction: Direction, selection: Selection, text: str) -> Judged:
+def judge_text(
+    policy: Policy, direction: Direction, selection: Selection, text: str, context: Context = NO_CONTEXT
+) -> Judged:
     """What the policy makes of a whole text, by the same judge as the request path."""
-    judge = policy.judge(direction, selection, "text")
+    judge = policy.judge(direction, selection, "text", context)
     findings = judge.feed(text, final=True).findings
     return Judged(verdict(findings), apply(text, findings), findings, judge.errors)
 
@@ -150,7 +160,7 @@ def run(policy: Policy, cases: tuple[Case, ...]) -> Iterator[Report]:
 
 
 def _differences(policy: Policy, case: Case) -> Iterator[str]:
-    judged = judge_text(policy, case.on, case.selection, case.text)
+    judged = judge_text(policy, case.on, case.selection, case.text, case.context)
     expected = case.expected
     for rule, reason in judged.errors:
         yield f"rule {rule} failed: {reason}"
@@ -178,7 +188,7 @@ def _because(judged: Judged) -> str:
 
 
 def _streamed(policy: Policy, case: Case) -> tuple[Finding, ...]:
-    judge = policy.judge(case.on, case.selection, "text")
+    judge = policy.judge(case.on, case.selection, "text", case.context)
     found: list[Finding] = []
     for char in case.text:
         found.extend(judge.feed(char).findings)

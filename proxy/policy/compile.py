@@ -13,7 +13,7 @@ from hashlib import blake2b
 from itertools import product
 from typing import Final, TypeVar
 
-from proxy.detect.base import Bank
+from proxy.detect.base import NO_CONTEXT, Bank, Context
 from proxy.detect.lexicon import LexicalModel
 from proxy.detect.patterns import PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
@@ -69,9 +69,12 @@ class Policy:
         """Whether any rule applies: without one a text need not be read."""
         return not self.plan(direction, selection).idle
 
-    def judge(self, direction: Direction, selection: Selection, field: str) -> Judge:
-        """A judge for one new text. `field` names where it stands, for its findings."""
-        return Judge(self.plan(direction, selection), field)
+    def judge(
+        self, direction: Direction, selection: Selection, field: str, context: Context = NO_CONTEXT
+    ) -> Judge:
+        """A judge for one new text. `field` names where it stands, for its findings; `context` is what its
+        exchange tells beside it."""
+        return Judge(self.plan(direction, selection), field, context)
 
     def plan(self, direction: Direction, selection: Selection) -> Plan:
         """Which rules and banks a selection comes to; remembered, since an exchange asks for every text."""
@@ -118,7 +121,7 @@ def digest(folder: Folder, used: frozenset[str]) -> str:
 
 def _warm(bank: Bank) -> Bank:
     """Have what is loaded at first use (telephone metadata, most of all) loaded before an exchange waits for it."""
-    bank.open().feed(WARM_TEXT, final=True)
+    bank.open(NO_CONTEXT).feed(WARM_TEXT, final=True)
     return bank
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Final
 
-from proxy.detect.base import Bank, Scan
+from proxy.detect.base import NO_CONTEXT, Bank, Context, Scan, ScorerFailed
 from proxy.model.finding import Finding, Match
 from proxy.model.level import Action, Direction, Level
 from proxy.policy.rule import Rule
@@ -131,6 +131,7 @@ class _View:
 
     plan: Plan
     field: str
+    context: Context
     errors: list[tuple[str, str]]
 
     def finding(self, detector: str, match: _Pending) -> Finding:
@@ -160,7 +161,8 @@ class _View:
     def failed(self, bank: Bank, error: Exception) -> list[int]:
         """Notes a detector's failure; gives the active rules whose `on_error` is to block."""
         # The error's own words could repeat the text that was judged, so only its kind is kept.
-        reason = f"{bank.detector}: {type(error).__name__}"
+        kind = error.reason if isinstance(error, ScorerFailed) else type(error).__name__
+        reason = f"{bank.detector}: {kind}"
         hit = sorted(index for index in bank.rules if index in self.plan.active)
         self.errors.extend((self.plan.active[index].id, reason) for index in hit)
         return [index for index in hit if self.plan.active[index].on_error is Action.BLOCK]
@@ -171,8 +173,8 @@ class Judge:
 
     __slots__ = ("_holding", "_length", "_settled", "_view", "_watching")
 
-    def __init__(self, plan: Plan, field: str) -> None:
-        self._view = view = _View(plan, field, [])
+    def __init__(self, plan: Plan, field: str, context: Context = NO_CONTEXT) -> None:
+        self._view = view = _View(plan, field, context, [])
         self._length = 0
         self._settled = 0
         self._holding = _Lane(view, plan.holding) if plan.holding else None
@@ -257,7 +259,7 @@ class _Lane:
     def _open(self, length: int) -> None:
         for bank in self._unopened:
             try:
-                self.readings.append(_Reading(bank, bank.open(), {}))
+                self.readings.append(_Reading(bank, bank.open(self._view.context), {}))
             except Exception as error:  # noqa: BLE001 - the same boundary
                 self._fail(bank, error, 0, length)
         self._unopened = ()

@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from proxy.backend.client import Backend, Upstream
 from proxy.backend.route import Route, Router
 from proxy.clock import Clock
+from proxy.detect.base import NO_CONTEXT, Context
 from proxy.dial.control import Dial, Effective
 from proxy.log.port import Recorder
 from proxy.metrics import Metrics
@@ -21,6 +22,7 @@ from proxy.model.finding import Finding
 from proxy.model.level import Level, Outcome
 from proxy.model.record import Json
 from proxy.model.subject import Reach, Subject
+from proxy.model.text import Kind
 from proxy.policy.compile import Policy
 from proxy.policy.match import Selection
 from proxy.request.judged import JudgedText
@@ -82,6 +84,7 @@ class Exchange:
     """The state of one exchange. Steps fill it in, in the pipeline's order; nothing else writes to it."""
 
     __slots__ = (
+        "_context",
         "answer",
         "api",
         "app",
@@ -151,6 +154,7 @@ class Exchange:
         self.body: Json = None
         self.body_bytes = 0
         self.view: RequestView | None = None
+        self._context: Context | None = None
         self.route: Route | None = None
         self.reach = Reach()
         # contain
@@ -193,6 +197,20 @@ class Exchange:
     def selection(self) -> Selection:
         """What decides which rules are active for it."""
         return Selection(self.level, self.reach.models, self.app)
+
+    @property
+    def context(self) -> Context:
+        """What detectors may know of it beside the text that they read."""
+        if self.view is None:
+            return NO_CONTEXT
+        if self._context is None:
+            texts = [text for text in self.view.texts if not text.again]
+            self._context = Context(
+                prompts=tuple(text.value for text in texts if text.channel.kind is Kind.PROMPT),
+                messages=self.view.messages,
+                characters=sum(len(text.value) for text in texts),
+            )
+        return self._context
 
     @property
     def began(self) -> Level:

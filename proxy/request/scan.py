@@ -37,7 +37,7 @@ async def judge_texts(
 
 def new_judged(x: Exchange, direction: Direction, text: Text) -> JudgedText:
     channel = text.channel
-    return JudgedText(channel, lambda: x.policy.judge(direction, x.selection, channel.field))
+    return JudgedText(channel, lambda: x.policy.judge(direction, x.selection, channel.field, x.context))
 
 
 async def _judge(ports: Ports, pairs: list[tuple[Text, JudgedText]]) -> None:

@@ -106,7 +106,7 @@ def _stream(x: Exchange, ports: Ports) -> None:
     assert view is not None
 
     def judge(channel: Channel) -> Judge:
-        return x.policy.judge(Direction.OUTPUT, x.selection, channel.field)
+        return x.policy.judge(Direction.OUTPUT, x.selection, channel.field, x.context)
 
     try:
         reader = wire.reader(view, id=x.id, created=int(x.started_at))

@@ -110,7 +110,7 @@ class AnthropicCountTokens(SilentWire):
 
 def _read_request(body: Json) -> RequestView:
     request = request_object(body)
-    request_list(request, "messages")
+    messages = request_list(request, "messages")
     gather = Gather()
     request_texts(gather, request)
     return RequestView(
@@ -119,6 +119,7 @@ def _read_request(body: Json) -> RequestView:
         texts=tuple(gather.texts),
         user=metadata_user(request),
         media=tuple(gather.media),
+        messages=len(messages),
     )
 
 

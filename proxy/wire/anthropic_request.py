@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
-from proxy.wire.gather import Gather, Part, of_type, tools_text
+from proxy.wire.gather import Gather, Part, kind_of, of_type, tools_text
 from proxy.wire.shape import data_at, field_name, mapping, sequence, string
 
 # Keys of a request that no model reads. All others are judged, known or not.
@@ -25,19 +25,19 @@ _TOOL_USES = frozenset(("tool_use", "server_tool_use", "mcp_tool_use"))
 
 
 def request_texts(gather: Gather, request: Mapping[str, Json]) -> None:
-    _content(gather, request.get("system"), ("system",))
+    _content(gather, request.get("system"), ("system",), Kind.PROMPT)
     for index, entry in enumerate(sequence(request.get("messages"))):
         path: Path = ("messages", index)
         message = mapping(entry)
-        _content(gather, message.get("content"), (*path, "content"))
+        _content(gather, message.get("content"), (*path, "content"), kind_of(message.get("role")))
         gather.rest(message, frozenset(("role", "content")), path)
     tools_text(gather, request.get("tools"), ("tools",))
     gather.rest(request, _SETTINGS | _READ, ())
 
 
-def _content(gather: Gather, content: Json, path: Path) -> None:
+def _content(gather: Gather, content: Json, path: Path, kind: Kind = Kind.TEXT) -> None:
     """A string, or blocks whose texts are one text."""
-    channel = Channel(field_name(path))
+    channel = Channel(field_name(path), kind=kind)
     if isinstance(content, str):
         gather.string(channel, content, path)
         return
@@ -47,13 +47,13 @@ def _content(gather: Gather, content: Json, path: Path) -> None:
         if isinstance(entry, str):
             parts.append((where, entry))
             continue
-        block, kind = of_type(entry)
+        block, type = of_type(entry)
         text = block.get("text")
-        if kind in ("text", "") and isinstance(text, str):
+        if type in ("text", "") and isinstance(text, str):
             parts.append(((*where, "text"), text))
             gather.rest(block, frozenset(("type", "text", "cache_control")), where)
         else:
-            _block(gather, block, kind, where)
+            _block(gather, block, type, where)
     gather.joined(channel, parts)
     if isinstance(content, dict):
         gather.leaves(Channel(field_name(path), kind=Kind.OTHER), content, path)

@@ -26,6 +26,7 @@ class RequestView:
     texts: tuple[Text, ...]  # every text worth scanning, a message's parts as one text, in body order
     user: str | None = None  # the body's own name for its user
     media: tuple[Media, ...] = ()
+    messages: int = 1  # in its context window: messages, or input items
     choices: int = 1  # how many replies it asks for
     usage_chunk: bool = False  # whether a stream is to end with a usage chunk
     conversation: str | None = None  # a conversation kept at the backend that the proxy cannot read

@@ -20,6 +20,9 @@ from proxy.wire.shape import (
     sequence,
 )
 
+PROMPT_ROLES = frozenset(("system", "developer"))
+"""The roles in which an application speaks to its model."""
+
 Part = tuple[Path, str]
 """A string value and where it stands."""
 
@@ -56,7 +59,7 @@ class Gather:
         self.texts.append(_text(channel, parts, ""))
         pairs = pairwise(parts)
         if any(left[1][-1].isalnum() and right[1][0].isalnum() for left, right in pairs):
-            self.texts.append(_text(channel, parts, "\n"))
+            self.texts.append(replace(_text(channel, parts, "\n"), again=True))
 
     def leaves(self, channel: Channel, value: Json, path: Path) -> None:
         """Every string below a value as one text, a line each; those that hold data count as media."""
@@ -124,3 +127,8 @@ def of_type(part: Json) -> tuple[Mapping[str, Json], str]:
     value = mapping(part)
     kind = value.get("type")
     return value, kind if isinstance(kind, str) else ""
+
+
+def kind_of(role: Json) -> Kind:
+    """What a message of that role is for its reader."""
+    return Kind.PROMPT if isinstance(role, str) and role in PROMPT_ROLES else Kind.TEXT

@@ -41,9 +41,9 @@ class OpenAIChat(JsonWire):
 
     def read_request(self, body: Json) -> RequestView:
         request = request_object(body)
-        request_list(request, "messages")
+        messages = request_list(request, "messages")
         gather = Gather()
-        messages_text(gather, request.get("messages"))
+        messages_text(gather, messages)
         request_rest(gather, request, frozenset(("messages",)))
         options = mapping(request.get("stream_options"))
         return RequestView(
@@ -52,6 +52,7 @@ class OpenAIChat(JsonWire):
             texts=tuple(gather.texts),
             user=user_of(request.get("user")),
             media=tuple(gather.media),
+            messages=len(messages),
             choices=request_choices(request),
             usage_chunk=options.get("include_usage") is True,
         )

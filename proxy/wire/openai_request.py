@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from proxy import jsonio
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
-from proxy.wire.gather import Gather, Part, of_type, tools_text
+from proxy.wire.gather import Gather, Part, kind_of, of_type, tools_text
 from proxy.wire.shape import data_at, field_name, mapping, sequence, string
 
 # Keys of a request that no model reads. All others are judged, known or not.
@@ -46,7 +46,7 @@ def request_rest(gather: Gather, body: Mapping[str, Json], read: frozenset[str])
 def _message(gather: Gather, message: Mapping[str, Json], path: Path) -> None:
     content = message.get("content")
     where = (*path, "content")
-    channel = Channel(field_name(where))
+    channel = Channel(field_name(where), kind=kind_of(message.get("role")))
     if isinstance(content, str):
         gather.string(channel, content, where)
     elif isinstance(content, list):

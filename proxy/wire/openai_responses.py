@@ -53,6 +53,7 @@ class OpenAIResponses(JsonWire):
             texts=tuple(gather.texts),
             user=user_of(request.get("user")),
             media=tuple(gather.media),
+            messages=len(sequence(request.get("input"))) or 1,
             conversation=kept_elsewhere(request),
         )
 

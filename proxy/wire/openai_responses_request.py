@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
-from proxy.wire.gather import Gather, tools_text
+from proxy.wire.gather import Gather, kind_of, tools_text
 from proxy.wire.openai_request import content_parts
 from proxy.wire.shape import field_name, mapping, sequence, string
 
@@ -28,7 +28,7 @@ _CALLS = frozenset(("function_call", "mcp_call", "custom_tool_call", "mcp_approv
 
 
 def request_texts(gather: Gather, request: Mapping[str, Json]) -> None:
-    _items(gather, request.get("instructions"), ("instructions",))
+    _items(gather, request.get("instructions"), ("instructions",), Kind.PROMPT)
     _items(gather, request.get("input"), ("input",))
     prompt: Path = ("prompt", "variables")
     for name, value in mapping(mapping(request.get("prompt")).get("variables")).items():
@@ -60,25 +60,25 @@ def kept_elsewhere(request: Mapping[str, Json]) -> str | None:
     return None
 
 
-def _items(gather: Gather, value: Json, path: Path) -> None:
+def _items(gather: Gather, value: Json, path: Path, said: Kind = Kind.TEXT) -> None:
     if isinstance(value, str):
-        gather.string(Channel(field_name(path)), value, path)
+        gather.string(Channel(field_name(path), kind=said), value, path)
         return
     for index, entry in enumerate(sequence(value)):
         where = (*path, index)
         if isinstance(entry, dict):
-            _item(gather, entry, where)
+            _item(gather, entry, where, said if said is Kind.PROMPT else kind_of(entry.get("role")))
         else:
             gather.leaves(Channel(field_name(where), kind=Kind.OTHER), entry, where)
     if isinstance(value, dict):
         gather.leaves(Channel(field_name(path), kind=Kind.OTHER), value, path)
 
 
-def _item(gather: Gather, item: Mapping[str, Json], path: Path) -> None:
+def _item(gather: Gather, item: Mapping[str, Json], path: Path, said: Kind) -> None:
     kind = item.get("type")
     for key, value in item.items():
         where = (*path, key)
-        channel = Channel(field_name(where))
+        channel = Channel(field_name(where), kind=said)
         if key in ("type", "id", "call_id", "role", "status", "encrypted_content", "phase"):
             continue
         if key in ("content", "output") and isinstance(value, list):

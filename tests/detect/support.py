@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from proxy.detect.base import Bank
+from proxy.detect.base import NO_CONTEXT, Bank
 from proxy.model.finding import Match
 
 
 def whole(bank: Bank, text: str) -> tuple[Match, ...]:
     """The matches of a text read at once."""
-    progress = bank.open().feed(text, final=True)
+    progress = bank.open(NO_CONTEXT).feed(text, final=True)
     assert progress.safe_upto == len(text)
     return progress.matches
 
@@ -36,7 +36,7 @@ def assert_any_cut_is_the_same(bank: Bank, text: str, sizes: list[int]) -> tuple
     """Read in pieces, a text has the matches of the whole, each reported once, and exactly when its start lies
     before `safe_upto`; `safe_upto` never goes back nor beyond what was read."""
     expected = whole(bank, text)
-    scan = bank.open()
+    scan = bank.open(NO_CONTEXT)
     seen: list[Match] = []
     read = safe = 0
     for piece in cut(text, sizes):
@@ -48,7 +48,7 @@ def assert_any_cut_is_the_same(bank: Bank, text: str, sizes: list[int]) -> tuple
         assert [match for match in expected if match.start < safe] == seen
     seen += scan.feed("", final=True).matches
     assert tuple(seen) == expected
-    at_once = bank.open()
+    at_once = bank.open(NO_CONTEXT)
     at_once.feed(text, final=True)
     assert dict(scan.scores) == dict(at_once.scores)
     return expected

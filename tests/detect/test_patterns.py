@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.detect import prefixes
-from proxy.detect.base import HELD_CHARS_MAX
+from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT
 from proxy.detect.patterns import PatternBank, PatternEntry, PatternError, RegexSet, check_pattern, hold_of
 from tests.detect.support import assert_any_cut_is_the_same, shown, sizes, texts_of, whole
 
@@ -96,7 +96,7 @@ def test_several_rules_find_each_their_own() -> None:
 
 
 def test_prose_is_not_held() -> None:
-    scan = bank(r"\bsk-[A-Za-z0-9]{20}\b").open()
+    scan = bank(r"\bsk-[A-Za-z0-9]{20}\b").open(NO_CONTEXT)
     assert [scan.feed(word).safe_upto for word in ("a task ", "like s", "kill", " sk-ab")] == [7, 12, 17, 18]
 
 
@@ -194,7 +194,7 @@ def test_any_cut_is_the_same(text: str, sizes: list[int]) -> None:
 def test_syntax_that_the_parser_does_not_know_is_held_by_length(pattern: str) -> None:
     with pytest.raises(prefixes.UnknownSyntax):
         prefixes.parse(pattern)
-    assert bank(pattern, 5).open().feed("0123456789").safe_upto == 5
+    assert bank(pattern, 5).open(NO_CONTEXT).feed("0123456789").safe_upto == 5
 
 
 class _Counting:
@@ -210,7 +210,7 @@ class _Counting:
 
 
 def test_work_is_linear_in_the_text() -> None:
-    scan = MANY.open()
+    scan = MANY.open(NO_CONTEXT)
     counting = _Counting(scan._set)
     scan._set = counting  # type: ignore[assignment]
     pieces = 4000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from proxy.detect.base import HELD_CHARS_MAX
+from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT
 from proxy.detect.phrases import PHRASE_CHARS_MAX, PhraseBank, PhraseEntry, PhraseError, check_phrase
 from tests.detect.support import HARMLESS, assert_any_cut_is_the_same, shown, sizes, texts_of, whole
 
@@ -103,7 +103,7 @@ def test_a_word_all_of_whose_letters_look_latin_is_read_as_latin() -> None:
 
 
 def test_prose_is_held_only_where_a_phrase_may_have_begun() -> None:
-    scan = bank("ignore previous").open()
+    scan = bank("ignore previous").open(NO_CONTEXT)
     text = "We will not ignore this, nor that. I"
     held = []
     for at, char in enumerate(text, 1):
@@ -114,7 +114,7 @@ def test_prose_is_held_only_where_a_phrase_may_have_begun() -> None:
 
 
 def test_a_match_waits_for_the_next_character() -> None:
-    scan = bank("bad").open()
+    scan = bank("bad").open(NO_CONTEXT)
     assert scan.feed("so bad").safe_upto == 3
     assert scan.feed("\u0301").matches == ()
     (match,) = scan.feed(".").matches
@@ -138,7 +138,7 @@ def test_a_phrase_that_cannot_be_found_is_refused(phrase: str) -> None:
 
 
 def test_no_phrases_hold_nothing() -> None:
-    assert bank().open().feed("any text").safe_upto == 8
+    assert bank().open(NO_CONTEXT).feed("any text").safe_upto == 8
 
 
 PARTS = [
@@ -189,7 +189,7 @@ def test_any_cut_is_the_same(text: str, sizes: list[int]) -> None:
 
 
 def test_the_window_stays_small_however_long_the_text() -> None:
-    scan = MANY.open()
+    scan = MANY.open(NO_CONTEXT)
     longest = 0
     for _ in range(2000):
         scan.feed("bad wor ")

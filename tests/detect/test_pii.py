@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.detect import pii
+from proxy.detect.base import NO_CONTEXT
 from proxy.detect.normalise import folded
 from proxy.detect.pii import SEGMENT_CHARS_MAX, PiiBank, PiiEntry, PiiError
 from proxy.detect.presidio import NER_ENTITIES, PATTERN_ENTITIES, Recognizer, Result, load_recognizers
@@ -156,7 +157,7 @@ def test_what_has_no_cut_is_judged_at_the_bound(text: str) -> None:
     matches = assert_any_cut_is_the_same(ALL, text, [7])
     assert_any_cut_is_the_same(ALL, text, [333])
     assert any("bob" in text[match.start : match.end] or match.cut for match in matches)
-    scan = ALL.open()
+    scan = ALL.open(NO_CONTEXT)
     read = held = 0
     for piece in cut(text, [11]):
         read += len(piece)
@@ -165,7 +166,7 @@ def test_what_has_no_cut_is_judged_at_the_bound(text: str) -> None:
 
 
 def test_prose_is_held_by_its_last_word() -> None:
-    scan = USUAL.open()
+    scan = USUAL.open(NO_CONTEXT)
     text = "The ferry came twice a day in 1987 and then no more. "
     held = [at - scan.feed(char).safe_upto for at, char in enumerate(text, 1)]
     assert max(held) == len("1987 and")
@@ -181,7 +182,7 @@ def test_each_character_is_analyzed_once(monkeypatch: pytest.MonkeyPatch) -> Non
         return []
 
     monkeypatch.setattr(pii._Engine, "analyze", analyze)
-    scan = ALL.open()
+    scan = ALL.open(NO_CONTEXT)
     for _ in range(1000):
         scan.feed("in 1987 it ca")
         scan.feed("me, ")
@@ -217,10 +218,11 @@ import json, socket, sys
 sys.path.insert(0, sys.argv[1])
 def trapped(*args, **kwargs): raise AssertionError("a socket was opened")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = trapped
+from proxy.detect.base import Context
 from proxy.detect.pii import PATTERN_ENTITIES, PiiBank, PiiEntry
 cheap = [name for name in ("presidio_analyzer", "tldextract", "requests") if name in sys.modules]
 bank = PiiBank([PiiEntry(0, frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "URL"}))])
-labels = sorted({m.label for m in bank.open().feed("bob@example.com +1 415 555 2671", final=True).matches})
+labels = sorted({m.label for m in bank.open(Context()).feed("bob@example.com +1 415 555 2671", final=True).matches})
 heavy = [n for n in ("torch", "transformers", "stanza", "spacy", "thinc", "presidio_analyzer") if n in sys.modules]
 (kib,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")]
 sys.path.remove(sys.argv[1])

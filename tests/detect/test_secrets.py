@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.detect.base import HELD_CHARS_MAX
+from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT
 from proxy.detect.patterns import RegexSet
 from proxy.detect.secret_checks import base62
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
@@ -179,11 +179,11 @@ def test_a_key_without_its_end_is_still_one() -> None:
 
 
 def test_only_an_open_token_is_held() -> None:
-    scan = ALL.open()
+    scan = ALL.open(NO_CONTEXT)
     safe = [scan.feed(piece).safe_upto for piece in ("Take sk-ant-api03-", "abc1", " or not", ". So ", "on")]
     assert safe == [5, 5, 26, 34, 34]
     prose = " ".join(text for text in HARMLESS.values())
-    scan = ALL.open()
+    scan = ALL.open(NO_CONTEXT)
     held = [read - scan.feed(piece).safe_upto for read, piece in enumerate(prose, start=1)]
     assert max(held) < 40
     assert sum(held) / len(held) < 6
@@ -267,7 +267,7 @@ def test_work_is_linear_in_the_text(piece: str) -> None:
     bank = SecretsBank([SecretEntry(0, frozenset(KINDS))])
     counting = _Counting(bank._set)
     bank._set = counting  # type: ignore[assignment]
-    scan = bank.open()
+    scan = bank.open(NO_CONTEXT)
     pieces = 1000
     for _ in range(pieces):
         scan.feed(piece)

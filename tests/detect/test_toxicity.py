@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from profanity_check import predict_prob
 
 from proxy.detect import lexicon
+from proxy.detect.base import NO_CONTEXT
 from proxy.detect.lexicon import LexicalModel, LexiconError
 from proxy.detect.toxicity import LABELS, SENTENCE_CHARS_MAX, ToxicityBank, ToxicityEntry
 from tests.detect.support import HARMLESS, assert_any_cut_is_the_same, shown, sizes, texts_of, whole
@@ -105,7 +106,7 @@ def test_harmless_text_of_other_scripts_is_harmless(language: str) -> None:
 
 def test_the_score_is_the_highest_of_the_sentences_and_the_whole() -> None:
     text = "The ferry comes at noon. You stupid idiot. Have a nice day."
-    scan = STRICT.open()
+    scan = STRICT.open(NO_CONTEXT)
     scan.feed(text, final=True)
     parts = [MODEL.score(part) for part in [*text.split(". "), text]]
     assert scan.scores == {"toxicity": pytest.approx(max(parts))}
@@ -120,7 +121,7 @@ def test_each_rule_has_its_threshold_and_other_labels_are_never_met() -> None:
 
 
 def test_prose_flows_and_a_strong_word_is_held_until_its_sentence_ends() -> None:
-    scan = STRICT.open()
+    scan = STRICT.open(NO_CONTEXT)
     text = "The ferry comes at noon and you idiot know that well. Fine"
     safe = [scan.feed(char).safe_upto for char in text]
     assert safe[text.index(" comes")] >= text.index("ferry")
@@ -131,7 +132,7 @@ def test_prose_flows_and_a_strong_word_is_held_until_its_sentence_ends() -> None
 
 def test_a_sentence_without_end_is_judged_at_the_bound() -> None:
     long = "idiot " + "harbour " * 400
-    scan = STRICT.open()
+    scan = STRICT.open(NO_CONTEXT)
     held = 0
     for at, char in enumerate(long, 1):
         held = max(held, at - scan.feed(char).safe_upto)
@@ -181,7 +182,7 @@ def test_any_cut_is_the_same(text: str, sizes: list[int]) -> None:
 
 
 def test_each_word_is_scored_once() -> None:
-    scan = STRICT.open()
+    scan = STRICT.open(NO_CONTEXT)
     words = 0
     inner = scan._add
 

@@ -66,7 +66,7 @@ cases:
     on: output
     text: "call 555123 now"
     expect: {verdict: redact, text: "call <PATTERN> now", rules: [digits]}
-  - {on: input, text: "call 555123 now", expect: {verdict: allow, rules: []}}
+  - {on: input, text: "call 555123 now", prompts: [Be brief.], messages: 2, expect: {verdict: allow, rules: []}}
 """
 
 

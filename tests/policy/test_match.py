@@ -3,84 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.detect.base import Progress, Scan
+from proxy.detect.base import Context, InlineScan, Progress, Scan
 from proxy.model.finding import Finding, Match
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.policy.match import Judge, Selection, plan
-from proxy.policy.rule import Regex, Rule, When
-
-ANY = Selection(Level.GUARDED, frozenset(), None)
-
-
-@dataclass
-class WordScan:
-    """Finds words; holds back what could still be the beginning of the longest."""
-
-    words: tuple[tuple[int, str], ...]
-    fails_at: int | None
-    cut: bool
-    text: str = ""
-    told: int = 0
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        return {"length": float(len(self.text))}
-
-    def feed(self, piece: str, *, final: bool = False) -> Progress:
-        self.text += piece
-        if self.fails_at is not None and len(self.text) > self.fails_at:
-            raise RuntimeError("the text was: " + self.text)
-        longest = max(len(word) for _, word in self.words)
-        safe = len(self.text) if final else max(self.told, len(self.text) - longest + 1)
-        found = [
-            Match(rule, "word", 1.0, at, at + len(word), cut=self.cut)
-            for at in range(self.told, safe)
-            for rule, word in self.words
-            if self.text.startswith(word, at)
-        ]
-        self.told = safe
-        return Progress(tuple(found), safe)
-
-
-@dataclass(frozen=True)
-class WordBank:
-    words: tuple[tuple[int, str], ...]
-    detector: str = "phrases"
-    fails_at: int | None = None
-    fails_to_open: bool = False
-    cut: bool = False
-    rules: frozenset[int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rules", frozenset(rule for rule, _ in self.words))
-
-    def open(self) -> Scan:
-        if self.fails_to_open:
-            raise RuntimeError("no scan today")
-        return WordScan(self.words, self.fails_at, self.cut)
-
-
-def rule(id: str = "a", action: Action = Action.BLOCK, **changes: object) -> Rule:
-    return replace(Rule(id, Direction.OUTPUT, (Regex(()),), action), **changes)  # type: ignore[arg-type]
-
-
-def judge(rules: tuple[Rule, ...], *banks: WordBank, selection: Selection = ANY) -> Judge:
-    return Judge(plan(rules, banks, Direction.OUTPUT, selection), "f")
-
-
-def whole(rules: tuple[Rule, ...], *banks: WordBank, text: str, selection: Selection = ANY) -> list[Finding]:
-    return list(judge(rules, *banks, selection=selection).feed(text, final=True).findings)
-
-
-def ranges(findings: list[Finding]) -> list[tuple[str, int, int]]:
-    return [(finding.rule, finding.start, finding.end) for finding in findings]
+from proxy.policy.rule import When
+from tests.policy.banks import ANY, WordBank, judge, ranges, rule, whole
 
 
 def test_a_finding_is_told_once_when_it_is_settled() -> None:
@@ -200,14 +134,14 @@ def test_a_flag_rule_that_must_not_fail_holds_text_back_and_blocks() -> None:
 
 
 def test_a_detector_that_takes_back_what_it_called_safe_has_failed() -> None:
-    class Liar:
+    class Liar(InlineScan):
         scores: Mapping[str, float] = {}
 
         def feed(self, piece: str, *, final: bool = False) -> Progress:
             return Progress((Match(0, "late", 1.0, 0, 1),) if final else (), 3)
 
     class LiarBank(WordBank):
-        def open(self) -> Scan:
+        def open(self, context: Context) -> Scan:
             return Liar()
 
     words = judge((rule(),), LiarBank(((0, "x"),)))
@@ -221,6 +155,19 @@ def test_a_finding_still_open_at_its_bound_is_on_error(on_error: Action, action:
     rules = (rule(action=Action.REDACT, on_error=on_error),)
     found = whole(rules, WordBank(((0, "secret"),), cut=True), text="secret")
     assert [finding.action for finding in found] == [action]
+
+
+def test_detectors_are_told_of_the_exchange_beside_the_text() -> None:
+    told: list[Context] = []
+
+    class Curious(WordBank):
+        def open(self, context: Context) -> Scan:
+            told.append(context)
+            return super().open(context)
+
+    context = Context(("You are a helpful assistant.",), messages=3, characters=400)
+    Judge(plan((rule(),), (Curious(((0, "x"),)),), Direction.OUTPUT, ANY), "f", context).feed("text")
+    assert told == [context]
 
 
 def test_with_no_rule_everything_is_settled_at_once() -> None:

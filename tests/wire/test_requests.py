@@ -20,6 +20,47 @@ def test_every_role_is_read(role: str) -> None:
     assert found(chat({"role": role, "content": "words"})) == [("messages[0].content", "words")]
 
 
+def prompts(view: RequestView) -> list[str]:
+    return [text.value for text in view.texts if text.channel.kind is Kind.PROMPT and not text.again]
+
+
+TWO_PARTS: Json = [{"type": "text", "text": "Be brie"}, {"type": "text", "text": "f."}]
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        chat({"role": "system", "content": TWO_PARTS}, {"role": "user", "content": "Hi"}),
+        chat({"role": "user", "content": "Hi"}, {"role": "developer", "content": "Be brief."}),
+        claude({"role": "user", "content": "Hi"}, system=TWO_PARTS),
+        claude({"role": "user", "content": "Hi"}, system="Be brief."),
+        responses(instructions="Be brief.", input="Hi"),
+        responses(instructions=[{"role": "user", "content": "Be brief."}], input="Hi"),
+        responses(input=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]),
+    ],
+)
+def test_what_the_application_tells_its_model_is_told_apart(view: RequestView) -> None:
+    assert prompts(view) == ["Be brief."]
+
+
+@pytest.mark.parametrize(
+    ("view", "messages"),
+    [
+        (chat({"role": "system", "content": "a"}, {"role": "user", "content": "b"}), 2),
+        (claude({"role": "user", "content": "b"}, system="a"), 1),
+        (responses(instructions="a", input="b"), 1),
+        (
+            responses(
+                input=[{"role": "user", "content": "a"}, {"type": "function_call_output", "output": "b"}]
+            ),
+            2,
+        ),
+    ],
+)
+def test_the_messages_of_a_context_window_are_counted(view: RequestView, messages: int) -> None:
+    assert view.messages == messages
+
+
 def test_text_parts_of_one_message_are_one_text() -> None:
     view = chat(
         {"role": "user", "content": [{"type": "text", "text": "a@b."}, {"type": "text", "text": ".c"}]}
