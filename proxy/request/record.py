@@ -16,6 +16,7 @@ from proxy.model.text import Media
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.judged import JudgedText
 from proxy.request.reply_text import reply_text
+from proxy.wire.credentials import masked
 
 Reading: TypeAlias = Callable[[JudgedText], str]
 
@@ -35,7 +36,7 @@ def begin(x: Exchange, ports: Ports) -> None:
                 model=_model(x),
                 level=x.level,
                 policy=x.policy.digest,
-                body=x.body,
+                body=masked(x.body),
                 body_bytes=x.body_bytes,
             )
         )
@@ -86,7 +87,7 @@ def _finished(x: Exchange, total_ms: float, now: float) -> Finished:
         model=_model(x),
         level=x.level,
         backend=x.route.backend if x.route is not None else None,
-        sent=x.sent,
+        sent=masked(x.sent),
         received=received,
         delivered=_delivered(x, received),
         finish_reason=x.facts.finish_reason,

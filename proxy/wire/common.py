@@ -9,6 +9,7 @@ from proxy.errors import BadRequest, UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Edit, Text
 from proxy.wire.base import ReplyFacts, ReplyView, RequestView, StreamReader
+from proxy.wire.credentials import masked
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
 from proxy.wire.shape import mapping
@@ -66,10 +67,11 @@ class SilentWire(JsonWire):
 
 
 def request_object(body: Json) -> Mapping[str, Json]:
-    """The request's object. Raises BadRequest for anything else."""
-    if not isinstance(body, dict):
+    """The request's object as rules may read it, without its credentials. Raises BadRequest for anything else."""
+    shown = masked(body)
+    if not isinstance(shown, dict):
         raise BadRequest("the request body must be a JSON object")
-    return body
+    return shown
 
 
 def request_model(body: Mapping[str, Json]) -> str | None:

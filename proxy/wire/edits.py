@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from proxy import jsonio
 from proxy.model.record import Json
 from proxy.model.text import Edit, Path, Replacement, Text
-from proxy.wire.shape import at
+from proxy.wire.shape import at, data_of_text, text_of_data
 from proxy.wire.splice import splice
 
 
@@ -49,7 +49,10 @@ def value_change(value: Json, path: Path, judged: str, edit: Edit) -> dict[Path,
     """One value edited. A string becomes the edited string. Anything else was judged as the JSON text of it
     (`Gather.value`): the edited text is read again, and only what differs in it changes."""
     if isinstance(value, str):
-        return {path: jsonio.dumps(edit.apply(judged))}
+        edited_text = edit.apply(judged)
+        if value != judged and text_of_data(value) == judged:
+            edited_text = data_of_text(edited_text, value)
+        return {path: jsonio.dumps(edited_text)}
     changes: dict[Path, bytes | None] = {}
     try:
         before = jsonio.loads(judged.encode())

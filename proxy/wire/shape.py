@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeAlias
 
 from proxy import jsonio
 from proxy.errors import BadRequest, UnreadableReply
@@ -32,8 +33,13 @@ class TooManyTexts(BadRequest, UnreadableReply):
     is refused for it, a reply cannot be read."""
 
 
+_Tree: TypeAlias = "str | dict[str | int, _Tree]"
 _EMPTY: Mapping[str, Json] = MappingProxyType({})
-_DATA_URL = re.compile(r"data:([^;,]*)[^,]*?(;base64)?,", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:([^;,]*)([^,]*?)(;base64)?,", re.IGNORECASE)
+_PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
+_NOT_PLAIN = re.compile(rb"[^A-Za-z0-9._~/-]")
+_CHARSET = re.compile(r";charset=\"?(utf-?16(?:le|be)?|iso-8859-1|latin-?1|windows-1252)\b", re.IGNORECASE)
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
 _NAME = re.compile(r"[\w.:/-]*", re.ASCII)
 _TEXT_KEYS = frozenset(
@@ -152,15 +158,79 @@ def compact(value: Json) -> str | None:
         return None
 
 
+def with_leaves(value: Json, leaves_: Mapping[Path, str]) -> Json:
+    """A copy with other strings at these paths; what does not change is shared. Recursive: for paths of bounded
+    length."""
+    tree: dict[str | int, _Tree] = {}
+    for path, leaf in leaves_.items():
+        node = tree
+        for step in path[:-1]:
+            below = node.setdefault(step, {})
+            assert isinstance(below, dict), "one leaf does not stand within another"
+            node = below
+        node[path[-1]] = leaf
+    return _grafted(value, tree)
+
+
+def _grafted(value: Json, tree: Mapping[str | int, _Tree]) -> Json:
+    if isinstance(value, dict):
+        changed = dict(value)
+        for step, below in tree.items():
+            changed[str(step)] = below if isinstance(below, str) else _grafted(value[str(step)], below)
+        return changed
+    entries = list(sequence(value))
+    for step, below in tree.items():
+        entries[int(step)] = below if isinstance(below, str) else _grafted(entries[int(step)], below)
+    return entries
+
+
 def media_of(value: str, field: str, type: str) -> Media:
     """What is kept of data that no text rule reads: its size and hash, decoded where it is base64."""
     head = _DATA_URL.match(value)
-    encoded = value
-    if head is not None:
-        type = head.group(1) or type
-        encoded = value[head.end() :]
+    data = _bytes_of(value)
+    if data is None:
+        data = (value[head.end() :] if head is not None else value).encode("utf-8", "surrogatepass")
+    return Media(field, (head and head.group(1)) or type, len(data), hashlib.sha256(data).hexdigest())
+
+
+def text_of_data(value: str) -> str | None:
+    """The text that a data URL or a base64 string holds; None where its bytes are no text."""
+    data = _bytes_of(value)
+    if not data:
+        return None
     try:
-        data = base64.b64decode(encoded, validate=True)
+        text = data.decode(_charset(value))
+    except UnicodeDecodeError:
+        return None
+    return None if _NO_TEXT.search(text) else text
+
+
+def data_of_text(text: str, like: str) -> str:
+    """The text as a data URL or a base64 string in the form of the one that held it."""
+    head = _DATA_URL.match(like)
+    data = text.encode(_charset(like), "replace")
+    if head is None:
+        return base64.b64encode(data).decode()
+    if head.group(3):
+        return like[: head.end()] + base64.b64encode(data).decode()
+    return like[: head.end()] + _NOT_PLAIN.sub(lambda found: b"%%%02X" % found.group()[0], data).decode()
+
+
+def _bytes_of(value: str) -> bytes | None:
+    head = _DATA_URL.match(value)
+    encoded = value if head is None else value[head.end() :]
+    raw = encoded.encode("utf-8", "surrogatepass")
+    if head is not None:
+        raw = _PERCENT.sub(lambda found: bytes((int(found.group(1), 16),)), raw)
+        if not head.group(3):
+            return raw
+    try:
+        return base64.b64decode(raw, validate=True)
     except (binascii.Error, ValueError):
-        data = value.encode("utf-8", "surrogatepass")
-    return Media(field, type, len(data), hashlib.sha256(data).hexdigest())
+        return None
+
+
+def _charset(value: str) -> str:
+    head = _DATA_URL.match(value)
+    found = _CHARSET.search(head.group(2)) if head is not None else None
+    return found.group(1).lower() if found is not None else "utf-8"
