@@ -1,14 +1,14 @@
 """JSON in and out: fast where it can be, strict about duplicate keys, forgiving about lone surrogates.
 
-`orjson` reads nearly everything. It keeps the last of two equal keys, reads integers over 64 bits as floats (their
-bytes still pass: edits splice into the original), and refuses lone surrogates, where the standard library takes
-over.
+`orjson` reads nearly everything. It keeps the last of two equal keys, reads integers over 64 bits as floats, and
+refuses lone surrogates. Where that matters the standard library takes over: it reads such integers exactly.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import NoReturn
 
 import orjson
@@ -18,6 +18,9 @@ from proxy.model.record import Json
 
 # A closing quote, blanks and a colon: at least one for every key of the text, more where a string holds such.
 _KEY_END = re.compile(rb'"[ \t\r\n]*:')
+
+# Of at least this size are the floats that orjson makes of integers over 64 bits (-2**63 itself still fits).
+_OVER_64_BITS = float(1 << 63)
 
 
 class InvalidJson(GuardrailError):
@@ -29,7 +32,10 @@ class DuplicateKey(InvalidJson):
 
 
 def loads(raw: bytes | bytearray | memoryview) -> Json:
-    """The value of a JSON document. Duplicate keys are not looked for. Raises InvalidJson."""
+    """The value of a JSON document. Duplicate keys are not looked for; integers over 64 bits may come as floats.
+
+    Raises InvalidJson.
+    """
     try:
         value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -38,14 +44,15 @@ def loads(raw: bytes | bytearray | memoryview) -> Json:
 
 
 def loads_strict(raw: bytes) -> Json:
-    """As `loads`, and refuses a key that stands twice in one object, at any depth.
+    """As `loads`, with every integer exact, and refuses a key that stands twice in one object, at any depth.
 
     Raises InvalidJson, DuplicateKey.
     """
     value = loads(raw)
+    keys, large = _survey(value)
     # Every key shows as a `":` in the bytes; only where more of those stand than keys were read can one be lost.
-    if len(_KEY_END.findall(raw)) > _count_keys(value):
-        _loads_stdlib(raw, strict=True)
+    if large or len(_KEY_END.findall(raw)) > keys:
+        return _loads_stdlib(raw, strict=True)
     return value
 
 
@@ -57,17 +64,25 @@ def dumps(value: Json) -> bytes:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode()
 
 
-def _count_keys(value: Json) -> int:
-    count = 0
+def _survey(value: Json) -> tuple[int, bool]:
+    """How many keys a value has, and whether a float in it may have been an integer over 64 bits."""
+    count, large = 0, False
     stack: list[Json] = [value]
     while stack:
         node = stack.pop()
         if isinstance(node, dict):
             count += len(node)
-            stack.extend(child for child in node.values() if isinstance(child, dict | list))
+            children: Iterable[Json] = node.values()
         elif isinstance(node, list):
-            stack.extend(child for child in node if isinstance(child, dict | list))
-    return count
+            children = node
+        else:
+            children = (node,)
+        for child in children:
+            if isinstance(child, dict | list):
+                stack.append(child)
+            elif isinstance(child, float) and not -_OVER_64_BITS < child < _OVER_64_BITS:
+                large = True
+    return count, large
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -54,8 +54,8 @@ async def _read(request: web.BaseRequest, decoder: Decoder | None, bound: int) -
         raise TooLarge(f"the body has {error}") from None
     except EncodingError as error:
         raise Unreadable(f"the body's content-encoding will not open: {error}") from None
-    except web.RequestPayloadError as error:
-        raise BadRequest(f"the body could not be read: {error}") from None
+    except web.RequestPayloadError:  # whose text quotes the body
+        raise BadRequest("the body could not be read: its framing is broken, or it was cut off") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

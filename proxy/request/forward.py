@@ -14,7 +14,7 @@ async def forward(x: Exchange, ports: Ports) -> None:
     route = x.route
     assert route is not None, "identify finds the route"
     if x.sent_raw is not x.raw and x.sent is None and x.sent_raw:
-        x.sent = jsonio.loads(x.sent_raw)
+        x.sent = jsonio.loads_strict(x.sent_raw)
     begin(x, ports)
     backend = ports.backends[route.backend]
     x.sent_at = sent_at = ports.clock.monotonic()

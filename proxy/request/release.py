@@ -102,12 +102,13 @@ async def _write_slowly(response: web.StreamResponse, data: bytes) -> None:
 
 async def finish(x: Exchange, ports: Ports) -> web.StreamResponse:
     """Send what is left, and the end."""
+    bodiless = x.http.method == "HEAD"  # whose answer tells the length of what a GET would get
     if x.response is None:
-        whole = x.answer is not None and (x.answer.stream is None or not x.cut)
-        await head(x, ports, length=len(x.tail) if whole and x.http.method != "HEAD" else None)
+        whole = x.answer is not None and (x.answer.stream is None or (not x.cut and not bodiless))
+        await head(x, ports, length=len(x.tail) if whole else None)
     response = x.response
     assert response is not None
-    if x.tail:
+    if x.tail and not bodiless:
         await write(x, x.tail)
     if x.cut:
         response.force_close()

@@ -27,4 +27,4 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
     ]
     if edits:
         x.sent_raw = x.wire.edit_request(x.sent_raw, edits)
-        x.sent = jsonio.loads(x.sent_raw)
+        x.sent = jsonio.loads_strict(x.sent_raw)

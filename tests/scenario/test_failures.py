@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import anthropic
@@ -205,6 +207,35 @@ async def test_an_unknown_path_is_refused_or_passed_and_counted(tmp_path: Path) 
         assert (reply.status, reply.json) == (200, {"ok": 1})
         assert backend.requests[0].path == "/v1/audio/speech?x=1"
         assert 'guardrail_unscanned_characters_total{reason="unknown_path"}' in await proxy.metrics()
+
+
+async def test_a_refusal_of_head_is_its_head_alone(tmp_path: Path) -> None:
+    async with around(tmp_path, []) as (proxy, _):
+        where = urlsplit(proxy.url)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        writer.write(b"HEAD /nowhere HTTP/1.1\r\nhost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n")
+        first = await reader.readuntil(b"\r\n\r\n")
+        second = await reader.readuntil(b"\r\n\r\n")
+        assert first.startswith(b"HTTP/1.1 404 ")
+        assert second.startswith(b"HTTP/1.1 404 "), "nothing stands between the two answers"
+        length = re.search(rb"content-length: (\d+)", first, re.IGNORECASE)
+        assert length is not None
+        assert int(length[1]) > 0, "what a GET would get"
+        writer.close()
+
+
+async def test_whole_numbers_of_any_size_are_on_the_log_as_they_were_sent(tmp_path: Path) -> None:
+    numbers = [2**63, -(2**63) - 1, 2**64 - 1, 2**64, 10**40, -(10**25), 1.5, 1e30]
+    body = {**CHAT, "metadata": {"numbers": numbers}}
+    rules = "rules: [{id: no, on: input, detect: {phrases: [forbidden]}, action: redact}]"
+    async with around(tmp_path, [Json({"choices": []})], rules=rules) as (proxy, backend):
+        await post(f"{proxy.url}/v1/chat/completions", body)
+        said = [{"role": "user", "content": "a forbidden word"}]
+        await post(f"{proxy.url}/v1/chat/completions", {**body, "messages": said})
+        edited, plain = await proxy.records()
+        assert repr(plain["request"]["body"]["metadata"]["numbers"]) == repr(numbers)
+        assert repr(edited["request"]["sent"]["metadata"]["numbers"]) == repr(numbers)
+        assert b"forbidden" not in backend.requests[1].body
 
 
 async def test_a_compressed_body_that_will_not_open_is_415(tmp_path: Path) -> None:
