@@ -9,96 +9,90 @@ from collections.abc import Mapping
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
-from proxy.wire.gather import Gather, Part, kind_of, of_type, tools_text
-from proxy.wire.shape import data_at, field_name, mapping, sequence, string
+from proxy.wire.gather import Gather, Part, entry_of, kind_of, tools_text, type_of
+from proxy.wire.shape import field_name, sequence, string
 
-# Keys of a request that no model reads. All others are judged, known or not.
-_SETTINGS = frozenset(
-    (
-        "model", "max_tokens", "stream", "temperature", "top_p", "top_k", "stop_sequences", "metadata",
-        "service_tier", "thinking", "tool_choice", "container", "cache_control", "anthropic_version", "betas",
-        "mcp_servers", "inference_geo", "speed",
-    )
-)  # fmt: skip
-_READ = frozenset(("system", "messages", "tools"))
 _TOOL_USES = frozenset(("tool_use", "server_tool_use", "mcp_tool_use"))
 
 
 def request_texts(gather: Gather, request: Mapping[str, Json]) -> None:
+    """Raises BadRequest for an entry of a list that is no message or block."""
     _content(gather, request.get("system"), ("system",), Kind.PROMPT)
     for index, entry in enumerate(sequence(request.get("messages"))):
         path: Path = ("messages", index)
-        message = mapping(entry)
+        message = entry_of(entry, path)
         _content(gather, message.get("content"), (*path, "content"), kind_of(message.get("role")))
-        gather.rest(message, frozenset(("role", "content")), path)
+        gather.others(message, ("content",), path)
     tools_text(gather, request.get("tools"), ("tools",))
-    gather.rest(request, _SETTINGS | _READ, ())
+    gather.others(request, ("system", "messages", "tools"), (), top=True)
 
 
 def _content(gather: Gather, content: Json, path: Path, kind: Kind = Kind.TEXT) -> None:
     """A string, or blocks whose texts are one text."""
-    channel = Channel(field_name(path), kind=kind)
-    if isinstance(content, str):
-        gather.string(channel, content, path)
+    if not isinstance(content, list):
+        gather.other(content, path, kind)
         return
     parts: list[Part] = []
-    for index, entry in enumerate(sequence(content)):
+    for index, entry in enumerate(content):
         where = (*path, index)
         if isinstance(entry, str):
             parts.append((where, entry))
             continue
-        block, type = of_type(entry)
+        block = entry_of(entry, where)
         text = block.get("text")
-        if type in ("text", "") and isinstance(text, str):
+        if type_of(block) in ("text", "") and isinstance(text, str):
             parts.append(((*where, "text"), text))
-            gather.rest(block, frozenset(("type", "text", "cache_control")), where)
+            gather.others(block, ("text",), where)
         else:
-            _block(gather, block, type, where)
-    gather.joined(channel, parts)
-    if isinstance(content, dict):
-        gather.leaves(Channel(field_name(path), kind=Kind.OTHER), content, path)
+            _block(gather, block, where)
+    gather.joined(Channel(field_name(path), kind=kind), parts)
 
 
-def _block(gather: Gather, block: Mapping[str, Json], kind: str, path: Path) -> None:
-    other = Channel(field_name(path), kind=Kind.OTHER)
+def _block(gather: Gather, block: Mapping[str, Json], path: Path) -> None:
+    kind = type_of(block)
+    read: tuple[str, ...] = ("content",)
     if kind in _TOOL_USES:
         where = (*path, "input")
-        channel = Channel(field_name(where), kind=Kind.TOOL, json=True)
-        gather.value(channel, block.get("input"), where)
-        gather.rest(block, frozenset(("type", "id", "input", "cache_control", "caller")), path)
-    elif kind in ("tool_result", "mcp_tool_result"):
+        gather.value(Channel(field_name(where), kind=Kind.TOOL, json=True), block.get("input"), where)
+        read = ("input",)
+    elif kind in ("tool_result", "mcp_tool_result", "search_result"):
         _content(gather, block.get("content"), (*path, "content"))
-        gather.rest(block, frozenset(("type", "tool_use_id", "content", "is_error", "cache_control")), path)
-    elif kind == "thinking":
+    elif kind == "thinking" and isinstance(block.get("thinking"), str):
         where = (*path, "thinking")
         sealed = Channel(field_name(where), kind=Kind.REASONING, sealed=True)
         gather.string(sealed, string(block.get("thinking")) or "", where)
-        gather.rest(block, frozenset(("type", "thinking", "signature")), path)
-    elif kind == "redacted_thinking":
-        gather.data(string(block.get("data")) or "", (*path, "data"), kind)
+        read = ("thinking",)
+    elif kind == "redacted_thinking" and isinstance(block.get("data"), str):
+        gather.source(string(block.get("data")) or "", (*path, "data"), kind)
+        read = ("data",)
     elif kind in ("image", "document"):
-        _source(gather, mapping(block.get("source")), kind, (*path, "source"))
-        gather.rest(block, frozenset(("type", "source", "cache_control", "citations")), path)
-    elif kind == "search_result":
-        _content(gather, block.get("content"), (*path, "content"))
-        gather.rest(block, frozenset(("type", "content", "cache_control", "citations")), path)
+        _source(gather, block.get("source"), kind, (*path, "source"))
+        read = ("source",)
     elif kind.endswith("_tool_result"):
-        gather.leaves(other, block.get("content"), (*path, "content"))
+        gather.other(block.get("content"), (*path, "content"))
     else:
-        gather.unknown(block, path, other)
+        gather.unknown(block, path)
+        return
+    gather.others(block, read, path)
 
 
-def _source(gather: Gather, source: Mapping[str, Json], kind: str, path: Path) -> None:
+def _source(gather: Gather, source: Json, kind: str, path: Path) -> None:
     """Where an image's or a document's content comes from: bytes, an address, a file, or a text after all."""
-    form = source.get("type")
+    if not isinstance(source, dict):
+        gather.other(source, path)
+        return
+    form = type_of(source)
+    read: list[str] = []
+    for key in ("data", "url", "file_id"):
+        value = source.get(key)
+        if not isinstance(value, str):
+            continue
+        read.append(key)
+        if key == "data" and form == "text":
+            gather.string(Channel(field_name((*path, key))), value, (*path, key))
+        else:
+            gather.source(value, (*path, key), string(source.get("media_type")) or kind)
     if form == "content":
         _content(gather, source.get("content"), (*path, "content"))
-        return
-    for key, value in source.items():
-        where = (*path, key)
-        if not isinstance(value, str):
-            gather.leaves(Channel(field_name(where), kind=Kind.OTHER), value, where)
-        elif key == "data" and form == "text":
-            gather.string(Channel(field_name(where)), value, where)
-        elif key in ("data", "url", "file_id") or data_at(where, value):
-            gather.data(value, where, string(source.get("media_type")) or kind)
+        read.append("content")
+    gather.others(source, tuple(read), path)

@@ -49,15 +49,18 @@ def credentials(body: Json) -> Iterator[tuple[Path, str]]:
         node, path, talk, holder = stack.pop()
         if len(path) > DEPTH_MAX:
             continue
-        for step, child in node.items() if isinstance(node, dict) else enumerate(sequence(node)):
-            key = step.lower() if isinstance(step, str) else ""
-            where = (*path, step)
+        members = node.items() if isinstance(node, dict) else enumerate(sequence(node))
+        for step, child in members:
             if isinstance(child, str):
+                key = step.lower() if isinstance(step, str) else ""
                 shown = _shown(key, child, talk=talk, holder=holder)
                 if shown is not None:
-                    yield where, shown
-            elif isinstance(child, dict | list) and not _is_call(key, child, path):
-                stack.append((child, where, talk or key in _TALK, holder or (key in _HOLDERS and not talk)))
+                    yield (*path, step), shown
+            elif isinstance(child, dict | list) and child:
+                key = step.lower() if isinstance(step, str) else ""
+                if not _is_call(key, child, path):
+                    below = holder or (key in _HOLDERS and not talk)
+                    stack.append((child, (*path, step), talk or key in _TALK, below))
 
 
 def masked(body: Json) -> Json:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from proxy import jsonio
 from proxy.model.record import Json
 from proxy.model.text import Edit, Path, Replacement, Text
-from proxy.wire.shape import at, data_of_text, text_of_data
+from proxy.wire.shape import at, data_of_text, mapping, read_data
 from proxy.wire.splice import splice
 
 
@@ -50,7 +50,7 @@ def value_change(value: Json, path: Path, judged: str, edit: Edit) -> dict[Path,
     (`Gather.value`): the edited text is read again, and only what differs in it changes."""
     if isinstance(value, str):
         edited_text = edit.apply(judged)
-        if value != judged and text_of_data(value) == judged:
+        if value != judged and read_data(value).text() == judged:
             edited_text = data_of_text(edited_text, value)
         return {path: jsonio.dumps(edited_text)}
     changes: dict[Path, bytes | None] = {}
@@ -60,20 +60,32 @@ def value_change(value: Json, path: Path, judged: str, edit: Edit) -> dict[Path,
     except (jsonio.InvalidJson, UnicodeEncodeError):
         # A block cut it off in the middle, or it was no JSON text: nothing of it is left that can be read.
         return {path: b"{}" if isinstance(value, dict) else b"null"}
-    _differences(before, edited, path, changes)
+    _differences(value, before, edited, path, changes)
     return changes
 
 
-def _differences(old: Json, new: Json, path: Path, changes: dict[Path, bytes | None]) -> None:
-    stack: list[tuple[Json, Json, Path]] = [(old, new, path)]
+def _differences(value: Json, old: Json, new: Json, path: Path, changes: dict[Path, bytes | None]) -> None:
+    """What differs between a value as it was judged and as it is to be. Where keys differ their object is written
+    anew, with what did not change as it really stands (`value`): data and credentials were not judged."""
+    stack: list[tuple[Json, Json, Json, Path]] = [(value, old, new, path)]
     while stack:
-        before, after, where = stack.pop()
+        real, before, after, where = stack.pop()
         if isinstance(before, dict) and isinstance(after, dict) and list(before) == list(after):
-            stack.extend((child, after[key], (*where, key)) for key, child in before.items())
+            held = mapping(real)
+            stack.extend((held.get(key), child, after[key], (*where, key)) for key, child in before.items())
         elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-            stack.extend((child, after[index], (*where, index)) for index, child in enumerate(before))
+            stack.extend((at(real, (n,)), child, after[n], (*where, n)) for n, child in enumerate(before))
         elif type(before) is not type(after) or before != after:
-            changes[where] = jsonio.dumps(after)
+            changes[where] = jsonio.dumps(_rewritten(real, before, after))
+
+
+def _rewritten(real: Json, before: Json, after: Json) -> Json:
+    if not isinstance(before, dict) or not isinstance(after, dict) or len(before) != len(after):
+        return after
+    pairs = zip(before.items(), after.items(), strict=True)
+    return {
+        key: mapping(real).get(old_key) if was == child else child for (old_key, was), (key, child) in pairs
+    }
 
 
 def _merged(replacements: list[Replacement]) -> tuple[Replacement, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from proxy.errors import BadRequest
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Media, Path, Span, Text
 from proxy.wire.shape import (
@@ -14,11 +15,15 @@ from proxy.wire.shape import (
     compact,
     data_at,
     field_name,
+    is_address,
+    is_data,
     leaves,
-    mapping,
-    media_of,
+    may_hold_data,
+    read_data,
     sequence,
+    with_leaves,
 )
+from proxy.wire.unread import is_unread
 
 PROMPT_ROLES = frozenset(("system", "developer"))
 """The roles in which an application speaks to its model."""
@@ -78,20 +83,70 @@ class Gather:
         One that is nested too deeply is read as its strings."""
         if isinstance(value, str):
             self.string(channel, value, path)
-        elif value is not None and value != {}:
+        elif value is not None and value != {} and value != []:
             text = compact(value)
             if text is None:
                 self.leaves(replace(channel, json=False), value, path)
             else:
-                self.string(channel, text, path)
+                self._text(channel, text, path)
 
     def data(self, value: str, path: Path, type: str) -> None:
-        self.media.append(media_of(value, field_name(path), type))
+        """Data that is counted and not read."""
+        self.media.append(read_data(value).media(field_name(path), type))
 
-    def unknown(self, part: Mapping[str, Json], path: Path, channel: Channel) -> None:
-        """A part of a type that the wire does not know: counted as media, its strings judged all the same."""
+    # Of requests.
+
+    def other(self, value: Json, path: Path, kind: Kind = Kind.OTHER) -> None:
+        """A value in a place or a shape that the wire does not know: a string as it is, all else as its JSON text.
+        Data within it is read by itself."""
+        if isinstance(value, str):
+            if data_at(path, value):
+                self.source(value, path, "data")
+            else:
+                self.string(Channel(field_name(path), kind=kind), value, path)
+            return
+        channel = Channel(field_name(path), kind=kind, json=True)
+        text = compact(value) if value else None
+        if text is not None and may_hold_data(text):
+            text = compact(self._without_data(value, path))
+        if text is not None:
+            self._text(channel, text, path)
+        else:
+            self.value(channel, value, path)
+
+    def _without_data(self, value: Json, path: Path) -> Json:
+        found: dict[Path, str] = {}
+        for where, leaf in leaves(value, path):
+            if data_at(where, leaf):
+                self.source(leaf, where, "data")
+                found[where[len(path) :]] = ""
+        return with_leaves(value, found) if found else value
+
+    def others(
+        self, value: Mapping[str, Json], read: tuple[str, ...], path: Path, *, top: bool = False
+    ) -> None:
+        """What stands at every key but those that were read, and those that no model reads (see `unread`)."""
+        for key, child in value.items():
+            if key not in read and not is_unread(key, child, top=top):
+                self.other(child, (*path, key))
+
+    def source(self, value: str, path: Path, type: str) -> None:
+        """A picture, a sound or a file, or where one is: media. What is text after all is judged as that."""
+        data = read_data(value)
+        text = data.text()
+        if text is None and data.bytes is None and not is_data(value) and not is_address(value):
+            text = value
+        if text is None:
+            self.media.append(data.media(field_name(path), type))
+        else:
+            self.string(Channel(field_name(path), kind=Kind.OTHER), text, path)
+
+    def unknown(self, part: Mapping[str, Json], path: Path) -> None:
+        """A part of a type that the wire does not know: counted as media, and judged all the same."""
         self.data(compact(part) or "", path, f"unknown:{str(part.get('type'))[:64]}")
-        self.leaves(channel, part, path)
+        self.other(part, path)
+
+    # Of replies.
 
     def rest(self, value: Mapping[str, Json], known: frozenset[str], path: Path, choice: int = 0) -> None:
         """The strings below keys that the wire does not know, a text per key."""
@@ -100,6 +155,11 @@ class Gather:
                 where = (*path, key)
                 self.leaves(Channel(field_name(where), choice, Kind.OTHER), value[key], where)
 
+    def _text(self, channel: Channel, text: str, path: Path) -> None:
+        """A JSON text; each value in it counts as half a string, since it takes as much memory to judge."""
+        self._take(max(text.count('"') // 2, text.count(",")) // 2)
+        self.string(channel, text, path)
+
     def _take(self, count: int) -> None:
         self._count += count
         if self._count > TEXTS_MAX:
@@ -107,10 +167,11 @@ class Gather:
 
 
 def tools_text(gather: Gather, tools: Json, path: Path) -> None:
-    """What a model reads of each tool: its names, descriptions and parameters, as one text."""
+    """What a model reads of each tool: names, descriptions and schemas, as one text of JSON."""
+    if not isinstance(tools, list):
+        gather.other(tools, path)
     for index, tool in enumerate(sequence(tools)):
-        where = (*path, index)
-        gather.leaves(Channel(field_name(where), kind=Kind.OTHER), tool, where)
+        gather.other(tool, (*path, index))
 
 
 def _text(channel: Channel, parts: Sequence[Part], between: str) -> Text:
@@ -122,11 +183,18 @@ def _text(channel: Channel, parts: Sequence[Part], between: str) -> Text:
     return Text(channel, between.join([value for _, value in parts]), tuple(spans))
 
 
-def of_type(part: Json) -> tuple[Mapping[str, Json], str]:
-    """A content part with its type; an empty type where it has none."""
-    value = mapping(part)
-    kind = value.get("type")
-    return value, kind if isinstance(kind, str) else ""
+def entry_of(entry: Json, path: Path) -> Mapping[str, Json]:
+    """An entry of a list of messages, items or parts. Raises BadRequest where it is none: no API takes a number, a
+    list or nothing there, and what one backend drops another may read."""
+    if not isinstance(entry, dict):
+        raise BadRequest(f"{field_name(path)} must be an object")
+    return entry
+
+
+def type_of(part: Mapping[str, Json]) -> str:
+    """A part's type; empty where it has none."""
+    kind = part.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def kind_of(role: Json) -> Kind:

@@ -44,7 +44,7 @@ class OpenAIChat(JsonWire):
         messages = request_list(request, "messages")
         gather = Gather()
         messages_text(gather, messages)
-        request_rest(gather, request, frozenset(("messages",)))
+        request_rest(gather, request, ("messages",))
         options = mapping(request.get("stream_options"))
         return RequestView(
             model=request_model(request),

@@ -43,7 +43,7 @@ class OpenAICompletions(JsonWire):
         gather = Gather()
         prompt = request.get("prompt")
         input_texts(gather, prompt, ("prompt",))
-        request_rest(gather, request, frozenset(("prompt",)))
+        request_rest(gather, request, ("prompt",))
         prompts = 1
         if isinstance(prompt, list) and not all(isinstance(entry, int) for entry in prompt):
             prompts = max(1, len(prompt))

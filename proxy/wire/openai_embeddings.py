@@ -23,7 +23,7 @@ class OpenAIEmbeddings(SilentWire):
             raise BadRequest("input is missing")
         gather = Gather()
         input_texts(gather, request.get("input"), ("input",))
-        request_rest(gather, request, frozenset(("input",)))
+        request_rest(gather, request, ("input",))
         media: tuple[Media, ...] = tuple(gather.media)
         return RequestView(
             model=request_model(request),

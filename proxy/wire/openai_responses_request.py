@@ -9,36 +9,39 @@ from collections.abc import Mapping
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
-from proxy.wire.gather import Gather, kind_of, tools_text
-from proxy.wire.openai_request import content_parts
+from proxy.wire.gather import Gather, entry_of, kind_of, tools_text, type_of
+from proxy.wire.openai_request import content_parts, part_text
 from proxy.wire.shape import field_name, mapping, sequence, string
+from proxy.wire.unread import is_unread
 
-# Keys of a request that no model reads. All others are judged, known or not.
-_SETTINGS = frozenset(
-    (
-        "model", "stream", "stream_options", "temperature", "top_p", "top_logprobs", "max_output_tokens",
-        "max_tool_calls", "metadata", "store", "service_tier", "parallel_tool_calls", "reasoning", "truncation",
-        "include", "background", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-        "prompt_cache_options", "tool_choice", "previous_response_id", "conversation", "context_management",
-        "moderation",
-    )
-)  # fmt: skip
-_READ = frozenset(("input", "instructions", "tools", "prompt"))
 _CALLS = frozenset(("function_call", "mcp_call", "custom_tool_call", "mcp_approval_request"))
 
 
 def request_texts(gather: Gather, request: Mapping[str, Json]) -> None:
+    """Raises BadRequest for an entry of a list that is no item or part."""
     _items(gather, request.get("instructions"), ("instructions",), Kind.PROMPT)
     _items(gather, request.get("input"), ("input",))
-    prompt: Path = ("prompt", "variables")
-    for name, value in mapping(mapping(request.get("prompt")).get("variables")).items():
-        path = (*prompt, name)
-        if isinstance(value, str):
-            gather.string(Channel(field_name(path)), value, path)
-        else:
-            content_parts(gather, [value], path[:-1], Channel(field_name(path)))
+    _prompt(gather, request.get("prompt"), ("prompt",))
     tools_text(gather, request.get("tools"), ("tools",))
-    gather.rest(request, _SETTINGS | _READ, ())
+    gather.others(request, ("input", "instructions", "tools", "prompt"), (), top=True)
+
+
+def _prompt(gather: Gather, prompt: Json, path: Path) -> None:
+    """A stored prompt by its id, and the variables that are put into it."""
+    if not isinstance(prompt, dict):
+        gather.other(prompt, path)
+        return
+    gather.others(prompt, ("variables",), path)
+    variables = prompt.get("variables")
+    where = (*path, "variables")
+    if not isinstance(variables, dict):
+        gather.other(variables, where)
+        return
+    for name, value in variables.items():
+        if isinstance(value, dict):
+            part_text(gather, value, (*where, name))
+        else:
+            gather.other(value, (*where, name), Kind.TEXT)
 
 
 def kept_elsewhere(request: Mapping[str, Json]) -> str | None:
@@ -61,46 +64,36 @@ def kept_elsewhere(request: Mapping[str, Json]) -> str | None:
 
 
 def _items(gather: Gather, value: Json, path: Path, said: Kind = Kind.TEXT) -> None:
-    if isinstance(value, str):
-        gather.string(Channel(field_name(path), kind=said), value, path)
+    if not isinstance(value, list):
+        gather.other(value, path, said)
         return
-    for index, entry in enumerate(sequence(value)):
+    for index, entry in enumerate(value):
         where = (*path, index)
-        if isinstance(entry, dict):
-            _item(gather, entry, where, said if said is Kind.PROMPT else kind_of(entry.get("role")))
+        if isinstance(entry, str):
+            gather.string(Channel(field_name(where), kind=said), entry, where)
         else:
-            gather.leaves(Channel(field_name(where), kind=Kind.OTHER), entry, where)
-    if isinstance(value, dict):
-        gather.leaves(Channel(field_name(path), kind=Kind.OTHER), value, path)
+            item = entry_of(entry, where)
+            _item(gather, item, where, said if said is Kind.PROMPT else kind_of(item.get("role")))
 
 
 def _item(gather: Gather, item: Mapping[str, Json], path: Path, said: Kind) -> None:
     kind = item.get("type")
     for key, value in item.items():
         where = (*path, key)
-        channel = Channel(field_name(where), kind=said)
-        if key in ("type", "id", "call_id", "role", "status", "encrypted_content", "phase"):
+        if is_unread(key, value):
             continue
-        if key in ("content", "output") and isinstance(value, list):
-            content_parts(gather, _reasoned(value), where, channel)
-        elif key in ("content", "output") and isinstance(value, str):
-            gather.string(channel, value, where)
-        elif key == "output" and mapping(value).get("type") == "computer_screenshot":
-            for part, child in mapping(value).items():
-                if part != "type" and isinstance(child, str):
-                    gather.data(child, (*where, part), "computer_screenshot")
+        if key in ("content", "output"):
+            if isinstance(value, list):
+                content_parts(gather, value, where, Channel(field_name(where), kind=said))
+            elif isinstance(value, str):
+                gather.string(Channel(field_name(where), kind=said), value, where)
+            elif isinstance(value, dict) and type_of(value):
+                part_text(gather, value, where)
+            else:
+                gather.other(value, where)
+        elif key == "summary" and isinstance(value, list):
+            content_parts(gather, value, where, Channel(field_name(where), kind=Kind.REASONING))
         elif key == "arguments" and kind in _CALLS:
             gather.value(Channel(field_name(where), kind=Kind.TOOL, json=True), value, where)
-        elif key == "input" and isinstance(value, str):
-            gather.string(Channel(field_name(where), kind=Kind.TOOL), value, where)
         else:
-            shape = Kind.REASONING if key == "summary" else Kind.OTHER
-            gather.leaves(Channel(field_name(where), kind=shape), value, where)
-
-
-def _reasoned(parts: Json) -> Json:
-    """Parts of a reasoning item read as the text parts that they are."""
-    return [
-        {**part, "type": "text"} if isinstance(part, dict) and part.get("type") == "reasoning_text" else part
-        for part in sequence(parts)
-    ]
+            gather.other(value, where, Kind.TOOL if key == "input" else Kind.OTHER)

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -41,6 +42,8 @@ _NOT_PLAIN = re.compile(rb"[^A-Za-z0-9._~/-]")
 _CHARSET = re.compile(r";charset=\"?(utf-?16(?:le|be)?|iso-8859-1|latin-?1|windows-1252)\b", re.IGNORECASE)
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
+_MAY_HOLD_DATA = re.compile(r'"data:|"[A-Za-z0-9+/_=-]{256}', re.IGNORECASE)
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|[\w-]+", re.ASCII)
 _NAME = re.compile(r"[\w.:/-]*", re.ASCII)
 _TEXT_KEYS = frozenset(
     (
@@ -86,11 +89,21 @@ def field_name(path: Path) -> str:
     return out
 
 
+def is_address(value: str) -> bool:
+    """Whether the string only says where something is: a URL or a file's id."""
+    return _ADDRESS.fullmatch(value) is not None
+
+
 def is_data(value: str) -> bool:
     """Whether the string holds bytes rather than text: a data URL, or a long run of base64."""
     if value.startswith(("data:", "DATA:")) and _DATA_URL.match(value):
         return True
     return len(value) >= DATA_CHARS_MIN and _BASE64.fullmatch(value) is not None
+
+
+def may_hold_data(text: str) -> bool:
+    """Whether a string within this JSON text could be data: a quick look that errs to yes."""
+    return _MAY_HOLD_DATA.search(text) is not None
 
 
 def data_at(path: Path, value: str) -> bool:
@@ -184,25 +197,45 @@ def _grafted(value: Json, tree: Mapping[str | int, _Tree]) -> Json:
     return entries
 
 
-def media_of(value: str, field: str, type: str) -> Media:
-    """What is kept of data that no text rule reads: its size and hash, decoded where it is base64."""
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A string that may hold bytes: a data URL, or base64."""
+
+    value: str
+    bytes: bytes | None  # None where it is neither
+
+    def text(self) -> str | None:
+        """The bytes as the text that they are; None where they are none."""
+        if not self.bytes:
+            return None
+        try:
+            text = self.bytes.decode(_charset(self.value))
+        except UnicodeDecodeError:
+            return None
+        return None if _NO_TEXT.search(text) else text
+
+    def media(self, field: str, type: str) -> Media:
+        """What is kept of data that no text rule reads: its size and hash."""
+        data = self.bytes
+        if data is None:
+            data = self.value.encode("utf-8", "surrogatepass")
+        head = _DATA_URL.match(self.value)
+        return Media(field, (head and head.group(1)) or type, len(data), hashlib.sha256(data).hexdigest())
+
+
+def read_data(value: str) -> Data:
     head = _DATA_URL.match(value)
-    data = _bytes_of(value)
-    if data is None:
-        data = (value[head.end() :] if head is not None else value).encode("utf-8", "surrogatepass")
-    return Media(field, (head and head.group(1)) or type, len(data), hashlib.sha256(data).hexdigest())
-
-
-def text_of_data(value: str) -> str | None:
-    """The text that a data URL or a base64 string holds; None where its bytes are no text."""
-    data = _bytes_of(value)
-    if not data:
-        return None
+    encoded = value if head is None else value[head.end() :]
+    raw = encoded.encode("utf-8", "surrogatepass")
+    if head is not None:
+        if b"%" in raw:
+            raw = _PERCENT.sub(lambda found: bytes((int(found.group(1), 16),)), raw)
+        if not head.group(3):
+            return Data(value, raw)
     try:
-        text = data.decode(_charset(value))
-    except UnicodeDecodeError:
-        return None
-    return None if _NO_TEXT.search(text) else text
+        return Data(value, base64.b64decode(raw, validate=True))
+    except (binascii.Error, ValueError):
+        return Data(value, None)
 
 
 def data_of_text(text: str, like: str) -> str:
@@ -214,20 +247,6 @@ def data_of_text(text: str, like: str) -> str:
     if head.group(3):
         return like[: head.end()] + base64.b64encode(data).decode()
     return like[: head.end()] + _NOT_PLAIN.sub(lambda found: b"%%%02X" % found.group()[0], data).decode()
-
-
-def _bytes_of(value: str) -> bytes | None:
-    head = _DATA_URL.match(value)
-    encoded = value if head is None else value[head.end() :]
-    raw = encoded.encode("utf-8", "surrogatepass")
-    if head is not None:
-        raw = _PERCENT.sub(lambda found: bytes((int(found.group(1), 16),)), raw)
-        if not head.group(3):
-            return raw
-    try:
-        return base64.b64decode(raw, validate=True)
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _charset(value: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire.shape import data_of_text, text_of_data
+from proxy.wire.shape import data_of_text, read_data
 
 
 def packed(text: str, charset: str = "utf-8") -> str:
@@ -31,7 +31,7 @@ def packed(text: str, charset: str = "utf-8") -> str:
     ],
 )  # fmt: skip
 def test_a_text_is_told_from_bytes(data: str, text: str | None) -> None:
-    assert text_of_data(data) == text
+    assert read_data(data).text() == text
 
 
 @given(
@@ -41,4 +41,4 @@ def test_a_text_is_told_from_bytes(data: str, text: str | None) -> None:
 )
 def test_an_edited_text_is_data_again(text: str) -> None:
     for form in ("data:,x", "data:text/plain;charset=utf-8;base64,eA==", "eA=="):
-        assert text_of_data(data_of_text(text, form)) == text
+        assert read_data(data_of_text(text, form)).text() == text

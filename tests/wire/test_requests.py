@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import tracemalloc
 
 import pytest
@@ -15,9 +16,14 @@ from proxy.wire.base import RequestView
 from tests.wire.requests import PNG, chat, claude, found, responses, wire
 
 
-@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant", "tool", "critic"])
+@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant", "tool"])
 def test_every_role_is_read(role: str) -> None:
     assert found(chat({"role": role, "content": "words"})) == [("messages[0].content", "words")]
+
+
+def test_a_role_of_nobodys_is_a_text_itself() -> None:
+    read = found(chat({"role": "critic of a@b.example", "content": "words"}))
+    assert ("messages[0].role", "critic of a@b.example") in read
 
 
 def prompts(view: RequestView) -> list[str]:
@@ -115,10 +121,9 @@ def test_a_tools_words_are_one_text() -> None:
             },
         },
     }
-    assert found(chat(tools=[tool])) == [("tools[0]", "mail\nSends a mail.\nAn address\nto")]
-    named: Json = {"name": "mail", "description": "Sends a mail.", "input_schema": {"type": "object"}}
-    assert found(claude(tools=[named])) == [("tools[0]", "mail\nSends a mail.")]
-    assert found(responses(tools=[named])) == [("tools[0]", "mail\nSends a mail.")]
+    for view in (chat(tools=[tool]), claude(tools=[tool]), responses(tools=[tool])):
+        assert [(field, json.loads(value)) for field, value in found(view)] == [("tools[0]", tool)]
+        assert view.texts[0].channel.json
 
 
 @pytest.mark.parametrize(
@@ -131,14 +136,15 @@ def test_a_tools_words_are_one_text() -> None:
     ],
 )
 def test_a_text_is_read_though_it_looks_like_data(view: RequestView) -> None:
-    assert [value for _, value in found(view)] == ["Ab0" * 200]
+    assert any("Ab0" * 200 in value for _, value in found(view))
+    assert not any(media.bytes == 600 for media in view.media)
 
 
 def test_so_many_texts_are_refused() -> None:
     with pytest.raises(BadRequest, match="more than 100000 texts"):
         chat(*[{"role": "user", "content": "a"}] * 100_001)
     with pytest.raises(BadRequest, match="more than 100000 texts"):
-        chat(later=["a"] * 100_001)
+        chat(later=["a"] * 200_002)
 
 
 def test_listing_wide_and_deep_values_takes_little_memory() -> None:
@@ -149,7 +155,7 @@ def test_listing_wide_and_deep_values_takes_little_memory() -> None:
     (text,) = chat(later=deep).texts
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(text.value) == 3 * 50_000 - 1
+    assert text.value.count("ab") == 50_000
     assert peak < 20 << 20
 
 
@@ -165,9 +171,12 @@ def test_what_the_wire_does_not_know_is_read_too() -> None:
     )
     assert found(view)[1:] == [
         ("messages[0].name", "Ann"),
-        ("messages[0].later", "er"),
-        ("prediction", "a guess"),
-        ("documents", "T\na document"),
+        ("messages[0].later", '{"deep":["er"]}'),
+        ("prediction", '{"type":"content","content":"a guess"}'),
+        ("documents", '[{"title":"T","text":"a document"}]'),
+        ("stop", '["END"]'),
+        ("user", "u1"),
+        ("metadata", '{"k":"v"}'),
     ]
     assert view.user == "u1"
 
@@ -195,7 +204,11 @@ def test_media_are_hashed_not_read() -> None:
         ("application/pdf", len(data), digest),
     ]
     assert view.media[4].type == "unknown:hologram"
-    assert [value for _, value in found(view)] == ["my cv.pdf", "a caption", "look"]
+    assert [value for _, value in found(view)] == [
+        "my cv.pdf",
+        '{"type":"hologram","hologram":{"caption":"a caption","data":""}}',
+        "look",
+    ]
 
 
 def test_options_of_a_chat_request() -> None:

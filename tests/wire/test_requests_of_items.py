@@ -49,6 +49,7 @@ def test_anthropic_system_and_blocks() -> None:
         ("messages[2].content[0].content", "plain result"),
         ("messages[2].content[1].content", "nested result"),
         ("messages[2].content", "and more"),
+        ("metadata", '{"user_id":"u7"}'),
     ]
     assert view.user == "u7"
     assert view.texts[2].channel.sealed
@@ -84,7 +85,7 @@ def test_anthropic_images_documents_and_the_unknown() -> None:
         "hit",
         "found",
         "s",
-        "a caption",
+        '{"type":"hologram","caption":"a caption"}',
     ]
 
 
