@@ -92,7 +92,11 @@ class Scorer(Protocol):
 
 class Scan(Protocol):
     """One bank reading one growing text. Work is linear: text before `safe_upto` less a fixed context is
-    never read again. A scan raises ScorerFailed from `feed` or `poll` when a scorer failed."""
+    never read again.
+
+    A scan takes its tickets' answers in the order in which it asked. It raises ScorerFailed from `feed` or `poll`
+    when the first of them failed, and only once all before it is told: so what was settled by then does not hang
+    on the order in which scorers answer."""
 
     def feed(self, piece: str, *, final: bool = False) -> Progress:
         """Take the next characters. With `final` the text ends here, and `safe_upto` is its length unless
@@ -105,7 +109,8 @@ class Scan(Protocol):
 
     @property
     def waiting(self) -> Sequence[Ticket]:
-        """The tickets that have yet to be answered or read; none for a scan that answers at once."""
+        """The tickets that have yet to be answered or taken, in the order in which they were asked; none for a
+        scan that answers at once."""
         ...
 
     @property
@@ -138,6 +143,11 @@ class Bank(Protocol):
     @property
     def rules(self) -> frozenset[int]:
         """The indices of the rules whose entries it holds."""
+        ...
+
+    @property
+    def reads_context(self) -> bool:
+        """Whether its answer hangs on the context: one text may then have several."""
         ...
 
     def open(self, context: Context, /) -> Scan:

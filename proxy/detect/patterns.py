@@ -192,6 +192,7 @@ class PatternBank:
     """The patterns of many rules. Raises PatternError as `check_pattern` does."""
 
     detector = "regex"
+    reads_context = False
 
     def __init__(self, entries: Sequence[PatternEntry]) -> None:
         self.rules = frozenset(entry.rule for entry in entries)

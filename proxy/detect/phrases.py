@@ -71,6 +71,7 @@ class PhraseBank:
     """The phrases of many rules. Raises PhraseError as `check_phrase` does."""
 
     detector = "phrases"
+    reads_context = False
 
     def __init__(self, entries: Sequence[PhraseEntry]) -> None:
         self.rules = frozenset(entry.rule for entry in entries)

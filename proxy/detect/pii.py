@@ -105,6 +105,7 @@ class PiiBank:
     """The personal-data rules. Raises PiiError where an entity is none of PATTERN_ENTITIES."""
 
     detector = "pii"
+    reads_context = False
 
     def __init__(
         self, entries: Sequence[PiiEntry], recognizers: Mapping[str, Recognizer] | None = None

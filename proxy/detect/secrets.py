@@ -98,6 +98,7 @@ class SecretsBank:
     """The rules about secrets. Raises SecretError where a kind is none of KINDS."""
 
     detector = "secrets"
+    reads_context = False
 
     def __init__(self, entries: Sequence[SecretEntry]) -> None:
         self.rules = frozenset(entry.rule for entry in entries)

@@ -62,6 +62,7 @@ class ToxicityBank:
     """The toxicity rules, scored once for all of them."""
 
     detector = "toxicity"
+    reads_context = False
 
     def __init__(self, entries: Sequence[ToxicityEntry], model: LexicalModel) -> None:
         self.rules = frozenset(entry.rule for entry in entries)

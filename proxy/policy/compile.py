@@ -24,6 +24,7 @@ from proxy.errors import Problem
 from proxy.model.level import Direction
 from proxy.policy.folder import Folder
 from proxy.policy.match import Judge, Plan, Selection, plan
+from proxy.policy.memory import Memory, Recall
 from proxy.policy.rule import Containment, Phrases, Pii, Regex, Rule, Secrets, Toxicity
 from proxy.policy.schema import read
 
@@ -58,6 +59,7 @@ class Policy:
     warnings: tuple[Problem, ...] = ()
     built: tuple[Built, ...] = field(default=(), repr=False)
     model: LexicalModel | None = field(default=None, repr=False)
+    memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -70,11 +72,16 @@ class Policy:
         return not self.plan(direction, selection).idle
 
     def judge(
-        self, direction: Direction, selection: Selection, field: str, context: Context = NO_CONTEXT
+        self,
+        direction: Direction,
+        selection: Selection,
+        field: str,
+        context: Context = NO_CONTEXT,
+        recall: Recall | None = None,
     ) -> Judge:
         """A judge for one new text. `field` names where it stands, for its findings; `context` is what its
-        exchange tells beside it."""
-        return Judge(self.plan(direction, selection), field, context)
+        exchange tells beside it, `recall` what the memory knows of it."""
+        return Judge(self.plan(direction, selection), field, context, recall)
 
     def plan(self, direction: Direction, selection: Selection) -> Plan:
         """Which rules and banks a selection comes to; remembered, since an exchange asks for every text."""
@@ -105,6 +112,7 @@ def compile_policy(folder: Folder, before: Policy | None = None) -> Policy:
         warnings=rules.warnings,
         built=tuple(_build(rules.rules, model, before.built if before is not None else ())),
         model=model,
+        memory=before.memory if before is not None else Memory(),
     )
 
 

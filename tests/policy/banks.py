@@ -48,6 +48,7 @@ class WordScan(InlineScan):
 class WordBank:
     words: tuple[tuple[int, str], ...]
     detector: str = "phrases"
+    reads_context: bool = False
     fails_at: int | None = None
     fails_to_open: bool = False
     cut: bool = False

@@ -11,7 +11,7 @@ from proxy.detect.phrases import PHRASE_CHARS_MAX
 from proxy.detect.secrets import KINDS, SecretEntry, SecretsBank
 from proxy.policy.cases import read_cases, run
 from proxy.policy.compile import compile_policy
-from proxy.policy.match import FINDINGS_MAX
+from proxy.policy.lane import FINDINGS_MAX
 from proxy.policy.reading import DEPTH_MAX, FILE_BYTES_MAX, FILES_MAX, FOLDER_BYTES_MAX
 from proxy.policy.schema import PHRASES_MAX, RULES_MAX
 from proxy.yaml_source import YAML_BYTES_MAX

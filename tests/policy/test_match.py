@@ -184,7 +184,7 @@ def test_scores_are_the_highest_of_all_detectors() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_a_text_made_of_findings_is_blocked_at_the_limit(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr("proxy.policy.match.FINDINGS_MAX", 3)
+    monkeypatch.setattr("proxy.policy.lane.FINDINGS_MAX", 3)
     text = "x " * 8
     words = judge((rule(action=Action.REDACT),), WordBank(((0, "x"),)))
     pieces = [text[at : at + size] for at in range(0, len(text), size)]

@@ -1,0 +1,268 @@
+"""Banks that read one text side by side, and whose findings are told in common order.
+
+A lane is settled as far as its slowest bank. What a bank found becomes a finding once its start lies before
+that: by start, the longest first, then in the order of the rules, whatever the pieces were and whichever
+bank answered first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from typing import Final, Protocol
+
+from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan, ScorerFailed, Ticket
+from proxy.model.finding import Finding, Match
+from proxy.model.level import Action, Direction, Level
+from proxy.policy.memory import Recall
+from proxy.policy.rule import Rule
+
+ERROR_LABEL = "error"
+"""The label of a finding that stands for a detector which failed."""
+
+FINDINGS_MAX: Final = 10_000
+"""Findings told of one text by the rules that hold it, and as many by those that watch. Past it the next one
+that acts blocks the text, and the others are not told: a text made of findings must not fill the memory."""
+
+
+class BrokenPromise(Exception):
+    """A detector contradicted its own `safe_upto`. Caught by the lane, as any failure of a detector."""
+
+
+class Ruled(Protocol):
+    """What a lane knows of the plan that it serves."""
+
+    @property
+    def direction(self) -> Direction: ...
+
+    @property
+    def level(self) -> Level: ...
+
+    @property
+    def active(self) -> Mapping[int, Rule]: ...
+
+
+@dataclass(slots=True, eq=False)
+class Reading:
+    """One bank's scan of this text."""
+
+    bank: Bank
+    scan: Scan
+    keeps: bool  # whether what it says is to be remembered
+    safe_upto: int = 0
+    covered: dict[int, int] = field(
+        default_factory=dict
+    )  # rule → the furthest end among its findings told so far
+    said: list[Match] = field(default_factory=list)  # where it is to be remembered
+
+    def take(self, progress: Progress, length: int, *, final: bool) -> tuple[Match, ...]:
+        """The matches of an answer. Raises BrokenPromise."""
+        if not self.safe_upto <= progress.safe_upto <= length:
+            raise BrokenPromise(f"safe_upto went from {self.safe_upto} to {progress.safe_upto} of {length}")
+        for match in progress.matches:
+            if not self.safe_upto <= match.start <= match.end <= length:
+                raise BrokenPromise(f"a match at {match.start} after {self.safe_upto} was called safe")
+        self.safe_upto = length if final and not self.scan.waiting else progress.safe_upto
+        if self.keeps:
+            self.said.extend(progress.matches)
+        return progress.matches
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Pending:
+    """A match waiting for its turn: by start, longest first, then in the order of the rules."""
+
+    start: int
+    negative_length: int
+    rule: int
+    detector: str
+    negative_score: float
+    label: str
+    cut: bool
+
+    @property
+    def end(self) -> int:
+        return self.start - self.negative_length
+
+
+@dataclass(slots=True)
+class View:
+    """How one text's matches become findings; what its lanes share. (They hold no judge: a cycle would keep
+    every text's scans until the collector comes by.)"""
+
+    plan: Ruled
+    field: str
+    context: Context
+    recall: Recall | None
+    errors: list[tuple[str, str]]
+
+    def finding(self, detector: str, match: _Pending) -> Finding:
+        """A match seen through its rule."""
+        rule = self.plan.active[match.rule]
+        action = rule.action_at(self.plan.level)
+        if match.cut and rule.on_error is Action.BLOCK and self.plan.level is not Level.OPEN:
+            action = Action.BLOCK
+        return Finding(
+            rule=rule.id,
+            detector=detector,
+            label=match.label,
+            score=-match.negative_score,
+            action=action,
+            direction=self.plan.direction,
+            field=self.field,
+            start=match.start,
+            end=match.end,
+            mode=rule.mode,
+            message=rule.message,
+            severity=rule.severity,
+        )
+
+    def failed(self, bank: Bank, error: Exception) -> list[int]:
+        """Notes a detector's failure; gives the active rules whose `on_error` is to block."""
+        # The error's own words could repeat the text that was judged, so only its kind is kept.
+        kind = error.reason if isinstance(error, ScorerFailed) else type(error).__name__
+        hit = sorted(index for index in bank.rules if index in self.plan.active)
+        self.errors.extend((self.plan.active[index].id, f"{bank.detector}: {kind}") for index in hit)
+        return [index for index in hit if self.plan.active[index].on_error is Action.BLOCK]
+
+
+class Lane:
+    """Banks whose findings are told in common order."""
+
+    __slots__ = (
+        "_blocked", "_count", "_final", "_late", "_length", "_pending", "_told", "_unopened", "_view", "readings",
+    )  # fmt: skip
+
+    def __init__(self, view: View, banks: tuple[Bank, ...]) -> None:
+        self._view = view
+        self._pending: list[tuple[_Pending, int, Reading | None]] = []
+        self._count = 0  # settles what two equal matches would leave open
+        self._told = 0
+        self._length = 0
+        self._final = False
+        self._blocked = False  # one over the limit blocked the text
+        self._unopened = banks
+        self._late: list[Reading] = []  # those that may have to wait for a scorer
+        self.readings: list[Reading] = []
+
+    @property
+    def waiting(self) -> Sequence[Ticket]:
+        """The tickets that keep the lane from being settled further."""
+        if not self._late:
+            return ()
+        return [ticket for reading in self._late for ticket in reading.scan.waiting]
+
+    def feed(self, piece: str, final: bool, found: list[Finding]) -> int:
+        """Feed all banks, add what became final to `found`, and give how far the lane is settled."""
+        self._length += len(piece)
+        self._final = final
+        if self._unopened:
+            self._open()
+        broken: list[Reading] = []
+        for reading in self.readings:
+            try:
+                matches = reading.take(reading.scan.feed(piece, final=final), self._length, final=final)
+            except Exception as error:  # noqa: BLE001 - the declared boundary: a detector's failure is on_error
+                self._fail(reading.bank, error, reading.safe_upto)
+                broken.append(reading)
+                continue
+            for match in matches:
+                self._wait(match, reading)
+        return self._settle(broken, found)
+
+    def poll(self, found: list[Finding]) -> int:
+        """As `feed`, with what scorers answered since."""
+        broken: list[Reading] = []
+        for reading in self._late:
+            try:
+                while (waiting := reading.scan.waiting) and waiting[0].done():
+                    for match in reading.take(reading.scan.poll(), self._length, final=self._final):
+                        self._wait(match, reading)
+            except Exception as error:  # noqa: BLE001 - the same boundary
+                self._fail(reading.bank, error, reading.safe_upto)
+                broken.append(reading)
+        return self._settle(broken, found)
+
+    def give_up(self, found: list[Finding]) -> int:
+        """Wait no longer: what was not answered by now has failed."""
+        broken = [reading for reading in self._late if reading.scan.waiting]
+        for reading in broken:
+            self._fail(reading.bank, ScorerFailed("timeout"), reading.safe_upto)
+        return self._settle(broken, found)
+
+    def _settle(self, broken: list[Reading], found: list[Finding]) -> int:
+        if broken:
+            self.readings = [reading for reading in self.readings if reading not in broken]
+            self._late = [reading for reading in self._late if reading not in broken]
+        settled = min((reading.safe_upto for reading in self.readings), default=self._length)
+        over = self._final and settled == self._length and not self.waiting
+        while self._pending and (over or self._pending[0][0].start < settled):
+            pending, _, source = heappop(self._pending)
+            self._tell(pending, source, found)
+        if over and self._view.recall is not None:
+            self._remember(self._view.recall)
+        return settled
+
+    def _open(self) -> None:
+        view = self._view
+        for bank in self._unopened:
+            try:
+                known = view.recall.scan(bank, view.context) if view.recall is not None else None
+                scan = known or bank.open(view.context)
+                reading = Reading(bank, scan, view.recall is not None and known is None)
+            except Exception as error:  # noqa: BLE001 - the same boundary
+                self._fail(bank, error, 0)
+                continue
+            self.readings.append(reading)
+            if not isinstance(scan, InlineScan):
+                self._late.append(reading)
+        self._unopened = ()
+
+    def _remember(self, recall: Recall) -> None:
+        for reading in self.readings:
+            if reading.keeps:
+                reading.keeps = False
+                recall.keep(reading.bank, self._view.context, reading.said, reading.scan.scores)
+
+    def _wait(self, match: Match, reading: Reading) -> None:
+        if match.rule not in self._view.plan.active:
+            return
+        pending = _Pending(
+            match.start,
+            match.start - match.end,
+            match.rule,
+            reading.bank.detector,
+            -match.score,
+            match.label,
+            match.cut,
+        )
+        self._push(pending, reading)
+
+    def _push(self, pending: _Pending, reading: Reading | None) -> None:
+        self._count += 1
+        heappush(self._pending, (pending, self._count, reading))
+
+    def _fail(self, bank: Bank, error: Exception, at: int) -> None:
+        """The rules of a bank that failed block from where it had settled the text, where they say so. Their
+        finding is a place, not a range: how much was read by then is chance."""
+        for index in self._view.failed(bank, error):
+            self._push(_Pending(at, 0, index, bank.detector, -1.0, ERROR_LABEL, True), None)
+
+    def _tell(self, match: _Pending, reading: Reading | None, found: list[Finding]) -> None:
+        # A match inside another of the same rule and detector says nothing new. One that only overlaps does:
+        # dropping it would leave its tail in a redacted text.
+        if reading is not None:
+            if match.end <= reading.covered.get(match.rule, -1) and not match.cut:
+                return
+            reading.covered[match.rule] = max(match.end, reading.covered.get(match.rule, -1))
+        finding = self._view.finding(match.detector, match)
+        self._told += 1
+        if self._told <= FINDINGS_MAX:
+            found.append(finding)
+            return
+        if self._told == FINDINGS_MAX + 1:
+            self._view.errors.append((finding.rule, f"{match.detector}: more than {FINDINGS_MAX} findings"))
+        if finding.acts and not self._blocked:
+            self._blocked = True
+            found.append(replace(finding, action=Action.BLOCK))

@@ -1,0 +1,136 @@
+"""What banks found in whole texts, so that a text which comes again is not read again.
+
+The messages of a conversation recur in every turn. Remembered is what a bank said, before any rule's level,
+mode or action; never what a failing one said. An entry belongs to the very bank (and so to its entries, and
+to one direction), and for a bank that reads its context to that as well: a policy that takes a bank over from
+the one before takes over what it knows, and a changed bank knows nothing.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, TypeAlias
+
+from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan
+from proxy.model.finding import Match
+
+MEMORY_BYTES_MAX: Final = 32 << 20
+"""What one memory may hold, as it is reckoned here; past it the entries longest unused are forgotten."""
+
+ENTRY_BYTES: Final = 400
+MATCH_BYTES: Final = 160
+"""What an entry, and every match and score in it, is reckoned to take."""
+
+REMEMBERED_CHARS_MIN: Final = 48
+"""Shorter texts are judged anew: that costs about as much as remembering them."""
+
+Key: TypeAlias = tuple[weakref.ref[Bank], bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that a bank said of one text."""
+
+    matches: tuple[Match, ...]
+    scores: Mapping[str, float]
+
+    @property
+    def bytes(self) -> int:
+        return ENTRY_BYTES + MATCH_BYTES * (len(self.matches) + len(self.scores))
+
+
+class Memory:
+    """What is known of texts, bounded in bytes. For one thread."""
+
+    def __init__(self, bytes_max: int = MEMORY_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._known: OrderedDict[Key, Known] = OrderedDict()
+        self.bytes = 0
+
+    def of(self, text: str, *, unescaped: bool) -> Recall | None:
+        """What is known of this text; None for one too short to be remembered. `unescaped`: its escapes are
+        undone before it is judged."""
+        return Recall(self, text, unescaped) if len(text) >= REMEMBERED_CHARS_MIN else None
+
+    def get(self, key: Key) -> Known | None:
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+        return known
+
+    def put(self, key: Key, known: Known) -> None:
+        if known.bytes > self._bytes_max // 16 or key in self._known:
+            return  # a text made of findings must not drive out all others
+        self._known[key] = known
+        self.bytes += known.bytes
+        while self.bytes > self._bytes_max:
+            _, oldest = self._known.popitem(last=False)
+            self.bytes -= oldest.bytes
+
+
+class Recall:
+    """One whole text before the memory."""
+
+    __slots__ = ("_context", "_digest", "_memory")
+
+    def __init__(self, memory: Memory, text: str, unescaped: bool) -> None:
+        self._memory = memory
+        data = text.encode("utf-8", "surrogatepass")
+        self._digest = blake2b(data, digest_size=16, person=b"json" if unescaped else b"text").digest()
+        self._context: bytes | None = None
+
+    def scan(self, bank: Bank, context: Context) -> Scan | None:
+        """A scan that repeats what the bank said of this text; None where it is not known."""
+        known = self._memory.get(self._key(bank, context))
+        return None if known is None else _Recalled(known)
+
+    def keep(
+        self, bank: Bank, context: Context, matches: Sequence[Match], scores: Mapping[str, float]
+    ) -> None:
+        """Remember what the bank said, once all of it is said."""
+        self._memory.put(self._key(bank, context), Known(tuple(matches), dict(scores)))
+
+    def _key(self, bank: Bank, context: Context) -> Key:
+        return weakref.ref(bank), self._digest, self._of_context(context) if bank.reads_context else b""
+
+    def _of_context(self, context: Context) -> bytes:
+        if self._context is None:
+            out = blake2b(f"{context.messages} {context.characters}".encode(), digest_size=16)
+            for prompt in context.prompts:
+                data = prompt.encode("utf-8", "surrogatepass")
+                out.update(len(data).to_bytes(8, "big"))
+                out.update(data)
+            self._context = out.digest()
+        return self._context
+
+
+class _Recalled(InlineScan):
+    """Says of a text what was said before."""
+
+    __slots__ = ("_known", "_length", "_next")
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._length = 0
+        self._next = 0
+
+    def feed(self, piece: str, *, final: bool = False) -> Progress:
+        self._length += len(piece)
+        matches = self._known.matches
+        safe = self._length
+        told = at = self._next
+        while at < len(matches) and matches[at].start < safe:
+            if matches[at].end > self._length:
+                safe = matches[at].start
+                break
+            at += 1
+        self._next = at
+        return Progress(matches[told:at], safe)
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        return self._known.scores
