@@ -61,10 +61,8 @@ def check_phrase(phrase: str) -> None:
     shown = skeleton().of(phrase).strip()
     if not shown:
         raise PhraseError("the phrase has no visible character")
-    if len(shown) > PHRASE_CHARS_MAX:
-        raise PhraseError(
-            f"the phrase has {len(shown)} characters; at most {PHRASE_CHARS_MAX} are looked for"
-        )
+    if (size := len(shown)) > PHRASE_CHARS_MAX:
+        raise PhraseError(f"the phrase has {size} characters; at most {PHRASE_CHARS_MAX} are looked for")
 
 
 class PhraseBank:
