@@ -128,7 +128,8 @@ def _possible(region: str) -> str:
     if metadata.national_prefix_transform_rule:
         prefix = r"\d{0,5}"
     pattern = (
-        rf"^(?:(?:{code})?(?:{prefix})?(?:{'|'.join(national)})|(?:{metadata.international_prefix})\d+)$"
+        # The prefix may be taken off twice: after a country code, and from what is left.
+        rf"^(?:(?:{code})?(?:{prefix}){{0,2}}(?:{'|'.join(national)})|(?:{metadata.international_prefix})\d+)$"
     )
     try:
         compile_regex(pattern)

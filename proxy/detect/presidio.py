@@ -2,8 +2,8 @@
 
 `import presidio_analyzer` brings in spaCy, and torch, transformers and stanza where they are installed:
 seconds of start-up and hundreds of megabytes for regular expressions and checksums. Here its package is
-imported with those kept out and its NLP engines replaced by empty classes, the recognizers of its default
-English registry are taken from it, and the half-built package is removed from the module table, so that a
+imported with those kept out and its NLP engines replaced by empty classes, the recognizers that work by patterns
+are taken from it, and the half-built package is removed from the module table, so that a
 later ordinary import gets a whole one. The e-mail recognizer's public suffix list is the one shipped with
 tldextract; nothing is ever fetched.
 """
@@ -19,51 +19,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Final, Protocol, cast
 
-PATTERN_ENTITIES: Final = frozenset(
-    {
-        "CREDIT_CARD",
-        "CRYPTO",
-        "DATE_TIME",
-        "EMAIL_ADDRESS",
-        "IBAN_CODE",
-        "IP_ADDRESS",
-        "MAC_ADDRESS",
-        "MEDICAL_LICENSE",
-        "PHONE_NUMBER",
-        "UK_NHS",
-        "URL",
-        "US_BANK_NUMBER",
-        "US_DRIVER_LICENSE",
-        "US_ITIN",
-        "US_PASSPORT",
-        "US_SSN",
-        "UUID",
-    }
-)
-"""What the recognizers of the default English registry find without a language model."""
-
-NER_ENTITIES: Final = frozenset({"LOCATION", "NRP", "ORGANIZATION", "PERSON"})
-"""What only a language model finds. (DATE_TIME has patterns too, and counts among those.)"""
-
-_RECOGNIZERS: Final = {
-    "CREDIT_CARD": "CreditCardRecognizer",
-    "CRYPTO": "CryptoRecognizer",
-    "DATE_TIME": "DateRecognizer",
-    "EMAIL_ADDRESS": "EmailRecognizer",
-    "IBAN_CODE": "IbanRecognizer",
-    "IP_ADDRESS": "IpRecognizer",
-    "MAC_ADDRESS": "MacAddressRecognizer",
-    "MEDICAL_LICENSE": "MedicalLicenseRecognizer",
-    "PHONE_NUMBER": "PhoneRecognizer",
-    "UK_NHS": "NhsRecognizer",
-    "URL": "UrlRecognizer",
-    "US_BANK_NUMBER": "UsBankRecognizer",
-    "US_DRIVER_LICENSE": "UsLicenseRecognizer",
-    "US_ITIN": "UsItinRecognizer",
-    "US_PASSPORT": "UsPassportRecognizer",
-    "US_SSN": "UsSsnRecognizer",
-    "UUID": "UuidRecognizer",
-}
+from proxy.detect.entities import RECOGNIZERS
 
 _FLAGS: Final = int(re.DOTALL | re.MULTILINE | re.IGNORECASE)
 """What the default registry sets on every pattern recognizer, whatever its own choice (an IBAN in small
@@ -143,7 +99,7 @@ class _Guard(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def load_recognizers() -> dict[str, Recognizer]:
-    """The recognizers of Presidio's default English registry that need no language model, by entity.
+    """Presidio's recognizers that need no language model, by entity.
 
     To be called at start, from one thread: it sets the import system up and back.
     """
@@ -156,7 +112,7 @@ def load_recognizers() -> dict[str, Recognizer]:
     try:
         package = importlib.import_module(f"{_PACKAGE}.predefined_recognizers")
         recognizers = {
-            entity: cast(Recognizer, getattr(package, name)()) for entity, name in _RECOGNIZERS.items()
+            entity: cast(Recognizer, getattr(package, name)()) for entity, name in RECOGNIZERS.items()
         }
     finally:
         sys.meta_path.remove(guard)
@@ -168,6 +124,10 @@ def load_recognizers() -> dict[str, Recognizer]:
         if hasattr(recognizer, "global_regex_flags"):
             vars(recognizer)["global_regex_flags"] = _FLAGS
     _keep_offline(recognizers["EMAIL_ADDRESS"])
+    # One pattern of Indian account numbers takes any word of ten characters, if four digits follow anywhere in
+    # the text: no part of a text could ever be settled.
+    pan = recognizers["IN_PAN"]
+    vars(pan)["patterns"] = [pattern for pattern in pan.patterns if ".*?" not in pattern.regex]
     return recognizers
 
 

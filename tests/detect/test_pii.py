@@ -16,48 +16,101 @@ from hypothesis import strategies as st
 
 from proxy.detect import pii
 from proxy.detect.base import NO_CONTEXT
+from proxy.detect.entities import DEFAULT_ENTITIES, NER_ENTITIES, PATTERN_ENTITIES
+from proxy.detect.entities import RECOGNIZERS as ENTITY_CLASSES
 from proxy.detect.normalise import folded
 from proxy.detect.pii import SEGMENT_CHARS_MAX, PiiBank, PiiEntry, PiiError
-from proxy.detect.presidio import NER_ENTITIES, PATTERN_ENTITIES, Recognizer, Result, load_recognizers
+from proxy.detect.presidio import Recognizer, Result, load_recognizers
+from tests.detect.pii_samples import COUNTRY_PARTS, PARTS, SAMPLES
 from tests.detect.support import HARMLESS, assert_any_cut_is_the_same, cut, shown, sizes, texts_of, whole
 
 RECOGNIZERS = load_recognizers()
-ALL = PiiBank([PiiEntry(0, PATTERN_ENTITIES)], RECOGNIZERS)
+ALL = PiiBank([PiiEntry(0, DEFAULT_ENTITIES)], RECOGNIZERS)
+EVERY = PiiBank([PiiEntry(0, PATTERN_ENTITIES)], RECOGNIZERS)
 SHIPPED = frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
 USUAL = PiiBank([PiiEntry(0, SHIPPED, 0.4)], RECOGNIZERS)
 
 Reading = tuple[str, int, int, float]
 
 
-@pytest.fixture(scope="module")
-def presidio() -> Iterator[Callable[[str], list[Reading]]]:
-    """The whole AnalyzerEngine, default English registry, no language model; its suffix list kept offline."""
-    from presidio_analyzer import AnalyzerEngine
+Presidio = Callable[[str], list[Reading]]
+
+
+def offline_engine(patch: pytest.MonkeyPatch, *, every: bool) -> Presidio:
+    """The whole AnalyzerEngine, no language model; its suffix list kept offline. With the default English
+    registry, or with every recognizer that the package holds."""
+    from presidio_analyzer import AnalyzerEngine, predefined_recognizers
     from presidio_analyzer.nlp_engine import NoOpNlpEngine
     from presidio_analyzer.predefined_recognizers.generic import email_recognizer
     from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
 
+    offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    patch.setattr(email_recognizer, "tldextract", SimpleNamespace(extract=offline))
+    nlp = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": "none"}])
+    registry = RecognizerRegistryProvider(nlp_engine=nlp).create_recognizer_registry()
+    flags = registry.global_regex_flags
+    entities = DEFAULT_ENTITIES
+    if every:
+        entities = PATTERN_ENTITIES
+        for entity in sorted(PATTERN_ENTITIES - DEFAULT_ENTITIES):
+            recognizer = getattr(predefined_recognizers, ENTITY_CLASSES[entity])(supported_language="en")
+            recognizer.global_regex_flags = flags
+            if entity == "IN_PAN":
+                recognizer.patterns = [one for one in recognizer.patterns if ".*?" not in one.regex]
+            registry.add_recognizer(recognizer)
+    engine = AnalyzerEngine(registry=registry, nlp_engine=nlp)
+    assert frozenset(engine.get_supported_entities("en")) == entities
+
+    def analyze(text: str) -> list[Reading]:
+        found = engine.analyze(text, "en")
+        return sorted((one.entity_type, one.start, one.end, round(one.score, 6)) for one in found)
+
+    return analyze
+
+
+@pytest.fixture(scope="module")
+def presidio() -> Iterator[Presidio]:
     with pytest.MonkeyPatch.context() as patch:
-        offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-        patch.setattr(email_recognizer, "tldextract", SimpleNamespace(extract=offline))
-        nlp = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": "none"}])
-        registry = RecognizerRegistryProvider(nlp_engine=nlp).create_recognizer_registry()
-        engine = AnalyzerEngine(registry=registry, nlp_engine=nlp)
-        assert frozenset(engine.get_supported_entities("en")) == PATTERN_ENTITIES
-
-        def analyze(text: str) -> list[Reading]:
-            found = engine.analyze(text, "en")
-            return sorted((one.entity_type, one.start, one.end, round(one.score, 6)) for one in found)
-
-        yield analyze
+        yield offline_engine(patch, every=False)
 
 
-def unsettled(text: str, phones: Sequence[Result], recognizers: object) -> Sequence[Result]:
-    return phones
+@pytest.fixture(scope="module")
+def presidio_of_all() -> Iterator[Presidio]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield offline_engine(patch, every=True)
 
 
-def readings(text: str) -> list[Reading]:
-    return sorted((match.label, match.start, match.end, round(match.score, 6)) for match in whole(ALL, text))
+def unsettled(text: str, results: Sequence[Result], recognizers: object) -> Sequence[Result]:
+    return results
+
+
+def readings(bank: PiiBank, text: str) -> list[Reading]:
+    """What stands before the settle step."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pii, "settle", unsettled)
+        found = whole(bank, text)
+    return sorted((match.label, match.start, match.end, round(match.score, 6)) for match in found)
+
+
+def test_every_recognizer_that_needs_no_language_model_is_offered() -> None:
+    """All classes that Presidio ships, but those that ask a model or a service."""
+    from presidio_analyzer import LocalRecognizer, PatternRecognizer, predefined_recognizers
+
+    asking = {
+        "GLiNER",
+        "HuggingFaceNer",
+        "LangExtract",
+        "BasicLangExtract",
+        "AzureOpenAILangExtract",
+        "MedicalNER",
+    }
+    asking |= {"Spacy", "Stanza", "Transformers"}
+    shipped = {
+        name
+        for name, kind in vars(predefined_recognizers).items()
+        if isinstance(kind, type) and issubclass(kind, LocalRecognizer) and kind is not PatternRecognizer
+    }
+    assert shipped - {f"{name}Recognizer" for name in asking} == set(ENTITY_CLASSES.values())
 
 
 def test_language_models_find_what_no_pattern_does() -> None:
@@ -116,31 +169,47 @@ def test_an_entity_without_patterns_is_refused() -> None:
         PiiBank([PiiEntry(0, frozenset({"PERSON"}))], RECOGNIZERS)
 
 
-PARTS = """bob@example.com a.b+c@sub.example.co.uk x@localhost @ +1_(415)_555-2671 415-555-2671 (020)_7946_0958
-+44_20_7946_0958 030_123456 +49_30_123456 4111_1111_1111_1111 5500005555555559 GB33_BUKB_2020_1555_5555_55
-DE89370400440532013000 gb33 BUKB 2020 THIS 10.0.0.1 ::1 2001:db8::8a2e:370:7334 192.168.1.1/24 2024-01-15 10:30:00
-1/2/2024 15.01.2024 12-JAN-2024 550e8400-e29b-41d4-a716-446655440000 00:1A:2B:3C:4D:5E 0012.3456.789A
-https://example.com/x?y=1 www.foo.org "foo.com" foo.com yap\u0131.info 078-05-1120 219-09-9999 943_476_5919 A1234567
-F255921225432 912-70-1234 BB1388568 1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2 ext. x extension int # 5 12 345 ( + [
-) ~ , . - ;ext=9 -- / the number 2024 3.14159 1700000000 $19.99 v1.2.3 \u00e9 123456789
-word.Next yap\u0130.\u0130nfo""".replace("_", "\u00a0").split()
-PARTS = [part.replace("\u00a0", " ") for part in PARTS] + [" "] * 25 + ["\n", "\t", ", ", ". "] * 3
+COUNTRY_CHARACTERS = st.text(alphabet="01234567 -./ABDEKMZbdht:#\n", max_size=50)
 CHARACTERS = st.text(alphabet="0123456789 -().+/xXAB@:,\n", max_size=60)
 
 
 @settings(deadline=None, max_examples=150)
 @given(text=st.one_of(texts_of(PARTS), CHARACTERS))
-def test_findings_are_presidio_s(presidio: Callable[[str], list[Reading]], text: str) -> None:
+def test_findings_are_presidio_s(presidio: Presidio, text: str) -> None:
     text = folded().of(text)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pii, "settle", unsettled)
-        assert readings(text) == presidio(text)
+    assert readings(ALL, text) == presidio(text)
+
+
+def test_a_prefix_may_stand_twice_before_a_phone_number(presidio: Presidio) -> None:
+    text = "11-12-123456-787"
+    assert ("PHONE_NUMBER", 0, 16, 0.4) in presidio(text)
+    assert readings(ALL, text) == presidio(text)
+
+
+@pytest.mark.parametrize("entity", sorted(PATTERN_ENTITIES))
+def test_every_entity_is_found(entity: str) -> None:
+    bank = PiiBank([PiiEntry(0, frozenset({entity}))], RECOGNIZERS)
+    text = SAMPLES[entity]
+    assert [entity for label, _, end, _ in readings(bank, f"{text} ") if end == len(text)] == [entity]
+
+
+@settings(deadline=None, max_examples=150)
+@given(text=st.one_of(texts_of([*COUNTRY_PARTS, *COUNTRY_PARTS, *PARTS]), COUNTRY_CHARACTERS))
+def test_findings_of_every_country_are_presidio_s(presidio_of_all: Presidio, text: str) -> None:
+    text = folded().of(text)
+    assert readings(EVERY, text) == presidio_of_all(text)
 
 
 @settings(deadline=None, max_examples=100)
 @given(text=texts_of([*PARTS, "\u200b", "\u0664", "\uff11"]), sizes=sizes())
 def test_any_cut_is_the_same(text: str, sizes: list[int]) -> None:
     assert_any_cut_is_the_same(ALL, text, sizes)
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=texts_of([*COUNTRY_PARTS, " ", "\n"]), sizes=sizes())
+def test_any_cut_is_the_same_for_every_country(text: str, sizes: list[int]) -> None:
+    assert_any_cut_is_the_same(EVERY, text, sizes)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,141 @@
+"""What Presidio's AnalyzerEngine finds with its NoOpNlpEngine, at the speed of a prefilter.
+
+One RE2 set over all patterns says whether any recognizer could find anything; only such a recognizer runs, and
+only on the neighbourhood of what the set saw. Neighbourhoods end at *cuts*: places that no match spans. What a
+recognizer finds between two cuts is what it finds there in the whole text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from proxy.detect.cuts import CONTEXT_CHARS, Cuts
+from proxy.detect.entities import DEFAULT_ENTITIES
+from proxy.detect.patterns import Regex, RegexSet, compile_regex
+from proxy.detect.phone import phones_of
+from proxy.detect.presidio import Recognizer, Result
+from proxy.detect.url import Urls
+
+# What may stand between the digits of a phone number (phonenumbers' _VALID_PUNCTUATION, folded).
+_BETWEEN: Final = r"\-xX/ ()\[\].~⁓∼"
+_TELLTALE: Final = re.compile(r"[0-9@.:\-]")
+"""No recognizer finds anything without one of these. (A UUID has its version's digit.)"""
+_GLANCE_CHARS: Final = 64  # a text so short is looked at for them first: a word of prose needs no more
+_PHONES: Final = frozenset({"PHONE_NUMBER", "ZA_MOBILE_NUMBER", "ZA_TELEPHONE_NUMBER"})
+
+
+def _prefilters(entity: str, recognizer: Recognizer) -> Iterator[str]:
+    """RE2 patterns that occur wherever the recognizer can find anything."""
+    if entity in _PHONES:
+        # The shortest valid numbers of its regions: four digits from 164 to 169 in Germany, else five.
+        gap = f"[{_BETWEEN}]{{0,4}}"
+        yield rf"\d(?:{gap}\d){{4}}"
+        yield rf"1{gap}6{gap}[4-9]{gap}\d"
+    elif entity == "URL":
+        yield r"(?i)[a-zıİ0-9.\-]\.[a-zıİ]{2}"
+    elif entity == "EMAIL_ADDRESS":
+        yield r"[^\s@]@[^\s@.]+\.[^\s@]"
+    else:
+        for pattern in recognizer.patterns:
+            yield f"(?is){widened(pattern.regex)}"
+
+
+_PIECE: Final = re.compile(
+    r"(?P<behind>\(\?<=)|(?P<ahead>\(\?(?:!|=|<!))|(?P<drop>\\b|\(\?i\))|(?P<back>\\1)|(?P<space>\\s)"
+    r"|(?P<other>\\.|.)",
+    re.DOTALL,
+)
+
+
+def widened(pattern: str) -> str:
+    """An RE2 pattern that occurs wherever the given one does, with what it looks back at: other assertions
+    dropped, a back-reference any character."""
+    out: list[str] = []
+    at, in_class = 0, False
+    while at < len(pattern):
+        piece = _PIECE.match(pattern, at)
+        assert piece is not None
+        at = piece.end()
+        text = piece.group()
+        match piece.lastgroup:
+            case "behind":
+                out.append("(?:")
+            case "ahead":
+                at = _group_end(pattern, piece.start())
+            case "back":
+                out.append(".")
+            case "space":  # RE2's own lacks the vertical tab
+                out.append(r"\s\x0b" if in_class else r"[\s\x0b]")
+            case "other" if text == "[" and not in_class:
+                in_class = True
+                out.append(text)
+            case "other" if text == "]" and in_class:
+                # Where case is folded, Presidio's engine takes both of Turkish's other letters i for one.
+                in_class = False
+                out.append("ıİ]")
+            case "other" if text in "iI" and not in_class:
+                out.append("[iıİ]")
+            case "other":
+                out.append(text)
+    return "".join(out)
+
+
+def _group_end(pattern: str, at: int) -> int:
+    depth = 0
+    while True:
+        char = pattern[at]
+        at += 2 if char == "\\" else 1
+        depth += (char == "(") - (char == ")")
+        if depth == 0:
+            return at
+
+
+class Recognizers:
+    """The recognizers of some entities behind their prefilter."""
+
+    __slots__ = ("_by_entity", "_owners", "_phones", "_regexes", "_set", "_urls", "cuts")
+
+    def __init__(self, entities: Sequence[str], recognizers: Mapping[str, Recognizer]) -> None:
+        patterns = [(entity, one) for entity in entities for one in _prefilters(entity, recognizers[entity])]
+        self._by_entity = recognizers
+        self._urls = Urls(recognizers["URL"].patterns)
+        self._phones = phones_of(recognizers)
+        self._owners = [entity for entity, _ in patterns]
+        self._regexes: list[Regex] = [compile_regex(pattern) for _, pattern in patterns]
+        self._set = RegexSet(pattern for _, pattern in patterns)
+        self.cuts = Cuts(
+            one
+            for entity, one in patterns
+            if entity not in DEFAULT_ENTITIES and entity not in _PHONES and (" " in one or r"\s" in one)
+        )
+
+    def find(self, text: str) -> list[Result]:
+        """The findings in a text that begins and ends at cuts; those of an entity by start."""
+        if len(text) < _GLANCE_CHARS and not _TELLTALE.search(text):
+            return []
+        near: dict[str, list[tuple[int, int]]] = {}
+        for index in self._set.hits(text):
+            ranges = near.setdefault(self._owners[index], [])
+            ranges.extend(found.span() for found in self._regexes[index].finditer(text))
+        results: list[Result] = []
+        for entity, ranges in near.items():
+            for start, end in self.cuts.neighbourhoods(text, ranges):
+                for result in self.of(entity, text[start:end]):
+                    result.start += start
+                    result.end += start
+                    results.append(result)
+        return results
+
+    def of(self, entity: str, text: str) -> Sequence[Result]:
+        """What the recognizer of one entity finds in a text."""
+        if entity == "PHONE_NUMBER":
+            return self._phones.find(text)
+        if entity == "URL":
+            return self._urls.find(text)
+        results = self._by_entity[entity].analyze(text, [entity])
+        if entity in DEFAULT_ENTITIES or len(text) <= CONTEXT_CHARS:
+            return results
+        # A longer run of blanks within a finding is more than a cut can see.
+        return [one for one in results if one.end - one.start <= CONTEXT_CHARS]
