@@ -1,20 +1,23 @@
 """Presidio's phone recognizer with the same findings at a fraction of the cost.
 
-It asks `phonenumbers` about every number-like run once per region, some 60 µs each, and nearly all of it is spent
-on numbers that are valid nowhere. Here a candidate is first held against one RE2 set, built from the metadata
-that `phonenumbers` itself judges by: per region, an optional country code and national prefix, then a national
-number of some type. Only a region whose pattern fits is asked. The patterns are wider than the judgement, never
-narrower; what they do not describe (a plus sign, an international prefix, an extension) is always asked about.
+It walks `phonenumbers`' matcher over the text once per region, and each walk parses every number-like run, some
+60 µs each; nearly all of it is spent on numbers that are valid nowhere. Here one walk serves all regions: they
+part only where a number is valid in some of them and not in others. A candidate is held against one RE2 set,
+built from the metadata that `phonenumbers` itself judges by: per region, an optional country code and national
+prefix, then a national number of some type. Only regions whose pattern fits are asked, and those that parse
+alike are asked once. The patterns are wider than the judgement, never narrower; what they do not describe (a plus
+sign, an international prefix, an extension) is always asked about.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 import phonenumbers
-from phonenumbers import phonenumberutil
+from phonenumbers import phonenumbermatcher, phonenumberutil
 
 from proxy.detect.patterns import PatternError, RegexSet, compile_regex
 
@@ -31,6 +34,18 @@ _TYPES: Final = (
     "voicemail",
 )
 _PLAIN: Final = frozenset("0123456789-/ ()[].")  # of folded text; anything else may be an extension or a plus
+
+# The matcher's own parts, so that candidates are exactly its candidates. The differential test watches them.
+_CANDIDATE: Final = phonenumbermatcher._PATTERN
+_INNER: Final = phonenumbermatcher._INNER_MATCHES
+_BRACKETS: Final = phonenumbermatcher._MATCHING_BRACKETS
+_PAGES: Final = phonenumbermatcher._PUB_PAGES
+_DATES: Final = phonenumbermatcher._SLASH_SEPARATED_DATES
+_STAMP: Final = phonenumbermatcher._TIME_STAMPS
+_STAMP_GOES_ON: Final = phonenumbermatcher._TIME_STAMPS_SUFFIX
+_LEAD: Final = phonenumbermatcher._LEAD_PATTERN
+_SECOND_NUMBER: Final = phonenumberutil._SECOND_NUMBER_START_PATTERN
+_UNWANTED_END: Final = phonenumberutil._UNWANTED_END_CHAR_PATTERN
 
 
 @dataclass(slots=True)
@@ -52,62 +67,136 @@ class PhoneRecognizer(Protocol):
 
 
 class Phones:
-    """Finds what the given recognizer finds, for folded text."""
+    """Finds the numbers of some regions, for folded text. A set of regions is an integer, a bit for each."""
 
-    __slots__ = ("_leniency", "_regions", "_score", "_set")
+    __slots__ = ("_all", "_leniency", "_matcher", "_regions", "_score", "_set")
 
-    def __init__(self, recognizer: PhoneRecognizer) -> None:
-        self._regions = tuple(recognizer.supported_regions)
-        self._leniency = recognizer.leniency
-        self._score = recognizer.SCORE
+    def __init__(self, regions: Sequence[str], leniency: int, score: float) -> None:
+        self._regions = tuple(regions)
+        self._all = (1 << len(self._regions)) - 1
+        self._leniency = leniency
+        self._score = score
+        self._matcher = phonenumbers.PhoneNumberMatcher("", None, leniency=leniency)
         self._set = RegexSet(_possible(region) for region in self._regions)
 
     def find(self, text: str) -> list[PhoneResult]:
         """The numbers of a text by start, none within another."""
-        fits: dict[str, frozenset[str]] = {}
-        spans = {span for region in self._regions for span in self._of_region(text, region, fits)}
         results: list[PhoneResult] = []
         reach = 0
-        for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        for start, end in sorted(self._spans(text), key=lambda span: (span[0], -span[1])):
             if end > reach:
                 reach = end
                 results.append(PhoneResult(start, end, self._score))
         return results
 
-    def _of_region(
-        self, text: str, region: str, fits: dict[str, frozenset[str]]
-    ) -> Iterator[tuple[int, int]]:
-        """As PhoneNumberMatcher; `fits` remembers, for this text, which regions a candidate may be of."""
+    def _spans(self, text: str) -> set[tuple[int, int]]:
+        """What the walks of all regions find."""
+        spans: set[tuple[int, int]] = set()
+        walks = {0: self._all}  # where the regions' walks stand
+        while walks:
+            index = min(walks)
+            regions = walks.pop(index)
+            found = _CANDIDATE.search(text, index)
+            if found is None:
+                continue
+            start = found.start()
+            candidate = _trimmed(_SECOND_NUMBER, found.group())
+            end = start + len(candidate)
+            # Digits and plain signs that are a number of some region as they stand: what the other regions find
+            # lies within, and none of their walks comes out at another place.
+            plain = end == found.end() and _PLAIN.issuperset(candidate)
+            for begin, until, valid in self._matches(text, candidate, start, regions, whole=plain):
+                spans.add((begin, until))
+                regions &= ~valid
+                walks[until] = walks.get(until, 0) | valid
+            if regions:
+                walks[end] = walks.get(end, 0) | regions
+        return spans
 
-        def may_be_valid(candidate: str) -> bool:
-            regions = fits.get(candidate)
-            if regions is None:
-                regions = fits[candidate] = self._fitting(candidate)
-            return region in regions
+    def _matches(
+        self, text: str, candidate: str, start: int, regions: int, *, whole: bool
+    ) -> Iterator[tuple[int, int, int]]:
+        """As PhoneNumberMatcher's _extract_match and _extract_inner_match: ranges, each with the regions whose
+        walk it ends at this candidate. With `whole`, the candidate ends the walks of all if of any."""
+        if _DATES.search(candidate):
+            return
+        if _STAMP.search(candidate) and _STAMP_GOES_ON.match(text, start + len(candidate)):
+            return
+        valid = self._valid(text, candidate, start, regions & self._fitting(candidate), one=whole)
+        if valid:
+            yield start, start + len(candidate), regions if whole else valid
+            if whole:
+                return
+            regions &= ~valid
+        for inner in _INNER:
+            found = inner.search(candidate)
+            first = True
+            while found and regions:
+                groups = [(found.group(1), found.start(1))]
+                if first:
+                    groups.insert(0, (candidate[: found.start()], 0))
+                    first = False
+                for group, at in groups:
+                    part = _trimmed(_UNWANTED_END, group)
+                    valid = self._valid(text, part, start + at, regions & self._fitting(part))
+                    if valid:
+                        yield start + at, start + at + len(part), valid
+                        regions &= ~valid
+                found = inner.search(candidate, found.start() + 1)
+            if not regions:
+                return
 
-        matcher = _Matcher(text, region, leniency=self._leniency)
-        matcher.may_be_valid = may_be_valid
-        for match in matcher:
-            yield match.start, match.end
-
-    def _fitting(self, candidate: str) -> frozenset[str]:
+    def _fitting(self, candidate: str) -> int:
+        """The regions in which it may be valid."""
         if not _PLAIN.issuperset(candidate):
-            return frozenset(self._regions)
+            return self._all
         digits = "".join(filter(str.isdigit, candidate))
-        return frozenset(self._regions[index] for index in self._set.hits(digits))
+        return sum(1 << index for index in self._set.hits(digits))
+
+    def _valid(self, text: str, candidate: str, at: int, regions: int, *, one: bool = False) -> int:
+        """Those of the regions in which it is valid, as PhoneNumberMatcher's _parse_and_verify; with `one`, the
+        first."""
+        if not regions or not _BRACKETS.fullmatch(candidate) or _PAGES.search(candidate):
+            return 0
+        if self._leniency >= phonenumbers.Leniency.VALID:
+            if at > 0 and not _LEAD.match(candidate) and self._touches(text[at - 1]):
+                return 0
+            end = at + len(candidate)
+            if end < len(text) and self._touches(text[end]):
+                return 0
+        if candidate.startswith("+") and _has_country(candidate):
+            return regions if self._valid_in(candidate, self._regions[0]) else 0
+        valid = 0
+        for index, region in enumerate(self._regions):
+            if regions >> index & 1 and self._valid_in(candidate, region):
+                valid |= 1 << index
+                if one:
+                    break
+        return valid
+
+    def _touches(self, char: str) -> bool:
+        matcher = self._matcher
+        return matcher._is_invalid_punctuation_symbol(char) or matcher._is_latin_letter(char)
+
+    def _valid_in(self, candidate: str, region: str) -> bool:
+        try:
+            number = phonenumbers.parse(candidate, region, keep_raw_input=True)
+        except phonenumbers.NumberParseException:
+            return False
+        return phonenumbermatcher._verify(self._leniency, number, candidate, self._matcher)
 
 
-class _Asks(Protocol):
-    def __call__(self, candidate: str) -> bool: ...
+def _has_country(candidate: str) -> bool:
+    """Whether the digits begin with a country code, so that a plus sign before them says where they belong."""
+    digits = "".join(filter(str.isdigit, candidate[:12]))[:3]
+    return digits[:1] != "0" and any(
+        int(digits[:length] or 0) in phonenumberutil.COUNTRY_CODE_TO_REGION_CODE for length in (1, 2, 3)
+    )
 
 
-class _Matcher(phonenumbers.PhoneNumberMatcher):
-    """The matcher of `phonenumbers`, spared the candidates that cannot be valid."""
-
-    may_be_valid: _Asks
-
-    def _parse_and_verify(self, candidate: str, offset: int) -> phonenumbers.PhoneNumberMatch | None:
-        return super()._parse_and_verify(candidate, offset) if self.may_be_valid(candidate) else None
+def _trimmed(pattern: re.Pattern[str], candidate: str) -> str:
+    found = pattern.search(candidate)
+    return candidate[: found.start()] if found else candidate
 
 
 def _possible(region: str) -> str:
@@ -140,4 +229,5 @@ def _possible(region: str) -> str:
 
 def phones_of(recognizers: Mapping[str, object]) -> Phones:
     """The finder for the phone recognizer among Presidio's."""
-    return Phones(cast(PhoneRecognizer, recognizers["PHONE_NUMBER"]))
+    recognizer = cast(PhoneRecognizer, recognizers["PHONE_NUMBER"])
+    return Phones(recognizer.supported_regions, recognizer.leniency, recognizer.SCORE)

@@ -5,23 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import tldextract
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from proxy.detect import pii
 from proxy.detect.base import NO_CONTEXT
-from proxy.detect.entities import DEFAULT_ENTITIES, NER_ENTITIES, PATTERN_ENTITIES
-from proxy.detect.entities import RECOGNIZERS as ENTITY_CLASSES
-from proxy.detect.normalise import folded
+from proxy.detect.entities import DEFAULT_ENTITIES, PATTERN_ENTITIES
 from proxy.detect.pii import SEGMENT_CHARS_MAX, PiiBank, PiiEntry, PiiError
 from proxy.detect.presidio import Recognizer, Result, load_recognizers
-from tests.detect.pii_samples import COUNTRY_PARTS, PARTS, SAMPLES
+from tests.detect.pii_samples import COUNTRY_PARTS, PARTS
 from tests.detect.support import HARMLESS, assert_any_cut_is_the_same, cut, shown, sizes, texts_of, whole
 
 RECOGNIZERS = load_recognizers()
@@ -29,94 +23,6 @@ ALL = PiiBank([PiiEntry(0, DEFAULT_ENTITIES)], RECOGNIZERS)
 EVERY = PiiBank([PiiEntry(0, PATTERN_ENTITIES)], RECOGNIZERS)
 SHIPPED = frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
 USUAL = PiiBank([PiiEntry(0, SHIPPED, 0.4)], RECOGNIZERS)
-
-Reading = tuple[str, int, int, float]
-
-
-Presidio = Callable[[str], list[Reading]]
-
-
-def offline_engine(patch: pytest.MonkeyPatch, *, every: bool) -> Presidio:
-    """The whole AnalyzerEngine, no language model; its suffix list kept offline. With the default English
-    registry, or with every recognizer that the package holds."""
-    from presidio_analyzer import AnalyzerEngine, predefined_recognizers
-    from presidio_analyzer.nlp_engine import NoOpNlpEngine
-    from presidio_analyzer.predefined_recognizers.generic import email_recognizer
-    from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
-
-    offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-    patch.setattr(email_recognizer, "tldextract", SimpleNamespace(extract=offline))
-    nlp = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": "none"}])
-    registry = RecognizerRegistryProvider(nlp_engine=nlp).create_recognizer_registry()
-    flags = registry.global_regex_flags
-    entities = DEFAULT_ENTITIES
-    if every:
-        entities = PATTERN_ENTITIES
-        for entity in sorted(PATTERN_ENTITIES - DEFAULT_ENTITIES):
-            recognizer = getattr(predefined_recognizers, ENTITY_CLASSES[entity])(supported_language="en")
-            recognizer.global_regex_flags = flags
-            if entity == "IN_PAN":
-                recognizer.patterns = [one for one in recognizer.patterns if ".*?" not in one.regex]
-            registry.add_recognizer(recognizer)
-    engine = AnalyzerEngine(registry=registry, nlp_engine=nlp)
-    assert frozenset(engine.get_supported_entities("en")) == entities
-
-    def analyze(text: str) -> list[Reading]:
-        found = engine.analyze(text, "en")
-        return sorted((one.entity_type, one.start, one.end, round(one.score, 6)) for one in found)
-
-    return analyze
-
-
-@pytest.fixture(scope="module")
-def presidio() -> Iterator[Presidio]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield offline_engine(patch, every=False)
-
-
-@pytest.fixture(scope="module")
-def presidio_of_all() -> Iterator[Presidio]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield offline_engine(patch, every=True)
-
-
-def unsettled(text: str, results: Sequence[Result], recognizers: object) -> Sequence[Result]:
-    return results
-
-
-def readings(bank: PiiBank, text: str) -> list[Reading]:
-    """What stands before the settle step."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pii, "settle", unsettled)
-        found = whole(bank, text)
-    return sorted((match.label, match.start, match.end, round(match.score, 6)) for match in found)
-
-
-def test_every_recognizer_that_needs_no_language_model_is_offered() -> None:
-    """All classes that Presidio ships, but those that ask a model or a service."""
-    from presidio_analyzer import LocalRecognizer, PatternRecognizer, predefined_recognizers
-
-    asking = {
-        "GLiNER",
-        "HuggingFaceNer",
-        "LangExtract",
-        "BasicLangExtract",
-        "AzureOpenAILangExtract",
-        "MedicalNER",
-    }
-    asking |= {"Spacy", "Stanza", "Transformers"}
-    shipped = {
-        name
-        for name, kind in vars(predefined_recognizers).items()
-        if isinstance(kind, type) and issubclass(kind, LocalRecognizer) and kind is not PatternRecognizer
-    }
-    assert shipped - {f"{name}Recognizer" for name in asking} == set(ENTITY_CLASSES.values())
-
-
-def test_language_models_find_what_no_pattern_does() -> None:
-    from presidio_analyzer.predefined_recognizers import SpacyRecognizer
-
-    assert frozenset(SpacyRecognizer.ENTITIES) - PATTERN_ENTITIES == NER_ENTITIES
 
 
 @pytest.mark.parametrize(
@@ -167,37 +73,6 @@ def test_rules_have_their_entities_and_scores() -> None:
 def test_an_entity_without_patterns_is_refused() -> None:
     with pytest.raises(PiiError, match="PERSON"):
         PiiBank([PiiEntry(0, frozenset({"PERSON"}))], RECOGNIZERS)
-
-
-COUNTRY_CHARACTERS = st.text(alphabet="01234567 -./ABDEKMZbdht:#\n", max_size=50)
-CHARACTERS = st.text(alphabet="0123456789 -().+/xXAB@:,\n", max_size=60)
-
-
-@settings(deadline=None, max_examples=150)
-@given(text=st.one_of(texts_of(PARTS), CHARACTERS))
-def test_findings_are_presidio_s(presidio: Presidio, text: str) -> None:
-    text = folded().of(text)
-    assert readings(ALL, text) == presidio(text)
-
-
-def test_a_prefix_may_stand_twice_before_a_phone_number(presidio: Presidio) -> None:
-    text = "11-12-123456-787"
-    assert ("PHONE_NUMBER", 0, 16, 0.4) in presidio(text)
-    assert readings(ALL, text) == presidio(text)
-
-
-@pytest.mark.parametrize("entity", sorted(PATTERN_ENTITIES))
-def test_every_entity_is_found(entity: str) -> None:
-    bank = PiiBank([PiiEntry(0, frozenset({entity}))], RECOGNIZERS)
-    text = SAMPLES[entity]
-    assert [entity for label, _, end, _ in readings(bank, f"{text} ") if end == len(text)] == [entity]
-
-
-@settings(deadline=None, max_examples=150)
-@given(text=st.one_of(texts_of([*COUNTRY_PARTS, *COUNTRY_PARTS, *PARTS]), COUNTRY_CHARACTERS))
-def test_findings_of_every_country_are_presidio_s(presidio_of_all: Presidio, text: str) -> None:
-    text = folded().of(text)
-    assert readings(EVERY, text) == presidio_of_all(text)
 
 
 @settings(deadline=None, max_examples=100)
