@@ -30,12 +30,16 @@ from proxy.log.sqlite import SqliteRecorder
 from proxy.metrics import Metrics
 from proxy.model.record import Json
 from proxy.policy.store import PolicyStore, ReloadResult
+from proxy.request.connections import room
 from proxy.request.exchange import Ports
-from proxy.request.server import Front
+from proxy.request.server import KEEP_ALIVE_S, Front
 from proxy.settings import Address, Settings, Tls
 
 SPAWNED_MAX = 10_000
 """The most background tasks (records of exchanges whose client left, connections being drained)."""
+
+ADMIN_BACKLOG = 32
+"""Connections to the admin listener that the kernel may hold ready."""
 
 STOP_TASKS_S = 5.0
 """How long background tasks may go on once everything else has stopped."""
@@ -81,7 +85,7 @@ class App:
         """Refuse new exchanges, let those under way end for `drain_s`, then end them; close everything."""
         self._ready = False
         self._stopping.set()
-        await self.front.drained(self._settings.drain_s)
+        await self.front.drain(self._settings.drain_s)
         await self._stack.aclose()
 
     async def _start(self) -> Bound:
@@ -111,8 +115,14 @@ class App:
         await self.dial.start()
         stack.push_async_callback(self.dial.stop)
 
+        fits = room(len(settings.backends))
         backends = {
-            name: Backend(name, backend, max_reply_bytes=settings.limits.max_reply_bytes)
+            name: Backend(
+                name,
+                backend,
+                max_reply_bytes=settings.limits.max_reply_bytes,
+                connections_max=fits.backend,
+            )
             for name, backend in settings.backends.items()
         }
         for backend in backends.values():
@@ -132,9 +142,9 @@ class App:
             spawn=self.spawn,
             stopping=self._stopping,
         )
-        self.front = Front(ports)
+        self.front = Front(ports, fits.clients)
         admin = await self._serve_admin(router)
-        client = await self._serve_clients()
+        client = await self._serve_clients(fits.backlog)
         watcher = asyncio.create_task(self.policy.watch(), name="policy-watch")
         watcher.add_done_callback(_died)
         stack.callback(watcher.cancel)
@@ -145,10 +155,11 @@ class App:
         gc.freeze()
         return Bound(client=client, admin=admin)
 
-    async def _serve_clients(self) -> str:
+    async def _serve_clients(self, backlog: int) -> str:
         settings = self._settings
-        runner = web.ServerRunner(self.front.server(), handle_signals=False, shutdown_timeout=STOP_TASKS_S)
-        return await self._listen(runner, settings.listen, settings.tls)
+        # Exchanges were drained before; what still reads a body that nobody wants is not waited for.
+        runner = web.ServerRunner(self.front.server, handle_signals=False, shutdown_timeout=0.1)
+        return await self._listen(runner, settings.listen, settings.tls, backlog)
 
     async def _serve_admin(self, router: Router) -> str:
         settings = self._settings
@@ -166,18 +177,22 @@ class App:
             names_of=names_by(router),
         )
         runner = web.AppRunner(
-            build_admin(context), handle_signals=False, shutdown_timeout=1.0, access_log=None
+            build_admin(context),
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_S,
         )
-        return await self._listen(runner, settings.admin.listen, settings.admin.tls)
+        return await self._listen(runner, settings.admin.listen, settings.admin.tls, ADMIN_BACKLOG)
 
-    async def _listen(self, runner: web.BaseRunner, address: Address, tls: Tls | None) -> str:
+    async def _listen(self, runner: web.BaseRunner, address: Address, tls: Tls | None, backlog: int) -> str:
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         context = None
         if tls is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(tls.cert_file, tls.key_file)
-        site = web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=1024)
+        site = web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=backlog)
         await site.start()
         host, port = runner.addresses[0][:2]
         return str(Address(host, port))

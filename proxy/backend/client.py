@@ -134,7 +134,9 @@ class Upstream:
 class Backend:
     """One configured backend and its connection pool."""
 
-    def __init__(self, name: str, settings: BackendSettings, *, max_reply_bytes: int) -> None:
+    def __init__(
+        self, name: str, settings: BackendSettings, *, max_reply_bytes: int, connections_max: int
+    ) -> None:
         self.name = name
         self.api = settings.api
         self._settings = settings
@@ -144,7 +146,7 @@ class Backend:
         if settings.ca_file is not None:
             context = ssl.create_default_context(cafile=str(settings.ca_file))
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=settings.max_connections, ssl=context),
+            connector=aiohttp.TCPConnector(limit=min(settings.max_connections, connections_max), ssl=context),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,

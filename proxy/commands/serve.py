@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,9 @@ from proxy.settings import Address, Settings, demo_settings, load, parse_address
 from proxy.shipped import shipped_rules
 
 _log = structlog.get_logger("proxy")
+
+DESCRIPTORS = 65_536
+"""How many open files the process asks for."""
 
 DEMO_BANNER = """
   The demo is up: a scripted model that misbehaves on request, with the proxy before it.
@@ -68,6 +72,7 @@ def demo(
 
 
 async def _run(settings: Settings, banner: str | None = None) -> int:
+    _take_descriptors()
     app = App(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -115,6 +120,14 @@ async def _demo(listen: Address, admin: Address, data_dir: Path, rules: Path) ->
         return await _run(demo_settings(listen, admin, data_dir, rules, url), DEMO_BANNER)
     finally:
         await runner.cleanup()
+
+
+def _take_descriptors() -> None:
+    """Raise the limit of open files as far as the system lets us: every connection needs one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _command() -> str:

@@ -11,12 +11,16 @@ from proxy.clock import Ids
 from proxy.errors import Overloaded
 from proxy.metrics import OTHER
 from proxy.model.level import Outcome
+from proxy.request.connections import Connections
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.pipeline import refuse, run
 from proxy.request.release import finish
 
 KEEP_ALIVE_S = 75.0
 """How long an idle client connection is kept."""
+
+END_S = 2.0
+"""How long exchanges that are ended by a stopping proxy may take to end."""
 
 HEADER_BYTES_MAX = 32_768
 """The longest request line or header field."""
@@ -25,18 +29,16 @@ HEADER_BYTES_MAX = 32_768
 class Front:
     """Turns requests into exchanges, and counts those under way."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, connections_max: int) -> None:
         self._ports = ports
-        self.in_flight = 0
         self._ids = Ids()
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def server(self) -> web.Server:
-        """The server, to be bound to a listener. It cancels a handler whose client has left."""
-        return web.Server(
+        self._under_way: set[Exchange] = set()
+        self._none_under_way = asyncio.Event()
+        self._none_under_way.set()
+        self.server = Connections(
             self.handle,
-            handler_cancellation=True,
+            connections_max,
+            lambda: ports.metrics.exchange("openai", OTHER, Outcome.REFUSED),
             auto_decompress=False,
             keepalive_timeout=KEEP_ALIVE_S,
             max_line_size=HEADER_BYTES_MAX,
@@ -44,11 +46,23 @@ class Front:
             access_log=None,
         )
 
-    async def drained(self, timeout_s: float) -> None:
-        """Wait until no exchange is under way, for that long at most."""
+    @property
+    def in_flight(self) -> int:
+        """How many exchanges are under way."""
+        return len(self._under_way)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Close what is idle, let exchanges go on for that long at most, then end them. For a proxy that stops."""
+        self.server.close_idle()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
+                await self._none_under_way.wait()
+        for x in self._under_way:
+            if x.task is not None:
+                x.task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                await self._none_under_way.wait()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         ports = self._ports
@@ -61,21 +75,28 @@ class Front:
             policy=ports.policy.current,
         )
         x.api = _api(request)
+        self.server.busy(request)
         if ports.stopping.is_set() or self.in_flight >= ports.settings.limits.max_in_flight:
             # Not on the log: a flood must not become a flood of records.
             ports.metrics.exchange(x.api, OTHER, Outcome.REFUSED)
             refuse(x, Overloaded("too many exchanges are under way; try again shortly"))
-            return await finish(x, ports)
-        self.in_flight += 1
-        self._idle.clear()
+            try:
+                return await finish(x, ports)
+            finally:
+                self.server.idle(request)
+        self._under_way.add(x)
+        self._none_under_way.clear()
         ports.metrics.in_flight.inc()
         try:
             return await run(x, ports)
         finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self._idle.set()
+            self._under_way.discard(x)
+            if not self._under_way:
+                self._none_under_way.set()
             ports.metrics.in_flight.dec()
+            self.server.idle(request)
+            if ports.stopping.is_set():
+                request.protocol.close()  # its head went out before the proxy was told to stop
 
 
 def _api(request: web.BaseRequest) -> str:

@@ -1,0 +1,167 @@
+"""The clients' connections: how many there may be, which go first, and what is said to bytes that are no HTTP.
+
+Idle connections cost a descriptor each, and without descriptors neither the log nor the operators can be served.
+So there is a bound, and the longest idle connection makes room for a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.wire.errors import error_body
+
+CONNECTIONS_MAX: Final = 16_384
+"""The most client connections, however many descriptors there are."""
+
+CONNECTIONS_MIN: Final = 8
+"""So many are taken even where descriptors are too few for it."""
+
+DESCRIPTORS_KEPT: Final = 96
+"""Descriptors that neither clients nor calls to backends may take: the log's, the dial's, the operators'."""
+
+BACKLOG_MAX: Final = 1024
+"""Connections that the kernel may hold ready; so many can be accepted before the first is counted."""
+
+_FULL: Final = "too many connections; try again shortly"
+_NOT_HTTP: Final = "this is no HTTP request: its first line or a header is malformed or too long"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many connections fit under the process's limit of descriptors."""
+
+    clients: int
+    backend: int  # for each backend
+    backlog: int
+
+
+def room(backends: int, *, descriptors: int | None = None) -> Room:
+    """Share the descriptors: an exchange needs one towards its client and one towards a backend, and each backend's
+    pool may hold one for every client that was served."""
+    if descriptors is None:
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if descriptors in (resource.RLIM_INFINITY, -1):
+        return Room(CONNECTIONS_MAX, CONNECTIONS_MAX, BACKLOG_MAX)
+    backlog = max(8, min(BACKLOG_MAX, descriptors // 8))
+    each = (descriptors - DESCRIPTORS_KEPT - backlog) // (1 + backends)
+    each = max(CONNECTIONS_MIN, min(CONNECTIONS_MAX, each))
+    return Room(each, each, backlog)
+
+
+class Connection(RequestHandler):
+    """One client's connection."""
+
+    __slots__ = ("_among",)
+
+    def __init__(self, among: Connections, server: web.Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._among = among
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._among.made(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._among.lost(self)
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what never became an exchange. `message` and `exc` quote the client's bytes."""
+        if status >= 500:
+            self.log_exception("a request failed outside of every exchange", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of an answer went out already")
+        self._among.refused()
+        code, text = (
+            ("invalid_request", _NOT_HTTP) if status < 500 else ("internal_error", "the proxy failed")
+        )
+        response = web.Response(
+            status=status,
+            body=error_body("openai", status, code, text),
+            content_type="application/json",
+            headers={"x-should-retry": "false"},
+        )
+        response.force_close()
+        return response
+
+    def refuse(self) -> None:
+        """Say that there are too many, and close."""
+        transport = self.transport
+        if isinstance(transport, asyncio.Transport):
+            body = error_body("openai", 503, "overloaded", _FULL)
+            transport.write(
+                b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
+                b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+            )
+        self.force_close()
+
+
+class Connections(web.Server):
+    """The server of all client connections, `most` at a time. `refused` counts what never became an exchange."""
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Any],
+        most: int,
+        refused: Callable[[], None],
+        **options: Any,
+    ) -> None:
+        super().__init__(handler, handler_cancellation=True)
+        self.most = most
+        self.refused = refused
+        self._options = options
+        self._open: set[Connection] = set()
+        self._idle: OrderedDict[Connection, None] = OrderedDict()  # the longest idle first
+
+    def __call__(self) -> Connection:
+        return Connection(self, self, loop=self._loop, **self._options)
+
+    def made(self, connection: Connection) -> None:
+        """A connection stands; where it is one too many, the longest idle one goes, or else itself."""
+        if len(self._open) >= self.most:
+            longest = next(iter(self._idle), None)
+            if longest is None:
+                self.refused()
+                connection.refuse()
+                return
+            self._close(longest)
+        self._open.add(connection)
+        self._idle[connection] = None
+
+    def lost(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self._open.discard(connection)
+        self._idle.pop(connection, None)
+
+    def busy(self, request: web.BaseRequest) -> None:
+        """A request came."""
+        self._idle.pop(request.protocol, None)  # type: ignore[call-overload]  # every protocol here is a Connection
+
+    def idle(self, request: web.BaseRequest) -> None:
+        """Its exchange is over."""
+        connection = request.protocol
+        if connection in self._open:
+            self._idle[connection] = None
+
+    def close_idle(self) -> None:
+        """Close every connection on which no exchange is under way."""
+        for connection in tuple(self._idle):
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        self.lost(connection)
+        connection.force_close()
