@@ -58,7 +58,10 @@ class AnthropicMessages(JsonWire):
         gather = Gather()
         tools: dict[Channel, ToolCall] = {}
         for index, entry in enumerate(content):
-            _reply_block(gather, mapping(entry), ("content", index), tools)
+            if isinstance(entry, dict):
+                _reply_block(gather, entry, ("content", index), tools)
+            else:
+                gather.leaves(Channel(f"content[{index}]", 0, Kind.OTHER), entry, ("content", index))
         gather.rest(reply, _REPLY_KEYS, ())
         gather.leaves(Channel("stop_details", 0, Kind.OTHER), reply.get("stop_details"), ("stop_details",))
         facts = ReplyFacts(

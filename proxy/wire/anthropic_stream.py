@@ -17,12 +17,10 @@ from proxy.wire.anthropic_said import Said
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import reply_index
 from proxy.wire.edits import value_change
-from proxy.wire.shape import at, compact, data_at, field_name, integer, leaves, mapping, sequence, string
+from proxy.wire.once import Once
+from proxy.wire.shape import at, compact, data_at, integer, mapping, sequence, string
 from proxy.wire.splice import splice
 from proxy.wire.sse import Frame, with_data
-
-LEAF_CHARS_MIN = 9
-"""A string in a place that the wire does not know is judged from this length on."""
 
 _PASSED_KEYS = frozenset(("type", "id", "signature", "tool_use_id", "caller", "index"))
 _EVENT_KEYS: Mapping[str, frozenset[str]] = {
@@ -50,13 +48,14 @@ class MessagesReader:
         self._channels: dict[tuple[int, str], Channel] = {}
         self._open: dict[int, dict[Channel, None]] = {}  # growing channels by block
         self._citations: dict[int, int] = {}
+        self._once = Once()
 
     @property
     def facts(self) -> ReplyFacts:
         return self._facts
 
     def closing(self) -> tuple[Channel, ...]:
-        return tuple(channel for channels in self._open.values() for channel in channels)
+        return (*(channel for channels in self._open.values() for channel in channels), *self._once.open)
 
     def read(self, frame: Frame) -> Event:
         data = frame.data
@@ -71,7 +70,7 @@ class MessagesReader:
         kind = body.get("type")
         pieces: list[Piece] = []
         closes: list[Channel] = []
-        unread: str | None = None
+        unread = False
         if kind == "content_block_delta":
             unread = self._read_delta(body, pieces, closes)
         elif kind == "content_block_start":
@@ -79,18 +78,18 @@ class MessagesReader:
         elif kind == "content_block_stop":
             closes.extend(self._open.pop(reply_index(body, "index"), ()))
         elif kind == "message_start":
-            self._read_start(mapping(body.get("message")), pieces, closes)
+            unread = self._read_start(body, pieces, closes)
         elif kind == "message_delta":
-            self._read_message_delta(body, pieces, closes)
+            unread = self._read_message_delta(body, pieces, closes)
         elif kind == "message_stop":
             closes.extend(self.closing())
             self._open.clear()
-        elif not isinstance(kind, str) or kind not in _EVENT_KEYS:
-            unread = str(kind)[:64]
-        known = _EVENT_KEYS.get(kind if isinstance(kind, str) else "", _PASSED_KEYS)
-        for key in body:
-            if key not in known:
-                self._once(body[key], (key,), (key,), pieces, closes)
+            self._once.open.clear()
+        known = _EVENT_KEYS.get(kind) if isinstance(kind, str) else None
+        if known is None or not body.keys() <= known:
+            unread = self._read_unknown(body, known, pieces, closes) or unread
+        if self._once.open:
+            closes.extend(self._once.ended(pieces))
         return Event(
             frame,
             body,
@@ -98,7 +97,7 @@ class MessagesReader:
             tuple(closes),
             ends=kind == "message_stop",
             fails=kind == "error",
-            unread=unread,
+            unread=str(kind)[:64] if unread else None,
         )
 
     def released(self, event: Event) -> None:
@@ -144,40 +143,63 @@ class MessagesReader:
         self._open.setdefault(index, {})[found] = None
         return found
 
-    def _read_delta(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> str | None:
+    def _read_unknown(
+        self,
+        body: Mapping[str, Json],
+        known: frozenset[str] | None,
+        pieces: list[Piece],
+        closes: list[Channel],
+    ) -> bool:
+        """Keys that the wire does not know, or (without `known`) an event that it does not know: such an event's
+        strings are texts that grow, one for each type and place."""
+        name: Path = ()
+        if known is None:
+            name = (str(body.get("type") or "event"),)
+            if "index" in body:
+                name = (*name, reply_index(body, "index"))
+        grows = bool(name) and "delta" in str(name[0])
+        unread = known is None
+        for key in body.keys() - (known if known is not None else _PASSED_KEYS):
+            unread = (
+                self._once.read(body[key], (key,), (*name, key), 0, pieces, closes, grows=grows) or unread
+            )
+        return unread
+
+    def _read_delta(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> bool:
+        """Whether data stands in it that was not read; the other readers answer likewise."""
         index = reply_index(body, "index")
-        unread: str | None = None
-        for key, value in mapping(body.get("delta")).items():
+        delta = body.get("delta")
+        if not isinstance(delta, dict):
+            return self._once.read(delta, ("delta",), ("content", index), 0, pieces, closes)
+        unread = False
+        for key, value in delta.items():
             if key in _PASSED_KEYS or not value:
                 continue
             if key == "citation":
                 count = self._citations[index] = self._citations.get(index, -1) + 1
                 name: Path = ("content", index, "citations", count)
-                self._once(value, ("delta", key), name, pieces, closes)
+                unread = self._once.read(value, ("delta", key), name, 0, pieces, closes) or unread
             elif isinstance(value, str):
                 if data_at((key,), value):
-                    unread = key
+                    unread = True
                     continue
                 channel = self._channel(index, "input" if key == "partial_json" else key)
                 pieces.append(Piece(channel, ("delta", key), value))
             else:
-                self._once(value, ("delta", key), ("content", index, key), pieces, closes)
+                name = ("content", index, key)
+                unread = self._once.read(value, ("delta", key), name, 0, pieces, closes, grows=True) or unread
         return unread
 
-    def _read_block(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> str | None:
+    def _read_block(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> bool:
         index = reply_index(body, "index")
-        block = mapping(body.get("content_block"))
-        return self._block_fields(block, ("content_block",), index, pieces, closes)
+        return self._block_fields(body.get("content_block"), ("content_block",), index, pieces, closes)
 
     def _block_fields(
-        self,
-        block: Mapping[str, Json],
-        path: Path,
-        index: int,
-        pieces: list[Piece],
-        closes: list[Channel],
-    ) -> str | None:
-        unread: str | None = None
+        self, block: Json, path: Path, index: int, pieces: list[Piece], closes: list[Channel]
+    ) -> bool:
+        if not isinstance(block, dict):
+            return self._once.read(block, path, ("content", index), 0, pieces, closes)
+        unread = False
         for key, value in block.items():
             where = (*path, key)
             if key == "input":
@@ -185,26 +207,32 @@ class MessagesReader:
                 self._tools[channel] = ToolCall(string(block.get("id")), string(block.get("name")))
                 text = value if isinstance(value, str) else compact(value)
                 if text is None:
-                    self._once(value, where, ("content", index, key), pieces, closes, 1)
+                    self._once.read(value, where, ("content", index, key), 0, pieces, closes)
                 elif value:
                     pieces.append(Piece(channel, where, text))
             elif key in _PASSED_KEYS or not value:
                 continue
             elif key in ("text", "thinking") and isinstance(value, str):
                 pieces.append(Piece(self._channel(index, key), where, value))
-            elif key == "data":
-                unread = string(block.get("type")) or key
+            elif key == "data" and isinstance(value, str):
+                unread = True
             else:
-                least = 1 if key == "name" else LEAF_CHARS_MIN
-                self._once(value, where, ("content", index, key), pieces, closes, least)
+                name = ("content", index, key)
+                unread = self._once.read(value, where, name, 0, pieces, closes) or unread
         return unread
 
-    def _read_start(self, message: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> None:
-        for index, block in enumerate(sequence(message.get("content"))):
-            self._block_fields(mapping(block), ("message", "content", index), index, pieces, closes)
+    def _read_start(self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]) -> bool:
+        message = body.get("message")
+        if not isinstance(message, dict):
+            return self._once.read(message, ("message",), ("message",), 0, pieces, closes)
+        unread = False
+        content = message.get("content")
+        for index, block in enumerate(sequence(content)):
+            unread = self._block_fields(block, ("message", "content", index), index, pieces, closes) or unread
             closes.extend(self._open.pop(index, ()))
-        for key in message.keys() - _MESSAGE_KEYS - {"content"}:
-            self._once(message[key], ("message", key), (key,), pieces, closes)
+        read = _MESSAGE_KEYS | {"content"} if isinstance(content, list) else _MESSAGE_KEYS
+        for key in message.keys() - read:
+            unread = self._once.read(message[key], ("message", key), (key,), 0, pieces, closes) or unread
         self._facts = ReplyFacts(
             model=string(message.get("model")),
             id=string(message.get("id")),
@@ -212,14 +240,17 @@ class MessagesReader:
             usage=message.get("usage"),
             tools=self._tools,
         )
+        return unread
 
     def _read_message_delta(
         self, body: Mapping[str, Json], pieces: list[Piece], closes: list[Channel]
-    ) -> None:
-        delta = mapping(body.get("delta"))
-        self._once(delta.get("stop_details"), ("delta", "stop_details"), ("stop_details",), pieces, closes)
-        for key in delta.keys() - _MESSAGE_KEYS - {"stop_details"}:
-            self._once(delta[key], ("delta", key), (key,), pieces, closes)
+    ) -> bool:
+        delta = body.get("delta")
+        if not isinstance(delta, dict):
+            return self._once.read(delta, ("delta",), ("delta",), 0, pieces, closes)
+        unread = False
+        for key in delta.keys() - _MESSAGE_KEYS:
+            unread = self._once.read(delta[key], ("delta", key), (key,), 0, pieces, closes) or unread
         facts = self._facts
         usage = {**mapping(facts.usage), **mapping(body.get("usage"))}
         self._facts = ReplyFacts(
@@ -229,19 +260,4 @@ class MessagesReader:
             usage=usage or None,
             tools=self._tools,
         )
-
-    def _once(
-        self,
-        value: Json,
-        path: Path,
-        name: Path,
-        pieces: list[Piece],
-        closes: list[Channel],
-        least: int = LEAF_CHARS_MIN,
-    ) -> None:
-        """The strings below a value that does not grow: each its own channel, closed at once."""
-        for where, leaf in leaves(value, path):
-            if len(leaf) >= least and not data_at(where, leaf):
-                channel = Channel(field_name((*name, *where[len(path) :])), 0, Kind.OTHER)
-                pieces.append(Piece(channel, where, leaf))
-                closes.append(channel)
+        return unread

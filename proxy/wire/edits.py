@@ -53,6 +53,10 @@ def value_change(value: Json, path: Path, judged: str, edit: Edit) -> dict[Path,
         if value != judged and read_data(value).text() == judged:
             edited_text = data_of_text(edited_text, value)
         return {path: jsonio.dumps(edited_text)}
+    if path[-1] == "bytes" and isinstance(value, list):  # of a token, judged as what they spell
+        return {path: jsonio.dumps(list(edit.apply(judged).encode("utf-8", "replace")))}
+    if len(path) > 1 and path[-2] == "top_logprobs" and isinstance(value, dict):  # judged by its keys
+        return {path: b"{}"}
     changes: dict[Path, bytes | None] = {}
     try:
         before = jsonio.loads(judged.encode())

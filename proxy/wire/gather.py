@@ -9,6 +9,7 @@ from itertools import pairwise
 from proxy.errors import BadRequest
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Media, Path, Span, Text
+from proxy.wire.logprobs import series_of
 from proxy.wire.shape import (
     TEXTS_MAX,
     TooManyTexts,
@@ -17,6 +18,7 @@ from proxy.wire.shape import (
     field_name,
     is_address,
     is_data,
+    is_data_url,
     leaves,
     may_hold_data,
     read_data,
@@ -100,7 +102,7 @@ class Gather:
         """A value in a place or a shape that the wire does not know: a string as it is, all else as its JSON text.
         Data within it is read by itself."""
         if isinstance(value, str):
-            if data_at(path, value):
+            if data_at(path, value) or is_data_url(value):
                 self.source(value, path, "data")
             else:
                 self.string(Channel(field_name(path), kind=kind), value, path)
@@ -117,7 +119,7 @@ class Gather:
     def _without_data(self, value: Json, path: Path) -> Json:
         found: dict[Path, str] = {}
         for where, leaf in leaves(value, path):
-            if data_at(where, leaf):
+            if data_at(where, leaf) or is_data_url(leaf):
                 self.source(leaf, where, "data")
                 found[where[len(path) :]] = ""
         return with_leaves(value, found) if found else value
@@ -154,6 +156,19 @@ class Gather:
             if key not in known:
                 where = (*path, key)
                 self.leaves(Channel(field_name(where), choice, Kind.OTHER), value[key], where)
+
+    def spelled(self, channel: Channel, parts: Sequence[Part]) -> None:
+        """Strings that spell one text, with nothing between them."""
+        if parts:
+            self._take(len(parts))
+            self.texts.append(_text(channel, parts, ""))
+
+    def logprobs(self, value: Json, path: Path, field: str, text: str, choice: int = 0) -> None:
+        """Token entries that should repeat the text beside them: each series that spells something else."""
+        for series in series_of(value, path):
+            if series.text != text:
+                name = f"{field}.{series.name}" if series.name else field
+                self.spelled(Channel(name, choice, Kind.OTHER), series.parts)
 
     def _text(self, channel: Channel, text: str, path: Path) -> None:
         """A JSON text; each value in it counts as half a string, since it takes as much memory to judge."""

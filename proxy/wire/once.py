@@ -1,10 +1,13 @@
 """Strings of a stream in places that its wire does not know.
 
 Such a place may hold a word that every frame repeats, or the fragments of a text. What changes from one frame to
-the next is read as a text that grows; what stays the same is a copy of what was judged.
+the next is read as a text that grows, however short its pieces are; what stays the same is a copy of what was
+judged.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
@@ -15,21 +18,34 @@ from proxy.wire.shape import data_at, field_name, leaves
 class Once:
     """What was last read in each such place of one reply."""
 
-    __slots__ = ("_last", "_values")
+    __slots__ = ("_last", "_values", "open")
 
     def __init__(self) -> None:
+        self.open: dict[Channel, None] = {}  # texts that are expected to go on with the next frame
         self._last: dict[str, str] = {}
         self._values: dict[tuple[Path, Path, int], tuple[Json, list[Piece]]] = {}
 
     def read(
-        self, value: Json, path: Path, name: Path, choice: int, pieces: list[Piece], closes: list[Channel]
+        self,
+        value: Json,
+        path: Path,
+        name: Path,
+        choice: int,
+        pieces: list[Piece],
+        closes: list[Channel],
+        *,
+        grows: bool = False,
     ) -> bool:
-        """List the strings below a value, each its own channel, closed at once (it goes on if it grows after all).
-        `name` is the path in the words of a whole reply. Returns whether data stands there that was not read."""
+        """List the strings below a value, each its own channel. `name` is the path in the words of a whole reply.
+
+        Each is closed at once, and goes on if it grows after all; with `grows` (a delta of an event that the wire
+        does not know) it is open until a frame brings other text, see `ended`. Returns whether data stands there
+        that was not read.
+        """
         if value is None or isinstance(value, int | float):
             return False
         seen = self._values.get((path, name, choice))
-        if seen is not None and seen[0] == value:
+        if seen is not None and seen[0] == value and not grows:
             pieces.extend(seen[1])
             return False
         data = False
@@ -40,12 +56,22 @@ class Once:
                 continue
             field = field_name((*name, *where[len(path) :]))
             channel = Channel(field, choice, Kind.OTHER)
-            copy = self._last.get(field) == leaf
+            copy = not grows and self._last.get(field) == leaf
             self._last[field] = leaf
             pieces.append(Piece(channel, where, leaf, copy=copy))
             copies.append(Piece(channel, where, leaf, copy=True))
-            if not copy:
+            if grows:
+                self.open[channel] = None
+            elif not copy:
                 closes.append(channel)
         if not data:
             self._values[(path, name, choice)] = (value, copies)
         return data
+
+    def ended(self, pieces: Iterable[Piece]) -> list[Channel]:
+        """The open texts that a frame did not go on with, though it brought text."""
+        grown = {piece.channel for piece in pieces}
+        out = [channel for channel in self.open if channel not in grown] if grown else []
+        for channel in out:
+            del self.open[channel]
+        return out

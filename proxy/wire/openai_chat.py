@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from proxy import jsonio
 from proxy.errors import UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import Channel, Edit, Kind, Path, Span, Text, ToolCall
+from proxy.model.text import Channel, Edit, Kind, Path, Text, ToolCall
 from proxy.wire.base import ReplyFacts, ReplyView, RequestView
 from proxy.wire.common import (
     JsonWire,
@@ -24,7 +24,7 @@ from proxy.wire.common import (
 )
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
-from proxy.wire.logprobs import tokens_of, with_token_copies
+from proxy.wire.logprobs import with_token_copies
 from proxy.wire.openai_chat_stream import TEXT_KINDS, ChatReader, logprob_copies
 from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS
 from proxy.wire.openai_request import messages_text, request_rest
@@ -74,7 +74,7 @@ class OpenAIChat(JsonWire):
             path: Path = ("choices", position)
             message = choice.get("message")
             _message(gather, mapping(message), (*path, "message"), index, tools)
-            _odd_tokens(gather, choice, path, index)
+            _logprobs(gather, choice, path, index)
             read = CHOICE_KEYS | {"message"} if isinstance(message, dict) else CHOICE_KEYS
             for key in choice.keys() - read:
                 named = Channel(field_name(("choices", index, key)), index, Kind.OTHER)
@@ -159,18 +159,11 @@ def _message(
 ) -> None:
     name: Path = ("choices", index, "message")
     for key, value in message.items():
-        if key == "tool_calls":
-            for position, entry in enumerate(sequence(value)):
-                call = mapping(entry)
-                for part, child in call.items():
-                    where: Path = (*path, key, position, part)
-                    called: Path = (*name, key, position, part)
-                    if part in ("function", "custom"):
-                        _function(gather, mapping(child), where, called, index, tools, call.get("id"))
-                    elif part not in ("id", "type", "index"):
-                        gather.leaves(Channel(field_name(called), index, Kind.OTHER), child, where)
+        if key == "tool_calls" and isinstance(value, list):
+            for position, call in enumerate(value):
+                _call(gather, call, (*path, key, position), (*name, key, position), index, tools)
         elif key == "function_call":
-            _function(gather, mapping(value), (*path, key), (*name, key), index, tools, None)
+            _function(gather, value, (*path, key), (*name, key), index, tools, None)
         elif key != "role":
             for where, leaf in leaves(value, (*path, key)):
                 kind = TEXT_KINDS.get(key, Kind.OTHER) if isinstance(value, str) else Kind.OTHER
@@ -181,36 +174,45 @@ def _message(
                     gather.string(Channel(field, index, kind), leaf, where)
 
 
+def _call(
+    gather: Gather, call: Json, path: Path, name: Path, index: int, tools: dict[Channel, ToolCall]
+) -> None:
+    if not isinstance(call, dict):
+        gather.leaves(Channel(field_name(name), index, Kind.OTHER), call, path)
+        return
+    for key, child in call.items():
+        where, called = (*path, key), (*name, key)
+        if key in ("function", "custom"):
+            _function(gather, child, where, called, index, tools, call.get("id"))
+        elif key not in ("id", "type", "index"):
+            gather.leaves(Channel(field_name(called), index, Kind.OTHER), child, where)
+
+
 def _function(
     gather: Gather,
-    function: Mapping[str, Json],
+    function: Json,
     path: Path,
     name: Path,
     index: int,
     tools: dict[Channel, ToolCall],
     id: Json,
 ) -> None:
-    for key, value in function.items():
+    if not isinstance(function, dict):
+        gather.leaves(Channel(field_name(name), index, Kind.OTHER), function, path)
+    for key, value in mapping(function).items():
         field = field_name((*name, key))
         if key in ("arguments", "input"):
             channel = Channel(field, index, Kind.TOOL, json=key == "arguments")
-            tools[channel] = ToolCall(string(id), string(function.get("name")))
+            tools[channel] = ToolCall(string(id), string(mapping(function).get("name")))
             gather.value(channel, value, (*path, key))
-        elif isinstance(value, str):
-            gather.string(Channel(field, index, Kind.OTHER), value, (*path, key))
+        else:
+            gather.leaves(Channel(field, index, Kind.OTHER), value, (*path, key))
 
 
-def _odd_tokens(gather: Gather, choice: Mapping[str, Json], path: Path, index: int) -> None:
-    """Log-probabilities whose tokens do not add up to the text that they should repeat: a text of their own."""
-    message = mapping(choice.get("message"))
-    for key, value in mapping(choice.get("logprobs")).items():
-        tokens = tokens_of(value)
-        joined = "".join(tokens)
-        if joined and joined != (string(message.get(key)) or ""):
-            spans: list[Span] = []
-            at = 0
-            for position, token in enumerate(tokens):
-                spans.append(Span((*path, "logprobs", key, position, "token"), at, at + len(token)))
-                at += len(token)
-            channel = Channel(field_name(("choices", index, "logprobs", key)), index, Kind.OTHER)
-            gather.texts.append(Text(channel, joined, tuple(spans)))
+def _logprobs(gather: Gather, choice: Mapping[str, Json], path: Path, index: int) -> None:
+    logprobs = choice.get("logprobs")
+    if not isinstance(logprobs, dict):
+        gather.leaves(Channel(f"choices[{index}].logprobs", index, Kind.OTHER), logprobs, (*path, "logprobs"))
+    for key, value in mapping(logprobs).items():
+        text = string(mapping(choice.get("message")).get(key)) or ""
+        gather.logprobs(value, (*path, "logprobs", key), f"choices[{index}].logprobs.{key}", text, index)

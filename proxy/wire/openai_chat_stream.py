@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, Piece, RequestView
-from proxy.wire.logprobs import edit_tokens, tokens_of
+from proxy.wire.logprobs import edit_tokens, repeats, series_of
 from proxy.wire.openai_choices import CHOICE_KEYS, ChoicesReader
 from proxy.wire.shape import compact, data_at, field_name, leaves, mapping, sequence, string
 
@@ -45,13 +45,15 @@ class ChatReader(ChoicesReader):
                     kind = TEXT_KINDS.get(key, Kind.OTHER)
                     channel = self.channel(index, f"message.{key}", kind)
                     pieces.append(Piece(channel, (*path, "delta", key), value))
-                elif key == "tool_calls":
-                    for position, call in enumerate(sequence(value)):
+                elif key == "tool_calls" and isinstance(value, list):
+                    for position, call in enumerate(value):
                         where = (*path, "delta", key, position)
-                        self._tool_call(mapping(call), where, index, position, pieces, closes)
-                elif key == "function_call":
-                    function_at = (*path, "delta", key)
-                    self._function(mapping(value), function_at, index, "message.function_call", None, pieces)
+                        if isinstance(call, dict):
+                            self._tool_call(call, where, index, position, pieces, closes)
+                        else:
+                            self._nested(call, where, index, pieces)
+                elif key == "function_call" and isinstance(value, dict):
+                    self._function(value, (*path, "delta", key), index, f"message.{key}", None, pieces)
                 else:
                     self._nested(value, (*path, "delta", key), index, pieces)
         elif delta is not None:
@@ -66,7 +68,10 @@ class ChatReader(ChoicesReader):
             self._message(choice["message"], (*path, "message"), index, pieces, closes)
         logprobs = choice.get("logprobs")
         if logprobs is not None:
-            self._tokens(mapping(logprobs), mapping(delta), path, index, pieces)
+            if isinstance(logprobs, dict):
+                self._tokens(logprobs, mapping(delta), path, index, pieces)
+            else:
+                self._nested(logprobs, (*path, "logprobs"), index, pieces)
 
     def _message(
         self,
@@ -113,9 +118,8 @@ class ChatReader(ChoicesReader):
             number = position
         name = f"message.tool_calls[{number}]"
         for key, value in call.items():
-            if key in ("function", "custom"):
-                where = (*path, key)
-                self._function(mapping(value), where, index, f"{name}.{key}", call.get("id"), pieces)
+            if key in ("function", "custom") and isinstance(value, dict):
+                self._function(value, (*path, key), index, f"{name}.{key}", call.get("id"), pieces)
             elif key not in ("id", "type", "index"):
                 named = ("choices", index, "message", "tool_calls", number, key)
                 self.once(value, (*path, key), named, index, pieces, closes)
@@ -136,6 +140,8 @@ class ChatReader(ChoicesReader):
                     pieces.append(Piece(channel, (*path, key), text))
             elif isinstance(value, str):
                 pieces.append(Piece(self.channel(index, f"{name}.{key}", Kind.OTHER), (*path, key), value))
+            else:
+                self._nested(value, (*path, key), index, pieces)
         key = "input" if name.endswith(".custom") else "arguments"
         self.told.name_tool(
             self.channel(index, f"{name}.{key}", Kind.TOOL, json=key == "arguments"), id, called
@@ -159,18 +165,16 @@ class ChatReader(ChoicesReader):
         pieces: list[Piece],
     ) -> None:
         for key, value in logprobs.items():
-            entries = sequence(value)
-            if not entries:
+            if not value:
                 continue
+            entries = sequence(value)
             if key == "content":
                 self.told.take_logprobs(index, entries)
-            tokens = tokens_of(entries)
-            if self.odd_tokens(index, key, tokens, string(delta.get(key)) or ""):
-                channel = self.channel(index, f"logprobs.{key}", Kind.OTHER)
-                for position, token in enumerate(tokens):
-                    where = (*path, "logprobs", key, position, "token")
-                    if token:
-                        pieces.append(Piece(channel, where, token))
+            text = string(delta.get(key)) or ""
+            if self.odd_tokens or not repeats(entries, text):
+                self.spelled(
+                    series_of(value, (*path, "logprobs", key)), index, f"logprobs.{key}", text, pieces
+                )
 
 
 def logprob_copies(body: Json, path: Path, text: str, edit: Edit) -> dict[Path, bytes | None]:

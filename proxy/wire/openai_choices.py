@@ -6,7 +6,7 @@ last, its finish reason. `[DONE]` ends the stream. A frame with a truthy `error`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from proxy import jsonio
 from proxy.errors import UnreadableReply
@@ -16,7 +16,7 @@ from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import choice_index
 from proxy.wire.edits import value_change
 from proxy.wire.errors import error_frame
-from proxy.wire.logprobs import with_token_copies
+from proxy.wire.logprobs import Series, with_token_copies
 from proxy.wire.once import Once
 from proxy.wire.openai_facts import ChoicesFacts
 from proxy.wire.shape import at, mapping, sequence
@@ -59,7 +59,7 @@ class ChoicesReader:
         self._loose: dict[
             int, set[Channel]
         ] = {}  # open, of unknown kind: closed by the next frame without them
-        self._odd_tokens: set[tuple[int, str]] = set()
+        self.odd_tokens: set[tuple[int, str]] = set()
         self._once = Once()
         self._begun: set[int] = set()  # choices of which the client has seen something
         self._finished: set[int] = set()
@@ -227,12 +227,16 @@ class ChoicesReader:
         if self._once.read(value, path, name, choice, pieces, closes):
             self.unread = "data"
 
-    def odd_tokens(self, index: int, key: str, tokens: Sequence[str], text: str) -> bool:
-        """Whether a choice's token entries are to be judged by themselves: from the first frame on in which
-        they did not add up to the frame's text."""
-        if "".join(tokens) != text:
-            self._odd_tokens.add((index, key))
-        return (index, key) in self._odd_tokens
+    def spelled(self, rows: Iterable[Series], index: int, key: str, text: str, pieces: list[Piece]) -> None:
+        """Token entries of a frame: a series is judged by itself from the first frame on in which it did not spell
+        the frame's text."""
+        for series in rows:
+            name = f"{key}.{series.name}" if series.name else key
+            if series.text != text:
+                self.odd_tokens.add((index, name))
+            if (index, name) in self.odd_tokens:
+                channel = self.channel(index, name, Kind.OTHER)
+                pieces.extend(Piece(channel, where, token) for where, token in series.parts)
 
     # Private.
 

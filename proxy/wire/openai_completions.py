@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from proxy import jsonio
 from proxy.errors import BadRequest, UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import Channel, Edit, Kind, Path, Span, Text
+from proxy.model.text import Channel, Edit, Kind, Path, Text
 from proxy.wire.base import Event, Piece, ReplyFacts, ReplyView, RequestView
 from proxy.wire.common import (
     CHOICES_MAX,
@@ -24,10 +24,10 @@ from proxy.wire.common import (
 )
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
-from proxy.wire.logprobs import share_of
+from proxy.wire.logprobs import Series, share_of
 from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, ChoicesReader
 from proxy.wire.openai_request import input_texts, request_rest
-from proxy.wire.shape import field_name, mapping, sequence, string
+from proxy.wire.shape import field_name, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 
 NO_USAGE: Mapping[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -77,11 +77,10 @@ class OpenAICompletions(JsonWire):
             path: Path = ("choices", position)
             text = string(choice.get("text")) or ""
             gather.string(Channel(f"choices[{index}].text", index), text, (*path, "text"))
-            tokens = [
-                string(token) or "" for token in sequence(mapping(choice.get("logprobs")).get("tokens"))
-            ]
-            if tokens and "".join(tokens) != text:
-                gather.texts.append(_tokens_text(tokens, path, index))
+            for series in _series(choice.get("logprobs"), (*path, "logprobs")):
+                if series.text != text:
+                    name = f"choices[{index}].logprobs.{series.name}"
+                    gather.spelled(Channel(name, index, Kind.OTHER), series.parts)
             read = CHOICE_KEYS | {"text"} if isinstance(choice.get("text"), str) else CHOICE_KEYS
             for key in choice.keys() - read:
                 named = Channel(field_name(("choices", index, key)), index, Kind.OTHER)
@@ -164,15 +163,10 @@ class CompletionsReader(ChoicesReader):
             self.once(choice.get("text"), (*path, "text"), ("choices", index, "text"), index, pieces, closes)
         else:
             pieces.append(Piece(self.channel(index, "text"), (*path, "text"), text))
-        logprobs = mapping(choice.get("logprobs"))
-        tokens = [string(token) or "" for token in sequence(logprobs.get("tokens"))]
-        if tokens:
-            self.told.take_logprobs(index, sequence(token_list(choice.get("logprobs"))))
-            if self.odd_tokens(index, "tokens", tokens, text):
-                channel = self.channel(index, "logprobs.tokens", Kind.OTHER)
-                for position, token in enumerate(tokens):
-                    if token:
-                        pieces.append(Piece(channel, (*path, "logprobs", "tokens", position), token))
+        logprobs = choice.get("logprobs")
+        if logprobs:
+            self.told.take_logprobs(index, sequence(token_list(logprobs)))
+            self.spelled(_series(logprobs, (*path, "logprobs")), index, "logprobs", text, pieces)
 
     def text_choice(self, index: int, text: str, *, begun: bool) -> dict[str, Json]:
         return {"index": index, "text": text, "logprobs": None, "finish_reason": None}
@@ -198,15 +192,23 @@ def _filtered(index: int, message: str) -> Json:
     return {"index": index, "text": message, "logprobs": None, "finish_reason": "content_filter"}
 
 
-def _tokens_text(tokens: Sequence[str], path: Path, index: int) -> Text:
-    spans: list[Span] = []
-    at = 0
-    for position, token in enumerate(tokens):
-        spans.append(Span((*path, "logprobs", "tokens", position), at, at + len(token)))
-        at += len(token)
-    return Text(
-        Channel(f"choices[{index}].logprobs.tokens", index, Kind.OTHER), "".join(tokens), tuple(spans)
-    )
+def _series(logprobs: Json, path: Path) -> list[Series]:
+    """What the parallel lists of the legacy form spell: the tokens, each rank of the alternatives (the keys of an
+    object for each token), and any other string."""
+    values = mapping(logprobs)
+    tokens = [
+        ((*path, "tokens", n), token)
+        for n, token in enumerate(sequence(values.get("tokens")))
+        if isinstance(token, str) and token
+    ]
+    out = [Series("tokens", tokens)]
+    ranks = [(n, list(mapping(entry))) for n, entry in enumerate(sequence(values.get("top_logprobs")))]
+    for rank in range(max((len(keys) for _, keys in ranks), default=0)):
+        row = [((*path, "top_logprobs", n), keys[rank]) for n, keys in ranks if rank < len(keys)]
+        out.append(Series(f"top[{rank}]", row))
+    known = [part[0] for part in tokens]
+    rest = [leaf for leaf in leaves(logprobs, path) if leaf[0] not in known]
+    return [*out, Series("rest", rest)] if rest else out
 
 
 def _copies(body: Json, path: Path, text: str, edit: Edit) -> dict[Path, bytes | None]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from proxy import jsonio
 from proxy.errors import UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import Channel, Edit, Kind, Path, Span, Text, ToolCall
+from proxy.model.text import Channel, Edit, Path, Text, ToolCall
 from proxy.wire.base import ReplyView, RequestView
 from proxy.wire.common import (
     JsonWire,
@@ -21,13 +21,14 @@ from proxy.wire.common import (
 )
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
-from proxy.wire.logprobs import tokens_of, with_token_copies
+from proxy.wire.logprobs import with_token_copies
 from proxy.wire.openai_responses_output import (
     RESPONSE_KEYS,
     channel_of,
     item_data,
     item_texts,
     item_tool,
+    part_logprobs,
     response_facts,
     token_copies,
 )
@@ -73,7 +74,8 @@ class OpenAIResponses(JsonWire):
                 gather.string(channel, leaf, (*path, *where))
             for where, leaf in item_data(item):
                 gather.data(leaf, (*path, *where), string(mapping(item).get("type")) or "data")
-            _odd_tokens(gather, mapping(item), index)
+            for where, entries, text in part_logprobs(item):
+                gather.logprobs(entries, (*path, *where), field_name((*path, *where)), text)
             tool = item_tool(item)
             if tool is not None:
                 for key in ("arguments", "input", "code"):
@@ -128,18 +130,3 @@ class OpenAIResponseById(OpenAIResponses):
 
     def rename_model(self, raw: bytes, model: str) -> bytes:
         return raw
-
-
-def _odd_tokens(gather: Gather, item: Mapping[str, Json], index: int) -> None:
-    """Token entries that do not add up to the text beside them: a text of their own."""
-    for position, part in enumerate(sequence(item.get("content"))):
-        tokens = tokens_of(mapping(part).get("logprobs"))
-        joined = "".join(tokens)
-        if joined and joined != (string(mapping(part).get("text")) or ""):
-            path: Path = ("output", index, "content", position, "logprobs")
-            spans: list[Span] = []
-            start = 0
-            for number, token in enumerate(tokens):
-                spans.append(Span((*path, number, "token"), start, start + len(token)))
-                start += len(token)
-            gather.texts.append(Text(Channel(field_name(path), 0, Kind.OTHER), joined, tuple(spans)))

@@ -32,9 +32,17 @@ def item_texts(item: Json, index: int) -> Iterator[tuple[Channel, Path, str]]:
         yield channel_of(index, ()), (), item
     for path, leaf in leaves(item, ()):
         key = path[0]
-        if key in _PASSED_KEYS or "logprobs" in path or data_at(path, leaf):
+        if key in _PASSED_KEYS or path[2:3] == ("logprobs",) or data_at(path, leaf):
             continue
         yield channel_of(index, path, reasoning=reasoning), path, leaf
+
+
+def part_logprobs(item: Json) -> Iterator[tuple[Path, Json, str]]:
+    """The token entries beside each text of an item, with their path within the item and that text."""
+    for number, part in enumerate(sequence(mapping(item).get("content"))):
+        entries = mapping(part).get("logprobs")
+        if entries:
+            yield ("content", number, "logprobs"), entries, string(mapping(part).get("text")) or ""
 
 
 def item_data(item: Json) -> Iterator[tuple[Path, str]]:

@@ -94,10 +94,15 @@ def is_address(value: str) -> bool:
     return _ADDRESS.fullmatch(value) is not None
 
 
+def is_data_url(value: str) -> bool:
+    return value[:5].lower() == "data:"
+
+
 def is_data(value: str) -> bool:
-    """Whether the string holds bytes rather than text: a data URL, or a long run of base64."""
-    if value.startswith(("data:", "DATA:")) and _DATA_URL.match(value):
-        return True
+    """Whether the string holds bytes rather than text: a data URL in base64, or a long run of base64."""
+    if is_data_url(value):
+        head = _DATA_URL.match(value)
+        return head is not None and head.group(3) is not None
     return len(value) >= DATA_CHARS_MIN and _BASE64.fullmatch(value) is not None
 
 

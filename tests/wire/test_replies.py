@@ -125,11 +125,13 @@ def test_odd_tokens_of_a_stream_are_pieces_of_their_own() -> None:
         ("choices[0].message.content", "Hi"),
         ("choices[0].logprobs.content", "a@"),
         ("choices[0].logprobs.content", "b.c"),
+        ("choices[0].logprobs.content.top[0]", "a@"),
+        ("choices[0].logprobs.content.top[0]", "b.c"),
     ]
     edited = reader.edit(read, {1: Edit((Replacement(0, 2, "<X>"),)), 2: Edit((Replacement(0, 3, ""),))})
     entries = json.loads(edited.removeprefix(b"data: "))["choices"][0]["logprobs"]["content"]
     assert [(one["token"], bytes(one["bytes"])) for one in entries] == [("<X>", b"<X>"), ("", b"")]
-    assert [piece.text for piece in reader.read(second).pieces] == ["Hi", "Hi"], "from then on all are judged"
+    assert [piece.text for piece in reader.read(second).pieces] == ["Hi"] * 3, "from then on all are judged"
 
 
 def test_legacy_tokens_change_with_their_text() -> None:
