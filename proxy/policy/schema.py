@@ -49,9 +49,9 @@ SCORED_LABELS: Final = frozenset({"toxicity"})
 
 _STRICTNESS: Final[Mapping[Action, int]] = {
     Action.FLAG: 0,
-    Action.REDACT: 1,
     Action.PSEUDONYMIZE: 1,
-    Action.BLOCK: 2,
+    Action.REDACT: 2,
+    Action.BLOCK: 3,
 }
 
 
@@ -156,28 +156,30 @@ class _RuleReader:
         if len(self.out.rules) >= RULES_MAX:
             self._fault(("id",), f"a policy holds at most {RULES_MAX} rules")
             return
-        action = self._action(("action",), file.action)
-        levels = self._levels(file, action)
+        direction = Direction(file.on)
+        action = self._action(("action",), file.action, direction)
+        levels = self._levels(file, action, direction)
         acts = action is not Action.FLAG or bool(levels)
         self.out.rules.append(
             Rule(
                 id=file.id,
-                on=Direction(file.on),
+                on=direction,
                 detectors=self._detectors(file.detect),
                 action=action,
                 levels=levels,
                 on_error=self._on_error(file.on_error, acts),
                 mode=Mode(file.mode),
                 severity=file.severity,
-                message=file.message or DEFAULT_MESSAGE[Direction(file.on)],
+                message=file.message or DEFAULT_MESSAGE[direction],
                 when=self._when(file),
             )
         )
 
-    def _action(self, at: Path, word: str) -> Action:
-        if word == "pseudonymize":
-            self._fault(at, "`pseudonymize` is not available in this version yet: use redact")
-        return Action(word)
+    def _action(self, at: Path, word: str, direction: Direction) -> Action:
+        action = Action(word)
+        if action is Action.PSEUDONYMIZE and direction is Direction.OUTPUT:
+            self._fault(at, "`pseudonymize` is for input only, where the reply leads back: use redact")
+        return action
 
     def _on_error(self, word: str | None, acts: bool) -> Action:
         # A rule that only ever flags holds nothing back, so by default its failure refuses nothing either.
@@ -185,12 +187,14 @@ class _RuleReader:
             return Action.BLOCK if acts else Action.FLAG
         return Action.BLOCK if word == "block" else Action.FLAG
 
-    def _levels(self, file: RuleFile, action: Action) -> tuple[tuple[Level, Action], ...]:
+    def _levels(
+        self, file: RuleFile, action: Action, direction: Direction
+    ) -> tuple[tuple[Level, Action], ...]:
         levels: list[tuple[Level, Action]] = []
         before = action
         for level, word in sorted((Level.parse(key), word) for key, word in file.levels.items()):
             at: Path = ("levels", level.word)
-            stricter = self._action(at, word)
+            stricter = self._action(at, word, direction)
             if _STRICTNESS[stricter] <= _STRICTNESS[before]:
                 self._fault(at, f"`{word}` must be stricter than `{before}`, which holds below this level")
             levels.append((level, stricter))

@@ -122,13 +122,21 @@ GOOD = {
         ({"x": "acton: redact"}, "6:5: unknown key `acton`; did you mean `action`?"),
         (
             {"action": "action: pseudonymize"},
-            "5:13: `pseudonymize` is not available in this version yet: use redact",
+            "5:13: `pseudonymize` is for input only, where the reply leads back: use redact",
         ),
         ({"x": "mode: shadows"}, "6:11: must be one of enforce, shadow; did you mean `shadow`?"),
         ({"x": "severity: 3"}, "6:15: must be one of low, medium, high, critical"),
         (
             {"x": "levels: {degraded: flag}"},
             "6:24: `flag` must be stricter than `redact`, which holds below this level",
+        ),
+        (
+            {
+                "on": "on: input",
+                "action": "action: redact",
+                "x": "levels: {degraded: pseudonymize}",
+            },
+            "6:24: `pseudonymize` must be stricter than `redact`, which holds below this level",
         ),
         ({"x": "levels: {degrade: block}"}, None),
         ({"x": "levels: {open: block}"}, None),
