@@ -21,7 +21,18 @@ LAYERS: Final = (
     ("request",),
     ("backend", "dial", "log", "policy"),
     ("wire", "detect"),
-    ("clock", "errors", "jsonio", "logs", "metrics", "settings", "shipped", "yaml_model", "yaml_source"),
+    (
+        "clock",
+        "errors",
+        "jsonio",
+        "logs",
+        "metrics",
+        "own_secret",
+        "settings",
+        "shipped",
+        "yaml_model",
+        "yaml_source",
+    ),
     ("model",),
 )
 SHARED: Final = frozenset(LAYERS[-2])

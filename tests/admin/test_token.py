@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from proxy.admin.token import TokenError, ensure_admin_token
+from proxy.admin.token import ensure_admin_token
+from proxy.own_secret import SecretFileError
 from proxy.settings import Address, Settings, Token, demo_settings
 
 
@@ -44,7 +45,7 @@ def test_tokens_of_the_settings_are_all_there_are(settings: Settings) -> None:
 def test_a_file_that_others_could_read_is_not_trusted(settings: Settings) -> None:
     ensure_admin_token(settings)
     (settings.data_dir / "admin.token").chmod(0o640)
-    with pytest.raises(TokenError, match="readable by others"):
+    with pytest.raises(SecretFileError, match="readable by others"):
         ensure_admin_token(settings)
 
 
@@ -54,7 +55,7 @@ def test_a_file_without_a_token_is_refused_and_not_shown(settings: Settings, con
     path = settings.data_dir / "admin.token"
     path.write_bytes(content)
     path.chmod(0o600)
-    with pytest.raises(TokenError, match="holds no token"):
+    with pytest.raises(SecretFileError, match="holds no token"):
         ensure_admin_token(settings)
 
 
@@ -62,5 +63,5 @@ def test_a_link_is_not_followed(settings: Settings, tmp_path: Path) -> None:
     settings.data_dir.mkdir()
     (tmp_path / "elsewhere").write_text("x" * 40)
     (settings.data_dir / "admin.token").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(TokenError):
+    with pytest.raises(SecretFileError):
         ensure_admin_token(settings)
