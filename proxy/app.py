@@ -11,6 +11,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.metadata import version
 from typing import IO
 
@@ -29,6 +30,7 @@ from proxy.errors import GuardrailError
 from proxy.log.sqlite import SqliteRecorder
 from proxy.metrics import Metrics
 from proxy.model.record import Json
+from proxy.own_secret import own_secret
 from proxy.policy.store import PolicyStore, ReloadResult
 from proxy.request.connections import room
 from proxy.request.exchange import Ports
@@ -139,6 +141,7 @@ class App:
             backends=backends,
             recorder=self.recorder,
             metrics=metrics,
+            pseudonym_key=_pseudonym_key(settings),
             spawn=self.spawn,
             stopping=self._stopping,
         )
@@ -280,3 +283,9 @@ def _lock(settings: Settings) -> IO[str]:
             f"another proxy is using {settings.data_dir}; give this one a data_dir of its own"
         ) from None
     return handle
+
+
+def _pseudonym_key(settings: Settings) -> bytes:
+    """What makes this proxy's pseudonyms its own. Without the file, made at the first start, values get others."""
+    value, _ = own_secret(settings.data_dir / "pseudonym.key", "key")
+    return sha256(value.encode()).digest()

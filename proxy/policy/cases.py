@@ -27,7 +27,7 @@ from proxy.yaml_source import in_order, nearest, parse
 TEXT_CHARS_MAX: Final = 200_000
 
 LevelWord = Literal["open", "guarded", "degraded", "restricted", "killed"]
-VerdictWord = Literal["allow", "flag", "redact", "block"]
+VerdictWord = Literal["allow", "flag", "pseudonymize", "redact", "block"]
 
 
 class ExpectFile(FileModel):

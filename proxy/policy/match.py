@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from proxy.detect.base import NO_CONTEXT, Bank, Context, Ticket
 from proxy.model.finding import Finding
-from proxy.model.level import Direction, Level
+from proxy.model.level import Action, Direction, Level
 from proxy.policy.lane import Lane, View
 from proxy.policy.memory import Recall
 from proxy.policy.rule import Rule
@@ -45,7 +46,7 @@ class Ruling:
     settled: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What a policy comes to for one direction and selection: active rules, and the banks that hold any."""
 
@@ -58,6 +59,14 @@ class Plan:
     @property
     def idle(self) -> bool:
         return not self.active
+
+    @cached_property
+    def pseudonymizes(self) -> bool:
+        """Whether anything that it finds gets a pseudonym."""
+        return any(
+            rule.acts_at(self.level) and rule.action_at(self.level) is Action.PSEUDONYMIZE
+            for rule in self.active.values()
+        )
 
 
 def plan(rules: tuple[Rule, ...], banks: Iterable[Bank], direction: Direction, selection: Selection) -> Plan:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from proxy.model.finding import Finding
 from proxy.model.level import Action, Mode
 from proxy.model.text import Edit, Replacement
+from proxy.policy.pseudonym import Pseudonyms
 
 
 def placeholder(label: str) -> str:
@@ -14,27 +16,38 @@ def placeholder(label: str) -> str:
     return f"<{label.upper()}>"
 
 
-def merge(findings: Iterable[Finding], covered: int = 0) -> tuple[Replacement, ...]:
-    """The replacements for the redactions among `findings`, which come by start.
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A range that something else stands in for: a placeholder, or a pseudonym."""
 
-    Overlapping redactions become one, with the placeholder of the first. A text can be merged as its findings
-    come: `covered` is the end of the last replacement made before, and what a finding adds to that one is a
-    replacement by nothing. The joined result does not depend on how the findings were split.
-    """
-    out: list[Replacement] = []
+    start: int
+    end: int
+    label: str
+    pseudonym: bool
+
+
+def covers(findings: Iterable[Finding]) -> tuple[Cover, ...]:
+    """What is to be replaced among `findings`, which come by start. Overlapping ranges become one, under the
+    label of the first, and redacted if any of them is."""
+    out: list[Cover] = []
     for finding in findings:
-        if not finding.acts or finding.action is not Action.REDACT:
+        if not finding.acts or finding.action not in (Action.REDACT, Action.PSEUDONYMIZE):
             continue
-        if finding.start >= covered:
-            out.append(Replacement(finding.start, finding.end, placeholder(finding.label)))
-        elif finding.end <= covered:
-            continue
-        elif out:
-            out[-1] = Replacement(out[-1].start, finding.end, out[-1].text)
-        else:
-            out.append(Replacement(covered, finding.end, ""))
-        covered = max(covered, finding.end)
+        cover = Cover(finding.start, finding.end, finding.label, finding.action is Action.PSEUDONYMIZE)
+        if out and cover.start < out[-1].end:
+            last = out.pop()
+            end, pseudonym = max(last.end, cover.end), last.pseudonym and cover.pseudonym
+            cover = Cover(last.start, end, last.label, pseudonym)
+        out.append(cover)
     return tuple(out)
+
+
+def stand_in(cover: Cover, text: str, pseudonyms: Pseudonyms | None) -> str:
+    """What stands in place of that range of the text."""
+    found = None
+    if cover.pseudonym and pseudonyms is not None:
+        found = pseudonyms.of(cover.label, text[cover.start : cover.end])
+    return found or placeholder(cover.label)
 
 
 def first_block(findings: Iterable[Finding]) -> Finding | None:
@@ -43,17 +56,22 @@ def first_block(findings: Iterable[Finding]) -> Finding | None:
 
 
 def verdict(findings: Iterable[Finding]) -> str:
-    """allow | flag | redact | block: the strictest that holds. A shadow rule's findings count for nothing."""
+    """allow | flag | pseudonymize | redact | block: the strictest that holds. A shadow rule's findings count for
+    nothing."""
     words = {finding.action for finding in findings if finding.mode is Mode.ENFORCE}
-    for action in (Action.BLOCK, Action.REDACT, Action.FLAG):
+    for action in (Action.BLOCK, Action.REDACT, Action.PSEUDONYMIZE, Action.FLAG):
         if action in words:
             return action.value
     return "allow"
 
 
 def apply(text: str, findings: tuple[Finding, ...]) -> str:
-    """The text as its reader gets it: redacted, or the message of the rule that blocks it."""
+    """The text as its reader gets it: redacted, or the message of the rule that blocks it. Pseudonyms are those of
+    a key that everybody knows: the same at every call, and none that a proxy uses."""
     block = first_block(findings)
     if block is not None:
         return block.message
-    return Edit(merge(findings)).apply(text)
+    pseudonyms = Pseudonyms(b"", ())
+    pseudonyms.avoid(text)
+    changes = (Replacement(one.start, one.end, stand_in(one, text, pseudonyms)) for one in covers(findings))
+    return Edit(tuple(changes)).apply(text)

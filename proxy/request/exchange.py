@@ -25,6 +25,7 @@ from proxy.model.subject import Reach, Subject
 from proxy.model.text import Kind
 from proxy.policy.compile import Policy
 from proxy.policy.match import Selection
+from proxy.policy.pseudonym import Pseudonyms
 from proxy.request.judged import JudgedText
 from proxy.settings import ClientSettings, Settings
 from proxy.wire.base import ReplyFacts, RequestView, Wire
@@ -75,6 +76,7 @@ class Ports:
     backends: dict[str, Backend]
     recorder: Recorder
     metrics: Metrics
+    pseudonym_key: bytes
     spawn: Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
     stopping: asyncio.Event
     large_scans: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_SCANS_AT_ONCE))
@@ -113,6 +115,7 @@ class Exchange:
         "passed",
         "path",
         "policy",
+        "pseudonyms",
         "raw",
         "reach",
         "recorded",
@@ -164,6 +167,7 @@ class Exchange:
         self.task = asyncio.current_task()
         self.waiting = False
         # screen_input
+        self.pseudonyms: Pseudonyms | None = None
         self.sent_raw = b""
         self.sent: Json = None
         self.findings: list[Finding] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,7 +17,8 @@ from proxy.model.finding import Finding
 from proxy.model.level import Action
 from proxy.model.text import Channel, Edit, Replacement
 from proxy.policy.match import Judge, Ruling
-from proxy.policy.redact import placeholder
+from proxy.policy.pseudonym import Pseudonyms
+from proxy.policy.redact import covers, placeholder, stand_in
 from proxy.wire.json_text import JsonText
 
 REOPENED_CONTEXT_CHARS = 512
@@ -26,9 +28,20 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class JudgedText:
-    """One text, its judge, and the changes that its findings ask for."""
+    """One text, its judge, and the changes that its findings ask for.
 
-    def __init__(self, channel: Channel, judge: Callable[[], Judge]) -> None:
+    With `pseudonyms` a text of a request gets them in place of values, and `restore` says that it is a text of
+    the reply, where they lead back. What is restored was judged before: rules see the pseudonym.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        judge: Callable[[], Judge],
+        pseudonyms: Pseudonyms | None = None,
+        *,
+        restore: bool = False,
+    ) -> None:
         self.channel = channel
         self.length = 0  # characters so far, as the wire carries them
         self.settled = 0  # everything that starts before this is known
@@ -37,6 +50,7 @@ class JudgedText:
         self.block_at = 0
         self.errors: set[tuple[str, str]] = set()
         self.scores: dict[str, float] = {}
+        self.redacted = False
         self._found: list[Finding] = []
         self._block_end = 0
         self._new_judge = judge
@@ -50,6 +64,14 @@ class JudgedText:
         self._tail = ""  # the last of the judged text, where that is not the wire's
         self._reread = 0  # findings that end before this were reported by an earlier judge
         self._closed = False
+        self._pseudonyms = pseudonyms
+        # A request's text is changed as a whole, once all of it was judged: what gets a pseudonym is not known
+        # before all that overlaps it is.
+        self._whole: list[str] | None = [] if pseudonyms is not None and not restore else None
+        self._to_change: list[Finding] = []  # in judged characters
+        # Signed text stays as the model wrote it.
+        self._restorer = pseudonyms.restorer() if pseudonyms and restore and not channel.sealed else None
+        self._restored: deque[Replacement] = deque()  # in judged characters; waiting for the rules
 
     @property
     def text(self) -> str:
@@ -74,7 +96,7 @@ class JudgedText:
             return
         self._closed = True
         self._parts.append(whole)
-        self.length = self.settled = len(whole)
+        self.length = len(whole)
         self._feed(whole, final=True)
         self._judge = None
 
@@ -147,13 +169,21 @@ class JudgedText:
             # Detectors want valid Unicode; half a surrogate pair (its other half may come in the next piece)
             # counts as one character that matches nothing.
             piece = _SURROGATE.sub("\ufffd", piece)
+        restorable = None
+        if self._restorer is not None:
+            found, restorable = self._restorer.feed(piece, final=final)
+            self._restored.extend(found)
         ruling = judge.feed(piece, final=final)
         self._judged += len(piece)
         if self._json is not None:
             self._tail = (self._tail + piece)[-REOPENED_CONTEXT_CHARS:]
-        self._take(ruling, judge)
+        if self._whole is not None:
+            self._whole.append(piece)
+        self._take(ruling, judge, restorable)
+        if final and self._to_change:
+            self._change_all()
 
-    def _take(self, ruling: Ruling, judge: Judge) -> None:
+    def _take(self, ruling: Ruling, judge: Judge, restorable: int | None = None) -> None:
         for finding in ruling.findings:
             start, end = finding.start + self._base, finding.end + self._base
             if self._reread and end <= self._reread:
@@ -162,6 +192,8 @@ class JudgedText:
             self._found.append(replace(finding, start=raw_start, end=raw_end))
             if not finding.acts:
                 continue
+            if self._restored:
+                self._restore(start, reached=True)
             # What cannot be edited whole is blocked: signed text, and a finding whose beginning has gone out (of a
             # text that was taken to have ended, and went on).
             gone = raw_start < self.released
@@ -169,7 +201,9 @@ class JudgedText:
                 if self.block is None or raw_start < self.block_at:
                     self.block, self.block_at = finding, max(raw_start, self.released)
                     self._block_end = raw_end
-            elif finding.action is Action.REDACT:
+            elif self._whole is not None:
+                self._to_change.append(replace(finding, start=start, end=end))
+            else:
                 self._redact(start, end, placeholder(finding.label))
         for label, score in judge.scores.items():
             if score > self.scores.get(label, 0.0):
@@ -177,15 +211,47 @@ class JudgedText:
         if judge.errors:
             self.errors.update(judge.errors)
         settled = ruling.settled + self._base
+        if restorable is not None:
+            self._restore(settled)
+            settled = min(settled, restorable, *(change.start for change in self._restored))
         self.settled = max(self.settled, settled if self._json is None else self._json.raw_settled(settled))
+
+    def _restore(self, upto: int, *, reached: bool = False) -> None:
+        """Restore what ends before `upto` in judged characters: every finding that acts there is known. Where one
+        begins at `upto` (`reached`), what it reaches into stays as it is."""
+        restored = self._restored
+        while restored and restored[0].start < upto and (reached or restored[0].end <= upto):
+            change = restored.popleft()
+            if change.start >= self._covered and change.end <= upto:
+                self._changes.extend(self._replaced(change.start, change.end, change.text))
+                self._covered = change.end
+
+    def _change_all(self) -> None:
+        text = "".join(self._whole or ())
+        for cover in covers(self._to_change):
+            value = stand_in(cover, text, self._pseudonyms)
+            changes = self._replaced(cover.start, cover.end, value)
+            if len(changes) > 1:  # over several values of a JSON text: nothing could lead back
+                changes = self._replaced(cover.start, cover.end, placeholder(cover.label))
+            self._changes.extend(changes)
+        self._to_change = []
+
+    def _replaced(self, start: int, end: int, text: str) -> tuple[Replacement, ...]:
+        if self._json is None:
+            return (Replacement(start, end, text),)
+        return tuple(
+            change
+            for change in self._json.replacements(start, end, text)
+            if change.end > self._last_changed()
+        )
 
     def _redact(self, start: int, end: int, text: str) -> None:
         start = max(start, self._reread)
         if end <= self._covered:
             return
+        self.redacted = True
         if self._json is not None:
-            changes = self._json.replacements(max(start, self._covered), end, text)
-            self._changes.extend(change for change in changes if change.end > self._last_changed())
+            self._changes.extend(self._replaced(max(start, self._covered), end, text))
         elif start < self._covered:
             last = self._changes[-1]
             self._changes[-1] = Replacement(last.start, end, last.text)

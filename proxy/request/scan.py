@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Iterable
 
 from proxy.model.level import Direction
-from proxy.model.text import Text
+from proxy.model.text import Channel, Text
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.judged import JudgedText
 
@@ -26,7 +26,7 @@ async def judge_texts(
     x: Exchange, ports: Ports, direction: Direction, texts: Iterable[Text]
 ) -> tuple[JudgedText, ...]:
     """Every text with what was found in it, complete."""
-    pairs = [(text, new_judged(x, direction, text)) for text in texts]
+    pairs = [(text, new_judged(x, direction, text.channel)) for text in texts]
     if sum(len(text.value) for text, _ in pairs) <= LARGE_CHARS:
         await _judge(ports, pairs)
     else:
@@ -35,9 +35,14 @@ async def judge_texts(
     return tuple(judged for _, judged in pairs)
 
 
-def new_judged(x: Exchange, direction: Direction, text: Text) -> JudgedText:
-    channel = text.channel
-    return JudgedText(channel, lambda: x.policy.judge(direction, x.selection, channel.field, x.context))
+def new_judged(x: Exchange, direction: Direction, channel: Channel) -> JudgedText:
+    """A text of the exchange, to be judged under its policy as it stands now."""
+    return JudgedText(
+        channel,
+        lambda: x.policy.judge(direction, x.selection, channel.field, x.context),
+        x.pseudonyms,
+        restore=direction is Direction.OUTPUT,
+    )
 
 
 async def _judge(ports: Ports, pairs: list[tuple[Text, JudgedText]]) -> None:

@@ -11,10 +11,10 @@ from proxy.errors import BackendFailed, UnreadableReply
 from proxy.model.level import Direction, Level, Outcome
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Text
-from proxy.policy.match import Judge
 from proxy.request.contain import SWITCHED_OFF, answer_killed
 from proxy.request.exchange import Answer, Exchange, Killed, Ports
-from proxy.request.scan import judge_texts
+from proxy.request.judged import JudgedText
+from proxy.request.scan import judge_texts, new_judged
 from proxy.request.stream_gate import StreamGate
 from proxy.wire.base import ReplyView
 
@@ -91,7 +91,8 @@ def _apply(x: Exchange, raw: bytes, body: Json, view: ReplyView) -> bytes | None
         if (edit := text.edit(0, text.length)) is not None:
             edits.append((source, edit))
     if edits:
-        x.outcome = Outcome.REDACTED
+        if any(text.redacted for text in x.texts):
+            x.outcome = Outcome.REDACTED
         raw = wire.edit_reply(raw, body, edits)
     if x.messages:
         x.outcome = Outcome.BLOCKED_OUTPUT
@@ -105,14 +106,14 @@ def _stream(x: Exchange, ports: Ports) -> None:
     assert wire is not None
     assert view is not None
 
-    def judge(channel: Channel) -> Judge:
-        return x.policy.judge(Direction.OUTPUT, x.selection, channel.field, x.context)
+    def judged(channel: Channel) -> JudgedText:
+        return new_judged(x, Direction.OUTPUT, channel)
 
     try:
         reader = wire.reader(view, id=x.id, created=int(x.started_at))
     except UnreadableReply as error:
         raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
-    gate = StreamGate(reader, view.choices, judge)
+    gate = StreamGate(reader, view.choices, judged)
     x.fail_frame = gate.fail
     headers = _without(upstream.headers, _BODY_HEADERS)  # it may be edited after its head has gone
     x.answer = Answer(upstream.status, headers, stream=_gated(x, ports, gate), reason=upstream.reason)
@@ -176,7 +177,7 @@ def _end(x: Exchange, ports: Ports, gate: StreamGate) -> None:
         message = f"backend {upstream.backend}: it cut its reply short"
         x.outcome, x.error = Outcome.BACKEND_ERROR, message
         x.tail += gate.fail("backend_error", message)
-    elif gate.edited:
+    elif any(text.redacted for text in gate.judged()):
         x.outcome = Outcome.REDACTED
 
 

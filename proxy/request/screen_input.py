@@ -5,16 +5,20 @@ from __future__ import annotations
 from proxy import jsonio
 from proxy.errors import ContentFiltered
 from proxy.model.level import Direction
+from proxy.policy.pseudonym import Pseudonyms
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.scan import judge_texts
 
 
 async def screen_input(x: Exchange, ports: Ports) -> None:
-    """Redacts what is to be redacted. Raises ContentFiltered with the rule's message."""
+    """Redacts what is to be redacted, and gives pseudonyms. Raises ContentFiltered with the rule's message."""
     if x.view is None or x.wire is None:
         return
-    if not x.policy.active(Direction.INPUT, x.selection):
+    plan = x.policy.plan(Direction.INPUT, x.selection)
+    if plan.idle:
         return
+    if plan.pseudonymizes:
+        x.pseudonyms = _pseudonyms(x, ports)
     judged = await judge_texts(x, ports, Direction.INPUT, x.view.texts)
     x.take_findings(judged)
     for text in judged:
@@ -28,3 +32,13 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
     if edits:
         x.sent_raw = x.wire.edit_request(x.sent_raw, edits)
         x.sent = jsonio.loads_strict(x.sent_raw)
+
+
+def _pseudonyms(x: Exchange, ports: Ports) -> Pseudonyms:
+    """The exchange's own, without what its request spells out already."""
+    assert x.view is not None
+    subject = x.subject
+    pseudonyms = Pseudonyms(ports.pseudonym_key, (x.app or "", subject.key or "", subject.user or ""))
+    for text in x.view.texts:
+        pseudonyms.avoid(text.value)
+    return pseudonyms

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from proxy.errors import UnreadableReply
 from proxy.model.text import Channel, Edit, Kind, Replacement
-from proxy.policy.match import Judge
 from proxy.request.judged import JudgedText
 from proxy.wire.base import Event, StreamReader
 from proxy.wire.sse import Frame, FrameDecoder
@@ -52,18 +51,17 @@ class _Waiting:
 class StreamGate:
     """Judges one streamed reply and says which bytes may go to the client."""
 
-    def __init__(self, reader: StreamReader, choices: int, judge: Callable[[Channel], Judge]) -> None:
+    def __init__(self, reader: StreamReader, choices: int, judged: Callable[[Channel], JudgedText]) -> None:
         self.reader = reader
         self.texts: dict[Channel, JudgedText] = {}
         self.tail = bytearray()
         self.ended = False  # nothing more can come: the wire's end was read, or every choice was blocked
         self.failed = False  # the backend told of an error inside its stream
         self.blocked: dict[int, str] = {}  # choice: message
-        self.edited = False
         self.held_max = 0
         self.unscanned: Counter[str] = Counter()
         self._choices = choices
-        self._new_judge = judge
+        self._new_text = judged
         self._decoder = FrameDecoder()
         self._queue: deque[_Waiting] = deque()
         self._copies: list[JudgedText] = []
@@ -165,7 +163,7 @@ class StreamGate:
     def _text(self, channel: Channel) -> JudgedText:
         text = self.texts.get(channel)
         if text is None:
-            text = self.texts[channel] = JudgedText(channel, lambda: self._new_judge(channel))
+            text = self.texts[channel] = self._new_text(channel)
             # Reasoning has no end of its own on some wires: the answer that follows it must not wait for one.
             for other in self.texts.values():
                 reasoned = other.channel.kind is Kind.REASONING and other.channel.choice == channel.choice
@@ -179,7 +177,7 @@ class StreamGate:
         text = self.texts.get(piece.channel)
         if text is not None and text.text == piece.text:
             return _Mark(text, 0, text.length, index)
-        fresh = JudgedText(piece.channel, lambda: self._new_judge(piece.channel))
+        fresh = self._new_text(piece.channel)
         fresh.grow(piece.text)
         fresh.close()
         if text is None:
@@ -238,7 +236,6 @@ class StreamGate:
         event = waiting.event
         if edits or not event.choices.isdisjoint(self.blocked):
             # A frame with several choices may also finish one that was blocked: the wire cuts that out.
-            self.edited = True
             raw = self.reader.edit(event, edits)
         else:
             raw = event.frame.raw
@@ -274,7 +271,6 @@ class StreamGate:
                 self._let_go(mark.text, mark.end)
         data = self.reader.block(waiting.event, text.channel, edits, finding.message)
         self.blocked[choice] = finding.message
-        self.edited = True
         self._drop(choice)
         if self.all_blocked:
             self.tail += data + self.reader.done()

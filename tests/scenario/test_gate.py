@@ -18,6 +18,7 @@ from proxy.model.level import Direction, Level
 from proxy.policy.compile import Policy, compile_policy
 from proxy.policy.match import Selection
 from proxy.policy.reading import read_folder
+from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import StreamGate
 from tests.wire.catalogue import STREAMS
 from tests.wire.drive import hear, reader_of, view_of
@@ -47,7 +48,7 @@ def through(sample: Sample, cuts: Sequence[bytes], action: str) -> tuple[bytes, 
     gate = StreamGate(
         reader_of(sample),
         view_of(sample).choices,
-        lambda channel: rules.judge(Direction.OUTPUT, SELECTION, channel.field),
+        lambda channel: JudgedText(channel, lambda: rules.judge(Direction.OUTPUT, SELECTION, channel.field)),
     )
     out = b""
     for piece in cuts:

@@ -17,6 +17,7 @@ from proxy.model.level import Action, Direction, Level
 from proxy.model.text import Channel
 from proxy.policy.compile import Policy, compile_policy
 from proxy.policy.match import Judge, Selection
+from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import StreamGate
 from tests.policy.folders import folder
 from tests.wire.catalogue import STREAMS
@@ -45,7 +46,11 @@ def seeker(word: str, action: Action) -> Callable[[Channel], Judge]:
 
 
 def through(sample: Sample, cuts: list[bytes], judge: Callable[[Channel], Judge]) -> bytes:
-    gate = StreamGate(reader_of(sample), view_of(sample).choices, judge)
+    gate = StreamGate(
+        reader_of(sample),
+        view_of(sample).choices,
+        lambda channel: JudgedText(channel, lambda: judge(channel)),
+    )
     out = b"".join([gate.feed(cut) for cut in cuts])
     gate.end()
     return out + bytes(gate.tail)
