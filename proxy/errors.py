@@ -11,6 +11,7 @@ GuardrailError
 │   ├── Unreadable      415     unsupported_encoding
 │   ├── RateLimited     429     rate_limited
 │   ├── ContentFiltered 400     content_filter
+│   ├── ReplyFiltered   502     content_filter, where a reply has no form to say so
 │   ├── BackendFailed   502/504 backend_error
 │   ├── Contained       503     contained
 │   ├── LogUnavailable  503     log_unavailable
@@ -117,6 +118,12 @@ class ContentFiltered(Refused):
     status = 400
     code = "content_filter"
     outcome = Outcome.BLOCKED_INPUT
+
+
+class ReplyFiltered(Refused):
+    status = 502
+    code = "content_filter"
+    outcome = Outcome.BLOCKED_OUTPUT
 
 
 class BackendFailed(Refused):

@@ -18,8 +18,10 @@ def reply_text(
     calls: dict[int, list[Json]] = {}
     for text in texts:
         channel = text.channel
-        if channel.kind is Kind.OTHER and channel.field.endswith(".name"):
-            continue  # a tool's name stands with its call
+        if channel.kind is Kind.OTHER and (
+            channel.field.endswith(".name") or channel.field.startswith("stream.")
+        ):
+            continue  # a tool's name stands with its call; a stream's comments are no part of the reply
         value = read(text)
         if channel.kind is Kind.TOOL:
             call = tools.get(channel, ToolCall(None, None))

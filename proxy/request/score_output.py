@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from multidict import CIMultiDict
 
 from proxy import jsonio
-from proxy.errors import BackendFailed, UnreadableReply
+from proxy.errors import BackendFailed, ReplyFiltered, UnreadableReply
 from proxy.model.level import Direction, Level, Outcome
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Text
@@ -26,7 +26,8 @@ _BODY_HEADERS = ("content-length", "content-md5", "digest", "content-digest", "r
 
 
 async def score_output(x: Exchange, ports: Ports) -> None:
-    """Sets the answer. Raises BackendFailed where a whole reply cannot be read."""
+    """Sets the answer. Raises BackendFailed where a whole reply cannot be read, ReplyFiltered where one is blocked
+    that has no form to say so."""
     upstream = x.upstream
     assert upstream is not None, "forward opens the reply"
     if 300 <= upstream.status < 400 and upstream.status != 304:
@@ -77,7 +78,7 @@ async def _whole(x: Exchange, ports: Ports) -> None:
 
 
 def _apply(x: Exchange, raw: bytes, body: Json, view: ReplyView) -> bytes | None:
-    """The reply with what its findings ask for; None where they ask for nothing."""
+    """The reply with what its findings ask for; None where they ask for nothing. Raises ReplyFiltered."""
     wire = x.wire
     assert wire is not None
     edits: list[tuple[Text, Edit]] = []
@@ -94,6 +95,8 @@ def _apply(x: Exchange, raw: bytes, body: Json, view: ReplyView) -> bytes | None
         if any(text.redacted for text in x.texts):
             x.outcome = Outcome.REDACTED
         raw = wire.edit_reply(raw, body, edits)
+    if x.messages and not wire.speaks:
+        raise ReplyFiltered(next(iter(x.messages.values())))
     if x.messages:
         x.outcome = Outcome.BLOCKED_OUTPUT
         raw = wire.block_reply(raw, jsonio.loads(raw), x.messages)

@@ -107,9 +107,6 @@ class AnthropicCountTokens(SilentWire):
     def read_request(self, body: Json) -> RequestView:
         return _read_request(body)
 
-    def read_reply(self, body: Json) -> ReplyView:
-        return ReplyView((), ReplyFacts(usage=reply_object(body)))
-
 
 def _read_request(body: Json) -> RequestView:
     request = request_object(body)

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from proxy import jsonio
-from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
 from proxy.wire.anthropic_said import Said
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
-from proxy.wire.common import reply_index
-from proxy.wire.edits import value_change
+from proxy.wire.common import beside, event_object, reply_index
+from proxy.wire.edits import piece_edits, rendered, value_change
 from proxy.wire.once import Once
 from proxy.wire.shape import at, compact, data_at, integer, mapping, sequence, string
-from proxy.wire.splice import splice
-from proxy.wire.sse import Frame, with_data
+from proxy.wire.sse import Frame
 
 _PASSED_KEYS = frozenset(("type", "id", "signature", "tool_use_id", "caller", "index"))
 _EVENT_KEYS: Mapping[str, frozenset[str]] = {
@@ -60,13 +57,8 @@ class MessagesReader:
     def read(self, frame: Frame) -> Event:
         data = frame.data
         if not data:
-            return Event(frame)
-        try:
-            body = jsonio.loads(data)
-        except jsonio.InvalidJson as error:
-            raise UnreadableReply(f"a stream event is no JSON: {error}") from error
-        if not isinstance(body, dict):
-            raise UnreadableReply("a stream event is not a JSON object")
+            return beside(self._once, frame)
+        body = event_object(data)
         kind = body.get("type")
         pieces: list[Piece] = []
         closes: list[Channel] = []
@@ -88,6 +80,8 @@ class MessagesReader:
         known = _EVENT_KEYS.get(kind) if isinstance(kind, str) else None
         if known is None or not body.keys() <= known:
             unread = self._read_unknown(body, known, pieces, closes) or unread
+        if frame.beside or frame.event != kind:
+            self._once.beside(frame, str(kind), pieces, closes)
         if self._once.open:
             closes.extend(self._once.ended(pieces))
         return Event(
@@ -106,12 +100,9 @@ class MessagesReader:
 
     def edit(self, event: Event, edits: Mapping[int, Edit]) -> bytes:
         changes: dict[Path, bytes | None] = {}
-        for index, edit in edits.items():
-            piece = event.pieces[index]
-            if edit.replacements:
-                changes.update(value_change(at(event.body, piece.path), piece.path, piece.text, edit))
-        frame = event.frame
-        return with_data(frame, splice(frame.data or b"", changes)) if changes else frame.raw
+        for piece, edit in piece_edits(event, edits):
+            changes.update(value_change(at(event.body, piece.path), piece.path, piece.text, edit))
+        return rendered(event, changes, edits)
 
     def block(self, event: Event, channel: Channel, edits: Mapping[int, Edit], message: str) -> bytes:
         remains = any(

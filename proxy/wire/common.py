@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from proxy import jsonio
 from proxy.errors import BadRequest, UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import Edit, Text
-from proxy.wire.base import ReplyFacts, ReplyView, RequestView, StreamReader
+from proxy.model.text import Channel, Edit, Text
+from proxy.wire.base import Event, Piece, ReplyFacts, ReplyView, RequestView, StreamReader
 from proxy.wire.credentials import masked
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
-from proxy.wire.shape import mapping
+from proxy.wire.once import Once
+from proxy.wire.shape import mapping, string, without_vectors
 from proxy.wire.splice import splice
+from proxy.wire.sse import Frame
 
 CHOICES_MAX = 128
 """The most replies that one request may ask for, and the highest choice index that a reply may have."""
@@ -45,10 +47,12 @@ class SilentWire(JsonWire):
     speaks = False
 
     def read_reply(self, body: Json) -> ReplyView:
-        """Every reply is taken; strings of an unexpected shape are judged where they stand."""
+        """Every reply is taken, and every string in it judged: names, and what an odd backend adds to them."""
+        reply = reply_object(body)
         gather = Gather()
-        gather.rest(reply_object(body), frozenset(("data", "model", "usage", "object", "input_tokens")), ())
-        return ReplyView(tuple(gather.texts), ReplyFacts(), tuple(gather.media))
+        gather.rest({key: without_vectors(value) for key, value in reply.items()}, frozenset(), ())
+        facts = ReplyFacts(model=string(reply.get("model")), usage=reply.get("usage"))
+        return ReplyView(tuple(gather.texts), facts, tuple(gather.media))
 
     def edit_reply(self, raw: bytes, body: Json, edits: Sequence[tuple[Text, Edit]]) -> bytes:
         return edit_texts(raw, body, edits)
@@ -107,6 +111,27 @@ def request_list(body: Mapping[str, Json], name: str) -> Sequence[Json]:
     if not isinstance(value, list):
         raise BadRequest(f"{name} must be a list")
     return value
+
+
+def event_object(data: bytes) -> dict[str, Json]:
+    """The JSON object of a stream's event. Raises UnreadableReply for anything else, and for one in which a key
+    stands twice: two clients may read two different texts."""
+    try:
+        body = jsonio.loads_unique(data)
+    except jsonio.InvalidJson as error:
+        raise UnreadableReply(f"a stream event cannot be read: {error}") from error
+    if not isinstance(body, dict):
+        raise UnreadableReply("a stream event is not a JSON object")
+    return body
+
+
+def beside(once: Once, frame: Frame) -> Event:
+    """A frame without data: a comment, an id, a name."""
+    pieces: list[Piece] = []
+    closes: list[Channel] = []
+    if frame.beside or frame.event is not None:
+        once.beside(frame, "", pieces, closes)
+    return Event(frame, None, tuple(pieces), tuple(closes))
 
 
 def reply_object(body: Json) -> Mapping[str, Json]:

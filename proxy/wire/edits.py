@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from proxy import jsonio
 from proxy.model.record import Json
 from proxy.model.text import Edit, Path, Replacement, Text
-from proxy.wire.shape import at, data_of_text, mapping, read_data
+from proxy.wire.base import BESIDE, Event, Piece
+from proxy.wire.shape import at, data_of_text, mapping, read_data, string
 from proxy.wire.splice import splice
+from proxy.wire.sse import bare, with_data
 
 
 def edit_texts(raw: bytes, body: Json, edits: Sequence[tuple[Text, Edit]]) -> bytes:
     """The body with texts edited, all else byte for byte."""
     return splice(raw, value_changes(body, edits))
+
+
+def piece_edits(event: Event, edits: Mapping[int, Edit]) -> Iterator[tuple[Piece, Edit]]:
+    """The edited pieces of an event's data."""
+    for index, edit in edits.items():
+        piece = event.pieces[index]
+        if edit.replacements and piece.path[:1] != BESIDE:
+            yield piece, edit
+
+
+def rendered(event: Event, changes: Mapping[Path, bytes | None], edits: Mapping[int, Edit]) -> bytes:
+    """The event's frame with values of its data changed. Where what stands beside the data is edited, all of that
+    goes: no client needs it."""
+    frame = event.frame
+    if any(event.pieces[index].path[:1] == BESIDE and edit.replacements for index, edit in edits.items()):
+        name = string(mapping(event.body).get("type"))
+        frame = bare(frame, name if name is not None and name == frame.event else None)
+    return with_data(frame, splice(frame.data or b"", changes)) if changes else frame.raw
 
 
 def value_changes(body: Json, edits: Iterable[tuple[Text, Edit]]) -> dict[Path, bytes | None]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from proxy.model.record import Json
-from proxy.wire.base import ReplyFacts, ReplyView, RequestView
+from proxy.wire.base import RequestView
 from proxy.wire.common import SilentWire
 
 
 class OpenAIModels(SilentWire):
-    """The list of models, or one of them. A backend's list is its operator's text: it is passed unread."""
+    """The list of models, or one of them."""
 
     name = "openai.models"
 
     def read_request(self, body: Json) -> RequestView:
         return RequestView(model=None, stream=False, texts=())
-
-    def read_reply(self, body: Json) -> ReplyView:
-        return ReplyView((), ReplyFacts())
 
 
 class AnthropicModels(OpenAIModels):

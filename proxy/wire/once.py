@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
-from proxy.wire.base import Piece
+from proxy.wire.base import BESIDE, Piece
 from proxy.wire.shape import data_at, field_name, leaves
+from proxy.wire.sse import Frame
 
 
 class Once:
@@ -67,6 +68,17 @@ class Once:
         if not data:
             self._values[(path, name, choice)] = (value, copies)
         return data
+
+    def beside(self, frame: Frame, named: str, pieces: list[Piece], closes: list[Channel]) -> None:
+        """What stands in a frame beside its data. Clients drop it, but not everyone who reads the bytes. `named` is
+        the event's own name, which its `event:` line repeats."""
+        lines = frame.beside
+        if frame.event is not None and frame.event != named:
+            lines = (*lines, ("events", frame.event))
+        texts: dict[str, str] = {}
+        for name, text in lines:
+            texts[name] = f"{texts[name]}\n{text}" if name in texts else text
+        self.read(texts, BESIDE, ("stream",), 0, pieces, closes)
 
     def ended(self, pieces: Iterable[Piece]) -> list[Channel]:
         """The open texts that a frame did not go on with, though it brought text."""

@@ -13,15 +13,14 @@ from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
-from proxy.wire.common import choice_index
-from proxy.wire.edits import value_change
+from proxy.wire.common import beside, choice_index, event_object
+from proxy.wire.edits import piece_edits, rendered, value_change
 from proxy.wire.errors import error_frame
 from proxy.wire.logprobs import Series, with_token_copies
 from proxy.wire.once import Once
 from proxy.wire.openai_facts import ChoicesFacts
 from proxy.wire.shape import at, mapping, sequence
-from proxy.wire.splice import splice
-from proxy.wire.sse import Frame, encode, with_data
+from proxy.wire.sse import Frame, encode
 
 DONE = b"data: [DONE]\n\n"
 
@@ -65,6 +64,7 @@ class ChoicesReader:
         self._finished: set[int] = set()
         self._blocked: set[int] = set()
         self._done = False
+        self._finishes = False  # the frame being read has a finish reason
         self.unread: str | None = None  # what of the frame being read no text rule can read
 
     @property
@@ -77,18 +77,14 @@ class ChoicesReader:
     def read(self, frame: Frame) -> Event:
         data = frame.data
         if not data:
-            return Event(frame)
-        try:
-            body = jsonio.loads(data)
-        except jsonio.InvalidJson as error:
-            if data.strip() == b"[DONE]":
-                closes = self.closing()
-                self._open.clear()
-                return Event(frame, closes=closes, ends=True)
-            raise UnreadableReply(f"a stream event is no JSON: {error}") from error
-        if not isinstance(body, dict):
-            raise UnreadableReply("a stream event is not a JSON object")
+            return beside(self._once, frame)
+        if not data.startswith(b"{") and data.strip() == b"[DONE]":
+            closes = self.closing()
+            self._open.clear()
+            return Event(frame, closes=closes, ends=True)
+        body = event_object(data)
         self.unread = None
+        self._finishes = False
         pieces: list[Piece] = []
         closes_: list[Channel] = []
         indices: list[int] = []
@@ -101,10 +97,13 @@ class ChoicesReader:
             index = choice_index(choice, position)
             indices.append(index)
             self._one_choice(choice, ("choices", position), index, pieces, closes_)
-        for key in body:
-            if key not in FRAME_KEYS:
-                self.once(body[key], (key,), (key,), 0, pieces, closes_)
-        self.told.see(body)
+        if not body.keys() <= FRAME_KEYS:
+            for key in body:
+                if key not in FRAME_KEYS:
+                    self.once(body[key], (key,), (key,), 0, pieces, closes_)
+        if frame.beside or frame.event is not None:
+            self._once.beside(frame, "", pieces, closes_)
+        self.told.see(body, finishes=self._finishes)
         fails = bool(body.get("error"))
         if "choices" not in body and not fails and body.get("usage") is None:
             self.unread = "a frame without choices"
@@ -120,10 +119,10 @@ class ChoicesReader:
     def released(self, event: Event) -> None:
         if event.ends:
             self._done = True
+        if not event.choices:
+            return
         self._begun |= event.choices
-        for position, choice in enumerate(
-            sequence(mapping(event.body).get("choices")) if event.choices else ()
-        ):
+        for position, choice in enumerate(sequence(mapping(event.body).get("choices"))):
             entry = mapping(choice)
             if entry.get("finish_reason"):
                 self._finished.add(choice_index(entry, position))
@@ -133,7 +132,7 @@ class ChoicesReader:
         for position, index in self._positions(event):
             if index in self._blocked:
                 changes[("choices", position)] = None
-        return _rendered(event, changes)
+        return rendered(event, changes, edits)
 
     def block(self, event: Event, channel: Channel, edits: Mapping[int, Edit], message: str) -> bytes:
         blocked = channel.choice
@@ -161,7 +160,7 @@ class ChoicesReader:
             else:
                 others = True
         if remains or others:
-            out = _rendered(event, changes)
+            out = rendered(event, changes, edits)
             if others:
                 self.released(event)
         self._blocked.add(blocked)
@@ -258,6 +257,7 @@ class ChoicesReader:
                 self._open[index].pop(channel, None)
             loose &= grown
         if choice.get("finish_reason"):
+            self._finishes = True
             closes.extend(self._open.pop(index, ()))
             self._loose.pop(index, None)
 
@@ -267,10 +267,7 @@ class ChoicesReader:
 
     def _changes(self, event: Event, edits: Mapping[int, Edit]) -> dict[Path, bytes | None]:
         changes: dict[Path, bytes | None] = {}
-        for index, edit in edits.items():
-            if not edit.replacements:
-                continue
-            piece = event.pieces[index]
+        for piece, edit in piece_edits(event, edits):
             changes.update(value_change(at(event.body, piece.path), piece.path, piece.text, edit))
             changes.update(self.copies(event, piece, edit))
         return with_token_copies(event.body, changes)
@@ -286,8 +283,3 @@ class ChoicesReader:
         if self._request.usage_chunk:
             chunk["usage"] = None
         return encode(jsonio.dumps(chunk))
-
-
-def _rendered(event: Event, changes: Mapping[Path, bytes | None]) -> bytes:
-    frame = event.frame
-    return with_data(frame, splice(frame.data or b"", changes)) if changes else frame.raw

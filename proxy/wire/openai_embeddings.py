@@ -1,15 +1,14 @@
-"""POST /v1/embeddings. Source: the OpenAI API reference. The reply is numbers: there is nothing to judge."""
+"""POST /v1/embeddings. Source: the OpenAI API reference. The reply is numbers, but for its names."""
 
 from __future__ import annotations
 
 from proxy.errors import BadRequest
 from proxy.model.record import Json
 from proxy.model.text import Media
-from proxy.wire.base import ReplyFacts, ReplyView, RequestView
-from proxy.wire.common import SilentWire, reply_object, request_model, request_object, user_of
+from proxy.wire.base import RequestView
+from proxy.wire.common import SilentWire, request_model, request_object, user_of
 from proxy.wire.gather import Gather
 from proxy.wire.openai_request import input_texts, request_rest
-from proxy.wire.shape import string
 
 
 class OpenAIEmbeddings(SilentWire):
@@ -32,7 +31,3 @@ class OpenAIEmbeddings(SilentWire):
             user=user_of(request.get("user")),
             media=media,
         )
-
-    def read_reply(self, body: Json) -> ReplyView:
-        reply = reply_object(body)
-        return ReplyView((), ReplyFacts(model=string(reply.get("model")), usage=reply.get("usage")))

@@ -21,14 +21,15 @@ class ChoicesFacts:
         self._logprobs: list[Json] = []
         self.facts = ReplyFacts(tools=self._tools)
 
-    def see(self, body: Mapping[str, Json]) -> None:
-        """Facts are built anew only when one of them changed: most frames bring none."""
+    def see(self, body: Mapping[str, Json], *, finishes: bool) -> None:
+        """Facts are built anew only when one of them changed: most frames bring none. `finishes`: a choice of the
+        frame has a finish reason."""
         if (
             self._known
+            and not finishes
             and body.get("usage") is None
             and body.get("system_fingerprint") == self.facts.fingerprint
             and bool(self._logprobs) == (self.facts.logprobs is not None)
-            and all(not mapping(entry).get("finish_reason") for entry in sequence(body.get("choices")))
         ):
             return
         if not self._known and body.get("id"):

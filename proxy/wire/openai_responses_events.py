@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path, ToolCall
-from proxy.wire.base import Piece, ReplyFacts
-from proxy.wire.common import reply_index
+from proxy.wire.base import Event, Piece, ReplyFacts
+from proxy.wire.common import beside, reply_index
 from proxy.wire.logprobs import repeats, series_of
 from proxy.wire.once import Once
 from proxy.wire.openai_responses_output import (
@@ -25,6 +25,7 @@ from proxy.wire.openai_responses_output import (
     response_facts,
 )
 from proxy.wire.shape import data_at, field_name, leaves, sequence, string
+from proxy.wire.sse import Frame
 
 _TEXTS: Mapping[str, tuple[tuple[str, ...], bool]] = {
     "response.output_text": (("content", "content_index", "text"), False),
@@ -72,7 +73,11 @@ class EventTexts:
         """Every channel that is still open."""
         return (*self._open, *self._once.open)
 
-    def read(self, body: Mapping[str, Json], kind: str) -> str | None:
+    def beside(self, frame: Frame) -> Event:
+        """A frame without data."""
+        return beside(self._once, frame)
+
+    def read(self, body: Mapping[str, Json], kind: str, frame: Frame) -> str | None:
         """List the event's pieces, and what it closes. Returns the event's name where text in it could not be read
         for what it is. Raises UnreadableReply."""
         self.pieces, self.closes = [], []
@@ -94,6 +99,8 @@ class EventTexts:
         for key in body:
             if key not in _EVENT_KEYS and key not in read:
                 unread = self._unknown(body, kind, key) or unread
+        if frame.beside or frame.event != kind:
+            self._once.beside(frame, kind, self.pieces, self.closes)
         if self._once.open:
             self.closes.extend(self._once.ended(self.pieces))
         if kind in ENDS:

@@ -7,18 +7,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy import jsonio
-from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, ReplyFacts, RequestView
-from proxy.wire.edits import value_change
+from proxy.wire.common import event_object
+from proxy.wire.edits import piece_edits, rendered, value_change
 from proxy.wire.logprobs import with_token_copies
 from proxy.wire.openai_responses_events import ENDS, EventTexts
 from proxy.wire.openai_responses_output import token_copies
 from proxy.wire.openai_responses_said import Said
 from proxy.wire.shape import at, mapping, string
 from proxy.wire.splice import splice
-from proxy.wire.sse import Frame, with_data
+from proxy.wire.sse import Frame
 
 
 class ResponsesReader:
@@ -39,18 +39,13 @@ class ResponsesReader:
     def read(self, frame: Frame) -> Event:
         data = frame.data
         if not data:
-            return Event(frame)
-        try:
-            body = jsonio.loads(data)
-        except jsonio.InvalidJson as error:
-            if data.strip() == b"[DONE]":
-                return Event(frame, ends=True)
-            raise UnreadableReply(f"a stream event is no JSON: {error}") from error
-        if not isinstance(body, dict):
-            raise UnreadableReply("a stream event is not a JSON object")
+            return self._texts.beside(frame)
+        if not data.startswith(b"{") and data.strip() == b"[DONE]":
+            return Event(frame, ends=True)
+        body = event_object(data)
         kind = string(body.get("type")) or ""
         texts = self._texts
-        unread = texts.read(body, kind)
+        unread = texts.read(body, kind, frame)
         fails = kind in ("error", "response.failed") or bool(body.get("error"))
         return Event(
             frame, body, tuple(texts.pieces), tuple(texts.closes), frozenset(), kind in ENDS, fails, unread
@@ -66,17 +61,13 @@ class ResponsesReader:
 
     def edit(self, event: Event, edits: Mapping[int, Edit]) -> bytes:
         changes: dict[Path, bytes | None] = {}
-        for index, edit in edits.items():
-            if not edit.replacements:
-                continue
-            piece = event.pieces[index]
+        for piece, edit in piece_edits(event, edits):
             changes.update(value_change(at(event.body, piece.path), piece.path, piece.text, edit))
             changes.update(token_copies(event.body, piece.path, piece.text, edit))
-        if not changes:
-            return event.frame.raw
-        data = splice(event.frame.data or b"", with_token_copies(event.body, changes))
-        self._edited = (event, jsonio.loads(data))
-        return with_data(event.frame, data)
+        if changes:
+            changes = with_token_copies(event.body, changes)
+            self._edited = (event, jsonio.loads(splice(event.frame.data or b"", changes)))
+        return rendered(event, changes, edits)
 
     def block(self, event: Event, channel: Channel, edits: Mapping[int, Edit], message: str) -> bytes:
         remains = any(

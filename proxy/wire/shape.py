@@ -167,6 +167,26 @@ def _strings(value: Json) -> Iterator[str]:
             stack.append(_members(node))
 
 
+def without_vectors(value: Json) -> Json:
+    """The value without its embeddings: long lists of numbers, and base64, hold no text and would take long to
+    walk. An entry that is no vector stays."""
+    if not isinstance(value, list):
+        return value
+    return [
+        {key: child for key, child in entry.items() if key != "embedding" or not _is_vector(child)}
+        if isinstance(entry, dict)
+        else entry
+        for entry in value
+    ]
+
+
+def _is_vector(value: Json) -> bool:
+    if isinstance(value, list):
+        kinds = set(map(type, value))
+        return kinds <= {int, float} or (kinds == {list} and all(map(_is_vector, value)))
+    return isinstance(value, str) and _BASE64.fullmatch(value) is not None
+
+
 def compact(value: Json) -> str | None:
     """The JSON text of a value; None where it is nested so deeply that it cannot be written again (some
     hundreds of levels: reading goes deeper than writing)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.errors import UnreadableReply
 
@@ -23,14 +23,15 @@ _LINE_END = re.compile(rb"(?>\r\n|\n|\r)")
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One event with everything up to and including its blank line."""
 
     raw: bytes
     event: str | None = None
     data: bytes | None = None  # the data lines joined by LF; None where there was none (a comment)
-    id_seen: bool = False  # an `id:` field stands in it
+    beside: tuple[
+        tuple[str, str], ...
+    ] = ()  # what else its lines say: by `comments`, `ids`, `events`, `fields`
 
 
 class FrameDecoder:
@@ -121,18 +122,23 @@ class FrameDecoder:
     def _frame(self, raw: bytes) -> Frame:
         event: str | None = None
         data: list[bytes] | None = None
-        id_seen = False
+        beside: list[tuple[str, str]] = []
         for name, value in _fields(raw, bom=self._first):
+            text = value.decode("utf-8", "replace")
             if name == b"data":
                 data = [value] if data is None else [*data, value]
             elif name == b"event":
-                event = value.decode("utf-8", "replace")
-            elif name == b"id":
-                id_seen = True
+                if event is not None:
+                    beside.append(("events", event))
+                event = text
             elif _FIELD.fullmatch(name) is None:
                 raise UnreadableReply("a line of the stream is no field of an event stream")
+            elif name not in (b"", b"id", b"retry"):
+                beside += [("fields", name.decode()), (f"{name.decode()}:", text)]
+            elif text and not (name == b"retry" and text.isdigit()):
+                beside.append(("comments" if not name else "ids" if name == b"id" else "fields", text))
         self._first = False
-        return Frame(raw, event, None if data is None else b"\n".join(data), id_seen)
+        return Frame(raw, event, None if data is None else b"\n".join(data), tuple(beside))
 
 
 def _plain(raw: bytes) -> Frame | None:
@@ -152,6 +158,15 @@ def encode(data: bytes, event: str | None = None) -> bytes:
     if event is None:
         return b"data: " + data + b"\n\n"
     return b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def bare(frame: Frame, event: str | None) -> Frame:
+    """The frame's data under this name, and nothing beside it; no bytes at all where it has no data."""
+    if frame.data is None:
+        return Frame(b"")
+    head = b"" if event is None else b"event: " + event.encode() + b"\n"
+    lines = b"".join([b"data: " + line + b"\n" for line in frame.data.split(b"\n")])
+    return Frame(head + lines + b"\n", event, frame.data)
 
 
 def with_data(frame: Frame, data: bytes) -> bytes:
@@ -183,7 +198,5 @@ def _fields(raw: bytes, *, bom: bool) -> Iterator[tuple[bytes, bytes]]:
     if bom:
         raw = raw.removeprefix(_BOM)
     for line in _LINE_END.split(raw):
-        name, colon, value = line.partition(b":")
-        if colon and not name:
-            continue  # a comment
+        name, _, value = line.partition(b":")
         yield name, value.removeprefix(b" ")

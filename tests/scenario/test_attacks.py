@@ -205,3 +205,22 @@ async def test_a_whole_reply_under_a_streams_type_is_an_error(tmp_path: Path) ->
     body = await streamed(tmp_path, [b'{"choices":[{"message":{"content":"project falcon"}}]}'])
     assert b"falcon" not in body
     assert b"backend_error" in body
+
+
+async def test_a_reply_without_words_that_speaks_is_stopped_with_an_error(tmp_path: Path) -> None:
+    reply_body = {"object": "list", "data": [{"embedding": "project falcon", "index": 0}], "model": "m"}
+    async with (
+        ScriptedBackend([Json(reply_body)]) as backend,
+        proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy,
+    ):
+        reply = await post(f"{proxy.url}/v1/embeddings", {"model": "m", "input": "hi"})
+        assert (reply.status, reply.json["error"]["code"]) == (502, "content_filter")
+        assert reply.headers["x-should-retry"] == "false"
+        assert (await proxy.finished())["outcome"] == "blocked_output"
+
+
+async def test_a_stream_with_a_key_twice_is_not_let_through(tmp_path: Path) -> None:
+    twice = b'data: {"choices":[{"index":0,"delta":{"content":"john.doe@example.com","content":"ok"}}]}\n\n'
+    body = await streamed(tmp_path, [twice, frame({}, "stop"), DONE])
+    assert b"john.doe" not in body
+    assert b"backend_error" in body

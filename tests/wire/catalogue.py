@@ -36,6 +36,7 @@ STREAMS: Final = (
                "choices[0].message.content": "Hello there.",
                "choices[0].native_finish_reason": "eos_token",
                "provider": "Test",
+               "stream.comments": "OPENROUTER PROCESSINGping",
            }),
     Sample("chat_refusal", _CHAT, chat_request(stream=True), samples.chat_refusal(),
            texts={"choices[0].message.refusal": "I'm sorry, I can't help with that."}),
@@ -114,7 +115,8 @@ WHOLES: Final = (
                "output[1].name": "get_weather",
                "output[1].arguments": '{"city":"Paris"}',
            }),
-    Sample("embeddings", "/v1/embeddings", _EMBED, samples.embeddings_whole()),
-    Sample("openai_models", "/v1/models", {}, samples.openai_models(), method="GET"),
+    Sample("embeddings", "/v1/embeddings", _EMBED, samples.embeddings_whole(),
+           texts={"model": "text-embedding-test"}),
+    Sample("openai_models", "/v1/models", {}, samples.openai_models(), method="GET", texts={"data": "tests"}),
     Sample("count_tokens", "/v1/messages/count_tokens", messages_request(), samples.count_tokens_whole()),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from proxy.model.text import Channel, Edit, Replacement
+from proxy.model.text import Channel, Edit, Kind, Replacement
 from proxy.wire.base import Event, RequestView, StreamReader, Wire
 from proxy.wire.registry import wire_for
 from proxy.wire.sse import FrameDecoder
@@ -53,7 +53,10 @@ class Heard:
         for piece in event.pieces:
             name = piece.channel.field
             if piece.copy and name in self.texts:
-                if self.texts[name] != piece.text:
+                text = self.texts[name]
+                if piece.channel.kind is Kind.OTHER:
+                    text = text[-len(piece.text) :]  # of such a text it may be the last of what grew
+                if text != piece.text:
                     self.differing.append(name)
                 continue
             self.texts[name] = self.texts.get(name, "") + piece.text

@@ -65,6 +65,18 @@ def choice(*keys: str | int) -> Frames:
     return frames
 
 
+def lines(before: bytes, after: bytes = b"\n") -> Frames:
+    """A line for each piece, beside a delta's data or on its own."""
+
+    def frames(pieces: list[str]) -> bytes:
+        text = event(chat_chunk([delta({"content": "z"})]))
+        beside = [before + piece.encode() + after for piece in pieces]
+        end = event(chat_chunk([delta({}, finish="stop")])) + DONE
+        return b"".join(line if after.endswith(b"\n\n") else line + text for line in beside) + end
+
+    return frames
+
+
 def nested(value: Json, keys: tuple[str | int, ...]) -> dict[str, Json]:
     for key in reversed(keys):
         value = [value] if isinstance(key, int) else {key: value}
@@ -92,6 +104,11 @@ PLACES: list[tuple[str, str, Frames]] = [
     ("an event of a later day", "messages", anthropic("content_block_audio_delta", "audio")),
     ("a ping's", "messages", anthropic("ping", "note")),
     ("a key of a message's delta", "messages", anthropic("message_delta", "delta", "note")),
+    ("comments", "chat", lines(b": ", b"\n\n")),
+    ("comments beside data", "chat", lines(b": ")),
+    ("ids", "chat", lines(b"id: ")),
+    ("unknown lines", "chat", lines(b"x-note: ")),
+    ("names of events", "chat", lines(b"event: ")),
     ("a key of the frame", "chat", chat("note")),
     ("deep in the frame", "chat", chat("note", 0, "x")),
     ("a key of the choice", "chat", choice("note")),
@@ -126,8 +143,9 @@ def seen(raw: bytes) -> str:
     """Every string that a client gets, in order, with the words of the wire's own between them taken out."""
     out = ""
     for frame in FrameDecoder().feed(raw):
-        if frame.data and frame.data != b"[DONE]":
-            out += "".join(text for text in strings(json.loads(frame.data)) if text in SECRET)
+        texts = strings(json.loads(frame.data)) if frame.data and frame.data != b"[DONE]" else []
+        beside = [text for _, text in frame.beside]
+        out += "".join(text for text in [frame.event or "", *beside, *texts] if text in SECRET)
     return out
 
 

@@ -252,3 +252,32 @@ def test_images_of_a_reply_are_media() -> None:
     view = wire_of(WHOLE["chat"]).read_reply(chat)
     assert [(media.type, media.bytes) for media in view.media] == [("audio", 3)]
     assert view.texts[-1].value == "Lyon, I said"
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("embeddings", {"data": [{"embedding": "a@b.example"}]}),
+        ("embeddings", {"data": [{"embedding": [0.1, "a@b.example"]}]}),
+        ("embeddings", {"data": [{"embedding": [0.1], "note": {"x": ["a@b.example"]}}]}),
+        ("embeddings", {"data": "a@b.example"}),
+        ("embeddings", {"model": "a@b.example"}),
+        ("embeddings", {"data": ["a@b.example"]}),
+        ("embeddings", {"note": "a@b.example"}),
+        ("count_tokens", {"input_tokens": "a@b.example"}),
+        ("count_tokens", {"context_management": {"note": ["a@b.example"]}}),
+        ("openai_models", {"data": [{"id": "m", "owned_by": "a@b.example"}]}),
+        ("openai_models", {"id": "a@b.example", "object": "model"}),
+    ],
+)
+def test_a_wire_that_says_nothing_reads_its_replies_all_the_same(name: str, body: Json) -> None:
+    raw = json.dumps(body).encode()
+    assert b"a@b.example" not in redact(WHOLE[name], "a@b.example", raw)
+
+
+def test_vectors_are_not_walked() -> None:
+    entries = [
+        {"object": "embedding", "embedding": form} for form in ([0.5] * 4000, [[1, 2], [3]], "QUJD" * 900)
+    ]
+    view = wire_of(WHOLE["embeddings"]).read_reply({"data": entries, "usage": {"total_tokens": 8}})
+    assert (view.texts, view.media) == ((), ())

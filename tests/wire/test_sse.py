@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import UnreadableReply
 from proxy.wire import sse
-from proxy.wire.sse import Frame, FrameDecoder, encode, with_data
+from proxy.wire.sse import Frame, FrameDecoder, bare, encode, with_data
 
 
 def frames_of(*cuts: bytes) -> list[Frame]:
@@ -54,11 +54,20 @@ def test_data(raw: bytes, data: list[bytes | None]) -> None:
         assert b"".join(frame.raw for frame in frames) == raw
 
 
-def test_the_event_name_and_whether_an_id_was_seen() -> None:
-    (frame,) = frames_of(b"id: 7\nevent: first\nevent: message_start\ndata: {}\n\n")
-    assert (frame.event, frame.id_seen, frame.data) == ("message_start", True, b"{}")
+def test_the_event_name_and_what_stands_beside_the_data() -> None:
+    (frame,) = frames_of(b"id: 7\nevent: first\nevent: message_start\n: c\ndata: {}\nretry: 10\n\n")
+    beside = (("ids", "7"), ("events", "first"), ("comments", "c"))
+    assert (frame.event, frame.beside, frame.data) == ("message_start", beside, b"{}")
     (frame,) = frames_of(b"data: id: 7\n\n")
-    assert not frame.id_seen
+    assert frame.beside == ()
+
+
+def test_a_bare_frame_has_its_data_and_nothing_else() -> None:
+    (frame,) = frames_of(b"id: 7\nevent: x\ndata: a\ndata: b\n: c\n\n")
+    assert bare(frame, "x").raw == b"event: x\ndata: a\ndata: b\n\n"
+    assert bare(frame, None).raw == b"data: a\ndata: b\n\n"
+    (frame,) = frames_of(b": c\n\n")
+    assert bare(frame, None).raw == b""
 
 
 _LINES = st.sampled_from(

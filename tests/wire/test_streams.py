@@ -42,7 +42,9 @@ def test_every_text_is_closed_by_the_end(sample: Sample) -> None:
 
 @NAMED
 def test_what_follows_the_end_changes_nothing_before_it(sample: Sample) -> None:
-    assert hear(sample, [sample.reply, b": tail\n\n"]).texts == sample.texts
+    heard = hear(sample, [sample.reply, b": tail\n\n"])
+    assert heard.texts.pop("stream.comments").endswith("tail")
+    assert heard.texts == {field: text for field, text in sample.texts.items() if field != "stream.comments"}
 
 
 @NAMED
@@ -71,7 +73,15 @@ CHAT, MESSAGES, RESPONSES = (
 
 @pytest.mark.parametrize("sample", [CHAT, MESSAGES, RESPONSES], ids=lambda sample: sample.name)
 @pytest.mark.parametrize(
-    "data", [b"data: {not json\n\n", b"data: [1,2]\n\n", b'data: "text"\n\n', b"data: \xff\n\n"]
+    "data",
+    [
+        b"data: {not json\n\n",
+        b"data: [1,2]\n\n",
+        b'data: "text"\n\n',
+        b"data: \xff\n\n",
+        b'data: {"type":"ping","type":"error"}\n\n',
+        b'data: {"type":"ping","a":{"b" : 1, "b":":\\u003a"}}\n\n',
+    ],
 )
 def test_garbage_is_unreadable(sample: Sample, data: bytes) -> None:
     (frame,) = FrameDecoder().feed(data)
@@ -87,16 +97,35 @@ def test_an_index_that_nobody_can_have_asked_for_is_unreadable(index: object) ->
         reader_of(CHAT).read(frame)
 
 
-@pytest.mark.parametrize(
-    "raw", [b": comment\n\n", b"\n", b"data\n\n", b"retry: 3\n\n", b"event: ping\ndata:\n\n", b"id: 7\n\n"]
-)
-def test_frames_without_data_say_nothing(raw: bytes) -> None:
+BESIDE = [
+    (b"\n", []),
+    (b"data\n\n", []),
+    (b"retry: 3\n\n", []),
+    (b": comment\n\n", ["comment"]),
+    (b"retry: soon\n\n", ["soon"]),
+    (b"id: 7\n\n", ["7"]),
+    (b"event: ping\ndata:\n\n", ["ping"]),
+    (b"x-note: a\n: b\n\n", ["x-note", "a", "b"]),
+    (b"x-note\n\n", ["x-note"]),
+    (b"event: a@b.example\nevent: ping\n\n", ["a@b.example\nping"]),
+]
+
+
+@pytest.mark.parametrize(("raw", "texts"), BESIDE)
+def test_what_stands_beside_a_frames_data_is_a_text_of_its_own(raw: bytes, texts: list[str]) -> None:
     for sample in (CHAT, MESSAGES, RESPONSES):
         frames = FrameDecoder().feed(raw)
         assert b"".join(frame.raw for frame in frames) == raw
         for frame in frames:
             read = reader_of(sample).read(frame)
-            assert (read.pieces, read.ends, read.fails, read.unread) == ((), False, False, None)
+            assert [piece.text for piece in read.pieces] == texts
+            assert (read.ends, read.fails, read.unread) == (False, False, None)
+
+
+def test_an_event_line_that_is_not_its_events_name_is_read() -> None:
+    for sample in (CHAT, MESSAGES, RESPONSES):
+        (frame,) = FrameDecoder().feed(b'event: a@b.example\ndata: {"type":"ping","choices":[]}\n\n')
+        assert "a@b.example" in [piece.text for piece in reader_of(sample).read(frame).pieces]
 
 
 def test_a_ping_says_nothing() -> None:
