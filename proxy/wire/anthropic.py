@@ -26,7 +26,7 @@ from proxy.wire.common import (
 )
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
-from proxy.wire.shape import data_at, field_name, leaves, mapping, string
+from proxy.wire.shape import data_at, field_name, is_sealed, leaves, mapping, string
 from proxy.wire.splice import splice
 
 _REPLY_KEYS = frozenset(
@@ -35,7 +35,7 @@ _REPLY_KEYS = frozenset(
         "container",
     )
 )  # fmt: skip
-_PASSED_KEYS = frozenset(("type", "id", "signature", "tool_use_id", "caller"))
+_PASSED_KEYS = frozenset(("type", "id", "tool_use_id", "caller"))
 
 
 class AnthropicMessages(JsonWire):
@@ -128,7 +128,7 @@ def _reply_block(
 ) -> None:
     for key, value in block.items():
         where = (*path, key)
-        if key in _PASSED_KEYS:
+        if key in _PASSED_KEYS or (key == "signature" and is_sealed(value)):
             continue
         if key == "text" and isinstance(value, str):
             gather.string(Channel(field_name(where)), value, where)

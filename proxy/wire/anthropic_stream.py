@@ -16,10 +16,10 @@ from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import beside, event_object, reply_index
 from proxy.wire.edits import piece_edits, rendered, value_change
 from proxy.wire.once import Once
-from proxy.wire.shape import at, compact, data_at, integer, mapping, sequence, string
+from proxy.wire.shape import at, compact, data_at, integer, is_sealed, mapping, sequence, string
 from proxy.wire.sse import Frame
 
-_PASSED_KEYS = frozenset(("type", "id", "signature", "tool_use_id", "caller", "index"))
+_PASSED_KEYS = frozenset(("type", "id", "tool_use_id", "caller", "index"))
 _EVENT_KEYS: Mapping[str, frozenset[str]] = {
     "message_start": frozenset(("type", "message")),
     "content_block_start": frozenset(("type", "index", "content_block")),
@@ -164,7 +164,7 @@ class MessagesReader:
             return self._once.read(delta, ("delta",), ("content", index), 0, pieces, closes)
         unread = False
         for key, value in delta.items():
-            if key in _PASSED_KEYS or not value:
+            if key in _PASSED_KEYS or not value or (key == "signature" and is_sealed(value)):
                 continue
             if key == "citation":
                 count = self._citations[index] = self._citations.get(index, -1) + 1
@@ -201,7 +201,7 @@ class MessagesReader:
                     self._once.read(value, where, ("content", index, key), 0, pieces, closes)
                 elif value:
                     pieces.append(Piece(channel, where, text))
-            elif key in _PASSED_KEYS or not value:
+            elif key in _PASSED_KEYS or not value or (key == "signature" and is_sealed(value)):
                 continue
             elif key in ("text", "thinking") and isinstance(value, str):
                 pieces.append(Piece(self._channel(index, key), where, value))

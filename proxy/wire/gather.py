@@ -101,6 +101,8 @@ class Gather:
     def other(self, value: Json, path: Path, kind: Kind = Kind.OTHER) -> None:
         """A value in a place or a shape that the wire does not know: a string as it is, all else as its JSON text.
         Data within it is read by itself."""
+        if value is None or value == "":
+            return
         if isinstance(value, str):
             if data_at(path, value) or is_data_url(value):
                 self.source(value, path, "data")
@@ -108,7 +110,7 @@ class Gather:
                 self.string(Channel(field_name(path), kind=kind), value, path)
             return
         channel = Channel(field_name(path), kind=kind, json=True)
-        text = compact(value) if value else None
+        text = compact(value) if value or isinstance(value, int | float) else None
         if text is not None and may_hold_data(text):
             text = compact(self._without_data(value, path))
         if text is not None:

@@ -12,7 +12,6 @@ from proxy.wire.shape import field_name, sequence, string
 from proxy.wire.unread import is_unread
 
 _REASONING_KEYS = frozenset(("reasoning_content", "reasoning", "thinking"))
-_MESSAGE_KEYS = ("content", "tool_calls", "function_call")
 _TEXT_PARTS = ("", "text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text")
 _FLAT_MEDIA = ("input_image", "input_file", "computer_screenshot")
 _DATA_KEYS = ("url", "data", "file_data", "file_id", "image_url", "file_url")
@@ -42,17 +41,17 @@ def _message(gather: Gather, message: Mapping[str, Json], path: Path) -> None:
         gather.string(Channel(field_name(where), kind=kind), content, where)
     else:
         gather.other(content, where, kind)
-    calls = message.get("tool_calls")
-    if isinstance(calls, list):
-        for index, entry in enumerate(calls):
-            where = (*path, "tool_calls", index)
-            call_text(gather, entry_of(entry, where), where)
-    else:
-        gather.other(calls, (*path, "tool_calls"))
-    function_text(gather, message.get("function_call"), (*path, "function_call"))
     for key, value in message.items():
-        if key not in _MESSAGE_KEYS and not is_unread(key, value):
-            gather.other(value, (*path, key), Kind.REASONING if key in _REASONING_KEYS else Kind.OTHER)
+        if key == "content" or is_unread(key, value):
+            continue
+        where = (*path, key)
+        if key == "tool_calls" and isinstance(value, list):
+            for index, entry in enumerate(value):
+                call_text(gather, entry_of(entry, (*where, index)), (*where, index))
+        elif key == "function_call":
+            function_text(gather, value, where)
+        else:
+            gather.other(value, where, Kind.REASONING if key in _REASONING_KEYS else Kind.OTHER)
 
 
 def content_parts(gather: Gather, content: Json, path: Path, channel: Channel) -> None:

@@ -8,7 +8,7 @@ from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
 from proxy.wire.base import ReplyFacts
 from proxy.wire.logprobs import edit_tokens
-from proxy.wire.shape import at, data_at, field_name, leaves, mapping, sequence, string
+from proxy.wire.shape import at, data_at, field_name, is_sealed, leaves, mapping, sequence, string
 
 _PASSED_KEYS = frozenset(("encrypted_content", "phase", "fingerprint"))
 
@@ -32,7 +32,7 @@ def item_texts(item: Json, index: int) -> Iterator[tuple[Channel, Path, str]]:
         yield channel_of(index, ()), (), item
     for path, leaf in leaves(item, ()):
         key = path[0]
-        if key in _PASSED_KEYS or path[2:3] == ("logprobs",) or data_at(path, leaf):
+        if (key in _PASSED_KEYS and is_sealed(leaf)) or path[2:3] == ("logprobs",) or data_at(path, leaf):
             continue
         yield channel_of(index, path, reasoning=reasoning), path, leaf
 

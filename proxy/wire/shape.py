@@ -43,6 +43,7 @@ _CHARSET = re.compile(r";charset=\"?(utf-?16(?:le|be)?|iso-8859-1|latin-?1|windo
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
 _MAY_HOLD_DATA = re.compile(r'"data:|"[A-Za-z0-9+/_=-]{256}', re.IGNORECASE)
+_SEALED = re.compile(r"[A-Za-z0-9+/_=-]*")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|[\w-]+", re.ASCII)
 _NAME = re.compile(r"[\w.:/-]*", re.ASCII)
 _TEXT_KEYS = frozenset(
@@ -104,6 +105,11 @@ def is_data(value: str) -> bool:
         head = _DATA_URL.match(value)
         return head is not None and head.group(3) is not None
     return len(value) >= DATA_CHARS_MIN and _BASE64.fullmatch(value) is not None
+
+
+def is_sealed(value: Json) -> bool:
+    """Whether a value that a backend wrote for itself (a signature, encrypted content) is that and no text."""
+    return not isinstance(value, str) or _SEALED.fullmatch(value) is not None
 
 
 def may_hold_data(text: str) -> bool:

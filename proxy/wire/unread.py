@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from proxy.model.record import Json
-from proxy.wire.shape import leaves
+from proxy.wire.shape import is_sealed, leaves
 
 SETTINGS = frozenset(
     (
@@ -50,7 +50,6 @@ _ID = re.compile(
     r"|(?:[a-z]{1,10}_)?[A-Za-z0-9]{1,5}"
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
-_SEALED = re.compile(r"[A-Za-z0-9+/_=-]*")
 
 
 def is_unread(key: str, value: Json, *, top: bool = False) -> bool:
@@ -67,7 +66,7 @@ def is_unread(key: str, value: Json, *, top: bool = False) -> bool:
         return value in ROLES
     if key in IDS:
         return _ID.fullmatch(value) is not None
-    return not value or (key in OPAQUE and _SEALED.fullmatch(value) is not None)
+    return not value or (key in OPAQUE and is_sealed(value))
 
 
 def _strings(value: Json) -> list[str]:
