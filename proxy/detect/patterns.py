@@ -17,7 +17,7 @@ import re2
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
-from proxy.detect.normalise import Reader, View, folded
+from proxy.detect.normalise import Reader, folded
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
 
@@ -149,10 +149,13 @@ class _Hold:
     begun: Regex | None  # beginnings of matches, at the text's end
     blind: int  # characters held for patterns whose beginnings could not be spelt out
     longest: int
+    late: bool = False  # nothing waits: by length alone, in steps, so that each character is read twice
 
     def at(self, text: str) -> int:
         """The offset in `text`; its length where nothing is open."""
         length = len(text)
+        if self.late:
+            return length - self.longest if length > 2 * self.longest else 0
         hold = length
         if self.begun is not None:
             # RE2 reads UTF-8. Where a character is a byte, its offsets need no translation.
@@ -189,26 +192,29 @@ def hold_of(patterns: Iterable[tuple[str, int]]) -> _Hold:
 
 
 class PatternBank:
-    """The patterns of many rules. Raises PatternError as `check_pattern` does."""
+    """The patterns of many rules. Raises PatternError as `check_pattern` does.
+
+    With `holds` false its answers come late in a stream: for rules that only watch."""
 
     detector = "regex"
     reads_context = False
 
-    def __init__(self, entries: Sequence[PatternEntry]) -> None:
+    def __init__(self, entries: Sequence[PatternEntry], *, holds: bool = True) -> None:
         self.rules = frozenset(entry.rule for entry in entries)
-        self._view = folded()
-        self._patterns = tuple(_pattern(entry) for entry in entries)
-        self._set = RegexSet(entry.pattern for entry in entries)
-        shapes = [_shape(entry.pattern) for entry in entries]
-        self._least = min(
-            (1 if shape is None else max(1, prefixes.least_width(shape)) for shape in shapes), default=1
+        self.view = folded()
+        self.patterns = tuple(_pattern(entry) for entry in entries)
+        self.every = RegexSet(entry.pattern for entry in entries)
+        shapes = (_shape(entry.pattern) for entry in entries)
+        self.least = min(
+            (1 if one is None else max(1, prefixes.least_width(one)) for one in shapes), default=1
         )
-        self._hold = hold_of(
-            (entry.pattern, pattern.length) for entry, pattern in zip(entries, self._patterns, strict=True)
-        )
+        lengths = [(entry.pattern, item.length) for entry, item in zip(entries, self.patterns, strict=True)]
+        # To spell out the beginnings of a hundred patterns takes seconds.
+        late = _Hold(None, 0, max((length for _, length in lengths), default=0), late=True)
+        self.hold = hold_of(lengths) if holds else late
 
     def open(self, context: Context) -> _PatternScan:
-        return _PatternScan(self._view, self._patterns, self._set, self._hold, self._least)
+        return _PatternScan(self)
 
 
 def _pattern(entry: PatternEntry) -> _Pattern:
@@ -223,15 +229,13 @@ class _PatternScan(InlineScan):
 
     __slots__ = ("_decided", "_hold", "_least", "_next", "_patterns", "_reader", "_set", "_waiting")
 
-    def __init__(
-        self, view: View, patterns: tuple[_Pattern, ...], every: RegexSet, hold: _Hold, least: int
-    ) -> None:
-        self._reader = Reader(view)
-        self._patterns = patterns
-        self._set = every
-        self._hold = hold
-        self._least = least  # the fewest characters of any match
-        self._next = [0] * len(patterns)  # where each pattern's next match may begin
+    def __init__(self, bank: PatternBank) -> None:
+        self._reader = Reader(bank.view)
+        self._patterns = bank.patterns
+        self._set = bank.every
+        self._hold = bank.hold
+        self._least = bank.least  # the fewest characters of any match
+        self._next = [0] * len(bank.patterns)  # where each pattern's next match may begin
         self._decided = 0  # every match that begins before here is known
         # Start, end, rule, cut of matches whose raw end is not known yet, or that stand behind such a one.
         self._waiting: list[tuple[int, int, int, bool]] = []
@@ -244,7 +248,7 @@ class _PatternScan(InlineScan):
         reader = self._reader
         reader.push(piece)
         text, base = reader.text, reader.base
-        hold = reader.end if final else base + self._hold.at(text)
+        hold = reader.end if final else max(self._decided, base + self._hold.at(text))
         found = self._waiting
         if reader.end - self._decided >= self._least and (hold > self._decided or final):
             for index in self._set.hits(text):

@@ -149,7 +149,7 @@ def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Bui
             for i, spec in _of(chosen, Regex)
             for item in spec.patterns
         ]
-        yield from built(patterns, PatternBank)
+        yield from built(patterns, partial(PatternBank, holds=acts))
         pii = [PiiEntry(i, spec.entities, spec.min_score) for i, spec in _of(chosen, Pii)]
         yield from built(pii, PiiBank)
         secrets = [SecretEntry(i, spec.kinds) for i, spec in _of(chosen, Secrets)]

@@ -172,22 +172,28 @@ PARTS = [
     "é",
 ]
 PARTS += ["\u200b", "１", "aaaaaaa", "–"]
-MANY = PatternBank(
-    [
-        PatternEntry(0, r"foo\d{2,4}\b"),
-        PatternEntry(1, r"(?i)pass(word)?=\S+", 20),
-        PatternEntry(2, r"^start|end$"),
-        PatternEntry(3, r"a[^b]*b", 10),
-        PatternEntry(4, r"\bcat\b|dog+s", 50),
-        PatternEntry(5, r"(?s)x.{3}é"),
-    ]
-)
+ENTRIES = [
+    PatternEntry(0, r"foo\d{2,4}\b"),
+    PatternEntry(1, r"(?i)pass(word)?=\S+", 20),
+    PatternEntry(2, r"^start|end$"),
+    PatternEntry(3, r"a[^b]*b", 10),
+    PatternEntry(4, r"\bcat\b|dog+s", 50),
+    PatternEntry(5, r"(?s)x.{3}é"),
+]
+MANY = PatternBank(ENTRIES)
+WATCHING = PatternBank(ENTRIES, holds=False)
 
 
 @settings(deadline=None, max_examples=150)
 @given(text=texts_of(PARTS), sizes=sizes())
 def test_any_cut_is_the_same(text: str, sizes: list[int]) -> None:
     assert_any_cut_is_the_same(MANY, text, sizes)
+
+
+@settings(deadline=None, max_examples=150)
+@given(text=texts_of(PARTS), sizes=sizes())
+def test_answers_that_nothing_waits_for_are_the_same_whatever_the_cut(text: str, sizes: list[int]) -> None:
+    assert assert_any_cut_is_the_same(WATCHING, text, sizes) == whole(MANY, text)
 
 
 @pytest.mark.parametrize("pattern", [r"a(?i)b", r"\C"])
