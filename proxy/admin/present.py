@@ -8,7 +8,7 @@ from proxy.dial.board import Effective
 from proxy.dial.setting import Change, Setting
 from proxy.errors import Problem
 from proxy.model.record import Json
-from proxy.policy.rule import Detector, Phrases, Pii, Regex, Rule, Secrets, Toxicity
+from proxy.policy.rule import Detector, Phrases, Pii, PromptLeak, Regex, Rule, Secrets, Toxicity
 
 
 def moment(unix_s: float) -> str:
@@ -91,6 +91,8 @@ def _detector(one: Detector) -> tuple[str, dict[str, Json]]:
             return "secrets", {"kinds": sorted(one.kinds)}
         case Toxicity():
             return "toxicity", dict(one.thresholds)
+        case PromptLeak():
+            return "prompt_leak", {"words": one.words}
 
 
 def _rfc3339(text: str) -> float:

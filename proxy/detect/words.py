@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import unicodedata
+from enum import Enum
 from typing import Final
 
-# Scripts that do not part words with spaces: a phrase may stand anywhere in them.
+
+class Joining(Enum):
+    """How a character makes words with those beside it."""
+
+    SPACED = "spaced"  # words end at spaces
+    SHORT = "short"  # no spaces, and a word has a character or two: Han, kana, Yi
+    LONG = "long"  # no spaces, and a word has several: Thai, Lao, Myanmar, Khmer
+
+
 _RUN_TOGETHER: Final = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x2E80, 0x31FF),  # Han radicals, kana, bopomofo
-    (0x3400, 0x9FFF),  # Han
-    (0xA000, 0xA4CF),  # Yi
-    (0xF900, 0xFAFF),
-    (0x20000, 0x3FFFF),
+    (0x0E00, 0x0EFF, Joining.LONG),  # Thai, Lao
+    (0x1000, 0x109F, Joining.LONG),  # Myanmar
+    (0x1780, 0x17FF, Joining.LONG),  # Khmer
+    (0x2E80, 0x31FF, Joining.SHORT),  # Han radicals, kana, bopomofo
+    (0x3400, 0x9FFF, Joining.SHORT),  # Han
+    (0xA000, 0xA4CF, Joining.SHORT),  # Yi
+    (0xF900, 0xFAFF, Joining.SHORT),
+    (0x20000, 0x3FFFF, Joining.SHORT),
 )
 
 
+def joining(char: str) -> Joining | None:
+    """How the character makes words; None where it is part of none."""
+    if char.isascii():
+        return Joining.SPACED if char.isalnum() else None
+    if not (char.isalnum() or unicodedata.category(char).startswith("M")):
+        return None
+    code = ord(char)
+    return next((how for first, last, how in _RUN_TOGETHER if first <= code <= last), Joining.SPACED)
+
+
 def joins(char: str) -> bool:
-    """Whether the character makes one word with a like one beside it."""
+    """Whether the character makes one word with a like one beside it. A phrase of other scripts may stand
+    anywhere."""
     if char.isascii():
         return char.isalnum()
-    if not (char.isalnum() or unicodedata.category(char).startswith("M")):
-        return False
-    code = ord(char)
-    return not any(first <= code <= last for first, last in _RUN_TOGETHER)
+    return joining(char) is Joining.SPACED

@@ -18,6 +18,7 @@ from proxy.detect.lexicon import LexicalModel
 from proxy.detect.patterns import PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
 from proxy.detect.pii import PiiBank, PiiEntry
+from proxy.detect.prompt_leak import PromptLeakBank, PromptLeakEntry
 from proxy.detect.secrets import SecretEntry, SecretsBank
 from proxy.detect.toxicity import ToxicityBank, ToxicityEntry
 from proxy.errors import Problem
@@ -25,7 +26,7 @@ from proxy.model.level import Direction
 from proxy.policy.folder import Folder
 from proxy.policy.match import Judge, Plan, Selection, plan
 from proxy.policy.memory import Memory, Recall
-from proxy.policy.rule import Containment, Phrases, Pii, Regex, Rule, Secrets, Toxicity
+from proxy.policy.rule import Containment, Phrases, Pii, PromptLeak, Regex, Rule, Secrets, Toxicity
 from proxy.policy.schema import read
 
 PLANS_MAX: Final = 512
@@ -154,6 +155,8 @@ def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Bui
         yield from built(pii, PiiBank)
         secrets = [SecretEntry(i, spec.kinds) for i, spec in _of(chosen, Secrets)]
         yield from built(secrets, SecretsBank)
+        leaks = [PromptLeakEntry(i, spec.words) for i, spec in _of(chosen, PromptLeak)]
+        yield from built(leaks, PromptLeakBank)
     for direction in Direction:
         # What a sentence scorer holds back does not hang on its thresholds, so one bank serves both kinds of
         # rule, and every sentence is scored once.

@@ -61,8 +61,12 @@ class SecretsFile(FileModel):
     kinds: Annotated[tuple[str, ...], BeforeValidator(_all_kinds), Field(strict=False, min_length=1)]
 
 
+class PromptLeakFile(FileModel):
+    words: Annotated[int, Field(ge=4, le=200)] = 12
+
+
 class DetectFile(FileModel):
-    LATER: ClassVar[Mapping[str, str]] = {"prompt_leak": "", "obfuscation": "", "size": ""}
+    LATER: ClassVar[Mapping[str, str]] = {"obfuscation": "", "size": ""}
 
     phrases: Annotated[PhrasesFile, BeforeValidator(_list_as_any)] | None = None
     regex: (
@@ -75,6 +79,7 @@ class DetectFile(FileModel):
     pii: PiiFile | None = None
     secrets: SecretsFile | None = None
     toxicity: Annotated[dict[str, Threshold], Field(min_length=1)] | None = None
+    prompt_leak: PromptLeakFile | None = None
 
 
 class WhenFile(FileModel):

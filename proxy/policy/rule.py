@@ -51,7 +51,14 @@ class Toxicity:
     thresholds: Mapping[str, float]
 
 
-Detector: TypeAlias = Phrases | Regex | Pii | Secrets | Toxicity
+@dataclass(frozen=True, slots=True)
+class PromptLeak:
+    """So many words of a prompt in a row are a finding."""
+
+    words: int
+
+
+Detector: TypeAlias = Phrases | Regex | Pii | Secrets | Toxicity | PromptLeak
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,15 @@ from typing import Final
 
 from proxy.detect.base import HELD_CHARS_MAX, Bank
 from proxy.detect.phrases import PHRASE_CHARS_MAX
+from proxy.detect.prompt_leak import RUN_CHARS_MAX
+from proxy.detect.prompt_leak_index import PROMPT_CHARS_MAX, RUNS_MAX, WHOLE_PROMPT_WORDS_MIN
 from proxy.detect.secrets import KINDS, SecretEntry, SecretsBank
 from proxy.policy.cases import read_cases, run
 from proxy.policy.compile import compile_policy
+from proxy.policy.detectors import PHRASES_MAX
 from proxy.policy.lane import FINDINGS_MAX
 from proxy.policy.reading import DEPTH_MAX, FILE_BYTES_MAX, FILES_MAX, FOLDER_BYTES_MAX
-from proxy.policy.schema import PHRASES_MAX, RULES_MAX
+from proxy.policy.schema import RULES_MAX
 from proxy.yaml_source import YAML_BYTES_MAX
 from tests.detect.secret_samples import IN_CONTEXT, TOKENS
 from tests.detect.support import shown
@@ -43,6 +46,12 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"| rules, phrases | {RULES_MAX}, {PHRASES_MAX:,} |" in DOCS
     assert f"| {PHRASE_CHARS_MAX}, {HELD_CHARS_MAX} |" in DOCS
     assert f"| {FINDINGS_MAX:,}; the next one" in DOCS
+
+
+def test_the_limits_of_prompt_leak_are_those_of_the_code() -> None:
+    assert f"more than {RUN_CHARS_MAX} characters becomes several" in DOCS
+    assert f"more than {RUNS_MAX:,} words" in DOCS
+    assert (PROMPT_CHARS_MAX >> 20, WHOLE_PROMPT_WORDS_MIN) == (1, 6)
 
 
 def test_every_kind_of_secret_is_named() -> None:

@@ -7,7 +7,7 @@ import pytest
 from proxy.detect.secrets import KINDS
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.policy.compile import compile_policy
-from proxy.policy.rule import KilledReply, Pattern, Phrases, Pii, Regex, Secrets, Toxicity
+from proxy.policy.rule import KilledReply, Pattern, Phrases, Pii, PromptLeak, Regex, Secrets, Toxicity
 from proxy.policy.schema import read
 from tests.policy.folders import BLOCK_ALPHA, folder, problems, rule
 
@@ -77,6 +77,7 @@ def test_every_form_of_every_detector() -> None:
           pii: {entities: [IBAN_CODE], min_score: 0.7}
           secrets: {kinds: [GITHUB_TOKEN]}
           toxicity: {toxicity: 0.8}
+          prompt_leak: {words: 20}
         """
     ).replace("    phrases", "      phrases")
     text = (
@@ -84,6 +85,7 @@ def test_every_form_of_every_detector() -> None:
         .replace("    pii", "      pii")
         .replace("    secrets", "      secrets")
         .replace("    toxi", "      toxi")
+        .replace("    prompt", "      prompt")
     )
     words = "\ufeff# a comment\r\n\r\nthree\n  four  \n"
     (only,) = read(folder({"x/a.yaml": text, "x/words/list.txt": words})).rules
@@ -93,6 +95,7 @@ def test_every_form_of_every_detector() -> None:
         Pii(frozenset({"IBAN_CODE"}), 0.7),
         Secrets(frozenset({"GITHUB_TOKEN"})),
         Toxicity({"toxicity": 0.8}),
+        PromptLeak(20),
     )
 
 
@@ -142,11 +145,18 @@ GOOD = {
         ({"x": "levels: {open: block}"}, None),
         ({"x": "when: {}"}, "6:11: names neither models nor apps; leave `when` out to mean any"),
         ({"x": "when: {models: bot}"}, "6:20: must be a list"),
-        ({"detect": "detect: {}"}, "4:13: names no detector: phrases, regex, pii, secrets or toxicity"),
+        (
+            {"detect": "detect: {}"},
+            "4:13: names no detector: phrases, regex, pii, secrets, toxicity or prompt_leak",
+        ),
         ({"detect": "detect: {phrase: [x]}"}, "4:14: unknown key `phrase`; did you mean `phrases`?"),
         (
-            {"detect": "detect: {prompt_leak: {words: 12}}"},
-            "4:14: `prompt_leak` is not available in this version yet",
+            {"on": "on: input", "detect": "detect: {prompt_leak: {words: 12}}"},
+            "4:14: looks for the prompt in replies: `on: output`",
+        ),
+        (
+            {"detect": "detect: {prompt_leak: {words: 3}}"},
+            "4:35: must be greater than or equal to 4, not 3",
         ),
         ({"detect": "detect: {secrets: {}}"}, "4:23: the key `kinds` is missing"),
         ({"detect": "detect: {secrets: {kinds: every}}"}, "4:31: must be a list"),

@@ -1,0 +1,160 @@
+"""What a rule's `detect` says, read: every fault with its position."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from proxy.detect.patterns import PatternError, check_pattern
+from proxy.detect.phrases import PhraseError, check_phrase
+from proxy.detect.pii import NER_ENTITIES, PATTERN_ENTITIES
+from proxy.detect.secrets import KINDS
+from proxy.detect.toxicity import LABELS
+from proxy.errors import Problem
+from proxy.model.level import Direction
+from proxy.model.text import Path
+from proxy.policy.file import DetectFile, PhrasesFile
+from proxy.policy.folder import Folder
+from proxy.policy.rule import Detector, Pattern, Phrases, Pii, PromptLeak, Regex, Secrets, Toxicity
+from proxy.yaml_source import Document, nearest
+
+PHRASES_MAX: Final = 200_000
+"""In the whole policy: about a gigabyte of automaton, and ten seconds to build."""
+
+SCORED_LABELS: Final = frozenset({"toxicity"})
+"""What the lexical engine gives; Detoxify's other labels need Detoxify."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """A folder being read: what is shared by its files and their rules."""
+
+    folder: Folder
+    used: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    phrases: int = 0
+
+
+@dataclass(slots=True)
+class DetectReader:
+    """Reads one rule's detectors. `file` is the rule file's name, `at` where the rule stands in it."""
+
+    out: Reading
+    document: Document
+    file: str
+    at: Path
+
+    def read(self, file: DetectFile, on: Direction) -> tuple[Detector, ...]:
+        found: list[Detector] = []
+        if file.phrases is not None:
+            found.append(self._phrases(file.phrases))
+        if file.regex is not None:
+            for index, item in enumerate(file.regex):
+                try:
+                    check_pattern(item.pattern, item.max_length)
+                except PatternError as error:
+                    self._fault(("detect", "regex", index, "pattern"), str(error))
+            found.append(Regex(tuple(Pattern(item.pattern, item.max_length) for item in file.regex)))
+        if file.pii is not None:
+            for index, entity in enumerate(file.pii.entities):
+                self._entity(("detect", "pii", "entities", index), entity)
+            found.append(Pii(frozenset(file.pii.entities), file.pii.min_score))
+        if file.secrets is not None:
+            for index, kind in enumerate(file.secrets.kinds):
+                if kind not in KINDS:
+                    message = f"unknown kind of secret `{kind}`" + nearest(kind, KINDS)
+                    self._fault(("detect", "secrets", "kinds", index), message)
+            found.append(Secrets(frozenset(file.secrets.kinds)))
+        if file.toxicity is not None:
+            self._labels(file.toxicity)
+            found.append(Toxicity(dict(file.toxicity)))
+        if file.prompt_leak is not None:
+            if on is Direction.INPUT:
+                self._fault(
+                    ("detect", "prompt_leak"), "looks for the prompt in replies: `on: output`", key=True
+                )
+            found.append(PromptLeak(file.prompt_leak.words))
+        if not found:
+            names = list(DetectFile.model_fields)
+            self._fault(("detect",), f"names no detector: {', '.join(names[:-1])} or {names[-1]}")
+        return tuple(found)
+
+    def _entity(self, at: Path, entity: str) -> None:
+        if entity in NER_ENTITIES and entity not in PATTERN_ENTITIES:
+            message = f"`{entity}` is found by a language model, which is not available in this version yet"
+            self._fault(at, message)
+        elif entity not in PATTERN_ENTITIES:
+            self._fault(at, f"unknown entity `{entity}`" + nearest(entity, sorted(PATTERN_ENTITIES)))
+
+    def _labels(self, thresholds: Mapping[str, float]) -> None:
+        for label in thresholds:
+            at: Path = ("detect", "toxicity", label)
+            if label not in LABELS:
+                message = f"unknown label `{label}`" + (
+                    nearest(label, LABELS) or f"; known: {', '.join(LABELS)}"
+                )
+                self._fault(at, message, key=True)
+            elif label not in SCORED_LABELS:
+                message = (
+                    f"only the detoxify engine scores `{label}`, and it is not available in this version yet"
+                )
+                if SCORED_LABELS.isdisjoint(thresholds):
+                    self._fault(at, message, key=True)
+                else:
+                    self.out.warnings.append(self.document.problem((*self.at, *at), message, key=True))
+
+    def _phrases(self, file: PhrasesFile) -> Phrases:
+        at: Path = ("detect", "phrases")
+        phrases = list(file.any)
+        listed: Path = (*at, "any") if (*self.at, *at, "any") in self.document.values else at
+        for index, phrase in enumerate(phrases):
+            try:
+                check_phrase(phrase)
+            except PhraseError as error:
+                self._fault((*listed, index), str(error))
+        if file.file is not None:
+            phrases.extend(self._phrase_file((*at, "file"), file.file))
+        elif not phrases:
+            self._fault(at, "names no phrase")
+        self.out.phrases += len(phrases)
+        if self.out.phrases > PHRASES_MAX:
+            self._fault(at, f"a policy holds at most {PHRASES_MAX} phrases")
+            return Phrases(())
+        return Phrases(tuple(phrases), file.whole_word)
+
+    def _phrase_file(self, at: Path, name: str) -> list[str]:
+        """One phrase a line; blank lines and lines that begin with `#` are passed over."""
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(self.file), name))
+        folder = self.out.folder
+        if posixpath.isabs(name) or path.startswith(".."):
+            # The policy's digest, its watch and its kept copy all cover one folder.
+            self._fault(at, "must lie in the rules folder, named relative to this file")
+            return []
+        if path not in folder.files:
+            self._fault(at, folder.refused.get(path, f"there is no file `{folder.label(path)}`"))
+            return []
+        self.out.used.add(path)
+        try:
+            text = folder.files[path].decode("utf-8-sig")
+        except UnicodeDecodeError:
+            self.out.problems.append(Problem(folder.label(path), 1, 1, "not UTF-8 text"))
+            return []
+        phrases: list[str] = []
+        for number, line in enumerate(text.split("\n"), start=1):
+            phrase = line.strip()
+            if not phrase or phrase.startswith("#"):
+                continue
+            try:
+                check_phrase(phrase)
+            except PhraseError as error:
+                self.out.problems.append(Problem(folder.label(path), number, 1, str(error)))
+            phrases.append(phrase)
+        if not phrases:
+            self.out.problems.append(Problem(folder.label(path), 1, 1, "holds no phrase"))
+        return phrases
+
+    def _fault(self, at: Path, message: str, *, key: bool = False) -> None:
+        self.out.problems.append(self.document.problem((*self.at, *at), message, key=key))
