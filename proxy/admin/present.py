@@ -8,7 +8,18 @@ from proxy.dial.board import Effective
 from proxy.dial.setting import Change, Setting
 from proxy.errors import Problem
 from proxy.model.record import Json
-from proxy.policy.rule import Detector, Phrases, Pii, PromptLeak, Regex, Rule, Secrets, Toxicity
+from proxy.policy.rule import (
+    Detector,
+    Obfuscation,
+    Phrases,
+    Pii,
+    PromptLeak,
+    Regex,
+    Rule,
+    Secrets,
+    Size,
+    Toxicity,
+)
 
 
 def moment(unix_s: float) -> str:
@@ -93,6 +104,11 @@ def _detector(one: Detector) -> tuple[str, dict[str, Json]]:
             return "toxicity", dict(one.thresholds)
         case PromptLeak():
             return "prompt_leak", {"words": one.words}
+        case Obfuscation():
+            return "obfuscation", {"kinds": sorted(one.kinds)}
+        case Size():
+            limits = {"max_characters": one.max_characters, "max_messages": one.max_messages}
+            return "size", {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _rfc3339(text: str) -> float:

@@ -12,6 +12,7 @@ from typing import Annotated, BinaryIO, Final
 import typer
 
 from proxy import jsonio
+from proxy.detect.base import Context
 from proxy.errors import ConfigError, Problem
 from proxy.jsonio import InvalidJson
 from proxy.model.finding import Finding
@@ -159,7 +160,8 @@ def _scan_line(
     text = value.get("text") if isinstance(value, dict) else None
     if not isinstance(text, str):
         return {"line": number, "error": 'must be an object with the text to judge, as {"text": "…"}'}
-    judged = judge_text(policy, direction, selection, _SURROGATE.sub("\ufffd", text))
+    context = Context(messages=1, characters=len(text))
+    judged = judge_text(policy, direction, selection, _SURROGATE.sub("\ufffd", text), context)
     if judged.errors:
         reasons = ", ".join(f"{rule} ({reason})" for rule, reason in judged.errors)
         return {"line": number, "error": f"a detector failed: {reasons}", **_judged_json(judged)}

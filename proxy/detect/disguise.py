@@ -43,10 +43,13 @@ def written_as(text: str, phrase: str) -> bool:
         one != letter and letter not in _SIGNS.get(one, "") for one, letter in zip(text, phrase, strict=True)
     ):
         return False
-    for word in text.split(" "):
+    words = text.split(" ")
+    # Two letters by themselves prove nothing; beside the phrase's other words they do.
+    least = _LETTERS_MIN if len(words) == 1 else 2
+    for word in words:
         if not SIGN.search(word):
             continue
-        if len(word) < _LETTERS_MIN or word[0] in _INNER or word[-1] in _INNER:
+        if len(word) < least or word[0] in _INNER or word[-1] in _INNER:
             return False
         if not any(char.isalpha() for char in word):
             return False
@@ -89,7 +92,7 @@ _WORDS_OF_ONE: Final = frozenset("ai")
 
 def compact(phrase: str) -> str | None:
     """The phrase with its letters run together; None where it is not looked for with its letters set apart."""
-    letters = phrase.replace(" ", "")
+    letters = phrase.replace(" ", "").replace("-", "")
     return letters if len(letters) >= _LETTERS_MIN and letters.isalpha() else None
 
 

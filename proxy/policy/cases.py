@@ -149,8 +149,14 @@ def judge_text(
 ) -> Judged:
     """What the policy makes of a whole text, by the same judge as the request path."""
     judge = policy.judge(direction, selection, "text", context)
-    findings = judge.feed(text, final=True).findings
+    findings = _measured(policy, direction, selection, context) + judge.feed(text, final=True).findings
     return Judged(verdict(findings), apply(text, findings), findings, judge.errors)
+
+
+def _measured(
+    policy: Policy, direction: Direction, selection: Selection, context: Context
+) -> tuple[Finding, ...]:
+    return policy.measure(selection, context) if direction is Direction.INPUT else ()
 
 
 def run(policy: Policy, cases: tuple[Case, ...]) -> Iterator[Report]:
@@ -189,7 +195,7 @@ def _because(judged: Judged) -> str:
 
 def _streamed(policy: Policy, case: Case) -> tuple[Finding, ...]:
     judge = policy.judge(case.on, case.selection, "text", case.context)
-    found: list[Finding] = []
+    found = list(_measured(policy, case.on, case.selection, case.context))
     for char in case.text:
         found.extend(judge.feed(char).findings)
     found.extend(judge.feed("", final=True).findings)

@@ -15,18 +15,33 @@ from typing import Final, TypeVar
 
 from proxy.detect.base import NO_CONTEXT, Bank, Context
 from proxy.detect.lexicon import LexicalModel
+from proxy.detect.obfuscation import ObfuscationBank, ObfuscationEntry
 from proxy.detect.patterns import PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
 from proxy.detect.pii import PiiBank, PiiEntry
 from proxy.detect.prompt_leak import PromptLeakBank, PromptLeakEntry
 from proxy.detect.secrets import SecretEntry, SecretsBank
+from proxy.detect.size import SizeBank, SizeEntry
 from proxy.detect.toxicity import ToxicityBank, ToxicityEntry
 from proxy.errors import Problem
+from proxy.model.finding import Finding
 from proxy.model.level import Direction
 from proxy.policy.folder import Folder
 from proxy.policy.match import Judge, Plan, Selection, plan
+from proxy.policy.measure import measure
 from proxy.policy.memory import Memory, Recall
-from proxy.policy.rule import Containment, Phrases, Pii, PromptLeak, Regex, Rule, Secrets, Toxicity
+from proxy.policy.rule import (
+    Containment,
+    Obfuscation,
+    Phrases,
+    Pii,
+    PromptLeak,
+    Regex,
+    Rule,
+    Secrets,
+    Size,
+    Toxicity,
+)
 from proxy.policy.schema import read
 
 PLANS_MAX: Final = 512
@@ -83,6 +98,10 @@ class Policy:
         """A judge for one new text. `field` names where it stands, for its findings; `context` is what its
         exchange tells beside it, `recall` what the memory knows of it."""
         return Judge(self.plan(direction, selection), field, context, recall)
+
+    def measure(self, selection: Selection, context: Context) -> tuple[Finding, ...]:
+        """What is too large about a request as a whole."""
+        return measure(self.plan(Direction.INPUT, selection), context)
 
     def plan(self, direction: Direction, selection: Selection) -> Plan:
         """Which rules and banks a selection comes to; remembered, since an exchange asks for every text."""
@@ -157,6 +176,13 @@ def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Bui
         yield from built(secrets, SecretsBank)
         leaks = [PromptLeakEntry(i, spec.words) for i, spec in _of(chosen, PromptLeak)]
         yield from built(leaks, PromptLeakBank)
+        disguises = [ObfuscationEntry(i, spec.kinds) for i, spec in _of(chosen, Obfuscation)]
+        yield from built(disguises, ObfuscationBank)
+        if direction is Direction.OUTPUT:  # a request is measured as a whole: `measure`
+            sizes = [
+                SizeEntry(i, spec.max_characters) for i, spec in _of(chosen, Size) if spec.max_characters
+            ]
+            yield from built(sizes, SizeBank)
     for direction in Direction:
         # What a sentence scorer holds back does not hang on its thresholds, so one bank serves both kinds of
         # rule, and every sentence is scored once.

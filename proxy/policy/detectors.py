@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from proxy.detect import obfuscation
 from proxy.detect.patterns import PatternError, check_pattern
 from proxy.detect.phrases import PhraseError, check_phrase
 from proxy.detect.pii import NER_ENTITIES, PATTERN_ENTITIES
@@ -15,9 +16,20 @@ from proxy.detect.toxicity import LABELS
 from proxy.errors import Problem
 from proxy.model.level import Direction
 from proxy.model.text import Path
-from proxy.policy.file import DetectFile, PhrasesFile
+from proxy.policy.file import DetectFile, PhrasesFile, SizeFile
 from proxy.policy.folder import Folder
-from proxy.policy.rule import Detector, Pattern, Phrases, Pii, PromptLeak, Regex, Secrets, Toxicity
+from proxy.policy.rule import (
+    Detector,
+    Obfuscation,
+    Pattern,
+    Phrases,
+    Pii,
+    PromptLeak,
+    Regex,
+    Secrets,
+    Size,
+    Toxicity,
+)
 from proxy.yaml_source import Document, nearest
 
 PHRASES_MAX: Final = 200_000
@@ -77,10 +89,26 @@ class DetectReader:
                     ("detect", "prompt_leak"), "looks for the prompt in replies: `on: output`", key=True
                 )
             found.append(PromptLeak(file.prompt_leak.words))
+        if file.obfuscation is not None:
+            for index, kind in enumerate(file.obfuscation.kinds):
+                if kind not in obfuscation.KINDS:
+                    message = f"unknown kind of disguise `{kind}`" + nearest(kind, obfuscation.KINDS)
+                    self._fault(("detect", "obfuscation", "kinds", index), message)
+            found.append(Obfuscation(frozenset(file.obfuscation.kinds)))
+        if file.size is not None:
+            found.append(self._size(file.size, on))
         if not found:
             names = list(DetectFile.model_fields)
             self._fault(("detect",), f"names no detector: {', '.join(names[:-1])} or {names[-1]}")
         return tuple(found)
+
+    def _size(self, file: SizeFile, on: Direction) -> Size:
+        at: Path = ("detect", "size")
+        if file.max_characters is None and file.max_messages is None:
+            self._fault(at, "names no limit: max_characters or max_messages")
+        elif file.max_messages is not None and on is Direction.OUTPUT:
+            self._fault((*at, "max_messages"), "a reply has no messages: give max_characters", key=True)
+        return Size(file.max_characters, file.max_messages)
 
     def _entity(self, at: Path, entity: str) -> None:
         if entity in NER_ENTITIES and entity not in PATTERN_ENTITIES:

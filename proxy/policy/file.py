@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, StrictBool
 
+from proxy.detect import obfuscation
 from proxy.detect.secrets import KINDS
 from proxy.model.record import Json
 from proxy.yaml_model import FileModel
@@ -31,6 +32,10 @@ def _text_as_pattern(value: Json) -> Json:
 
 def _all_kinds(value: Json) -> Json:
     return list(KINDS) if value == "all" else value
+
+
+def _every_disguise(value: Json) -> Json:
+    return list(obfuscation.KINDS) if value == "all" else value
 
 
 def _known_reply(value: Json) -> Json:
@@ -65,9 +70,19 @@ class PromptLeakFile(FileModel):
     words: Annotated[int, Field(ge=4, le=200)] = 12
 
 
-class DetectFile(FileModel):
-    LATER: ClassVar[Mapping[str, str]] = {"obfuscation": "", "size": ""}
+class ObfuscationFile(FileModel):
+    # Not strict, since after the validator a list is Python's, not JSON's; words are still words only.
+    kinds: Annotated[tuple[str, ...], BeforeValidator(_every_disguise), Field(strict=False, min_length=1)] = (
+        obfuscation.KINDS
+    )
 
+
+class SizeFile(FileModel):
+    max_characters: Annotated[int, Field(ge=1)] | None = None
+    max_messages: Annotated[int, Field(ge=1)] | None = None
+
+
+class DetectFile(FileModel):
     phrases: Annotated[PhrasesFile, BeforeValidator(_list_as_any)] | None = None
     regex: (
         Annotated[
@@ -80,6 +95,8 @@ class DetectFile(FileModel):
     secrets: SecretsFile | None = None
     toxicity: Annotated[dict[str, Threshold], Field(min_length=1)] | None = None
     prompt_leak: PromptLeakFile | None = None
+    obfuscation: ObfuscationFile | None = None
+    size: SizeFile | None = None
 
 
 class WhenFile(FileModel):

@@ -58,7 +58,22 @@ class PromptLeak:
     words: int
 
 
-Detector: TypeAlias = Phrases | Regex | Pii | Secrets | Toxicity | PromptLeak
+@dataclass(frozen=True, slots=True)
+class Obfuscation:
+    """Kinds of disguise, of `proxy.detect.obfuscation.KINDS`."""
+
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The most that a request, or a text of a reply, may hold; None where it does not matter."""
+
+    max_characters: int | None = None
+    max_messages: int | None = None
+
+
+Detector: TypeAlias = Phrases | Regex | Pii | Secrets | Toxicity | PromptLeak | Obfuscation | Size
 
 
 @dataclass(frozen=True, slots=True)

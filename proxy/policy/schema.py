@@ -131,6 +131,8 @@ class _RuleReader:
         direction = Direction(file.on)
         action = self._action(("action",), file.action, direction)
         levels = self._levels(file, action, direction)
+        if file.detect.size is not None:
+            self._no_range(action, levels)
         acts = action is not Action.FLAG or bool(levels)
         self.out.rules.append(
             Rule(
@@ -148,6 +150,15 @@ class _RuleReader:
                 when=self._when(file),
             )
         )
+
+    def _no_range(self, action: Action, levels: tuple[tuple[Level, Action], ...]) -> None:
+        """A size is no part of a text that could be replaced."""
+        message = "what is too large cannot be redacted: flag or block"
+        if action not in (Action.FLAG, Action.BLOCK):
+            self._fault(("action",), message)
+        for level, stricter in levels:
+            if stricter not in (Action.FLAG, Action.BLOCK):
+                self._fault(("levels", level.word), message)
 
     def _action(self, at: Path, word: str, direction: Direction) -> Action:
         action = Action(word)

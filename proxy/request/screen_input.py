@@ -6,6 +6,7 @@ from proxy import jsonio
 from proxy.errors import ContentFiltered
 from proxy.model.level import Direction
 from proxy.policy.pseudonym import Pseudonyms
+from proxy.policy.redact import first_block
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.scan import judge_texts
 
@@ -17,6 +18,11 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
     plan = x.policy.plan(Direction.INPUT, x.selection)
     if plan.idle:
         return
+    measured = x.policy.measure(x.selection, x.context)
+    x.findings.extend(measured)
+    too_large = first_block(measured)
+    if too_large is not None:  # and need not be read
+        raise ContentFiltered(too_large.message)
     if plan.pseudonymizes:
         x.pseudonyms = _pseudonyms(x, ports)
     judged = await judge_texts(x, ports, Direction.INPUT, x.view.texts)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from proxy.detect.base import HELD_CHARS_MAX, Bank
-from proxy.detect.phrases import PHRASE_CHARS_MAX
+from proxy.detect.phrases import PHRASE_CHARS_MAX, PhraseBank, PhraseEntry
 from proxy.detect.prompt_leak import RUN_CHARS_MAX
 from proxy.detect.prompt_leak_index import PROMPT_CHARS_MAX, RUNS_MAX, WHOLE_PROMPT_WORDS_MIN
 from proxy.detect.secrets import KINDS, SecretEntry, SecretsBank
@@ -84,10 +84,20 @@ DISGUISES: Final[Mapping[str, Callable[[str], str]]] = {
     "combining marks": _between("\u0336"),
     "other styles": _drawn(_LATIN, "".join(chr(0x1D400 + (at + 26) % 52) for at in range(52))),
     "non-breaking": _drawn("-", "\u2011"),
+    "letters set apart": _between(" "),
+    "figures for letters": _drawn("oieas", "013@$"),
 }
 """How the table's rows are made: by the words that they begin with."""
 
+PHRASES: Final = (
+    "ignore previous instructions",
+    "you are now in jailbreak mode",
+    "state-of-the-art password",
+    "idiot",
+)
+
 COLUMNS: Final[Mapping[str, tuple[Bank, Sequence[tuple[str, str]]]]] = {
+    "phrases": (PhraseBank([PhraseEntry(0, PHRASES)]), [(phrase, phrase) for phrase in PHRASES]),
     "secrets": (
         SecretsBank([SecretEntry(0, frozenset(KINDS))]),
         [*((token, token) for token in TOKENS.values()), *((text, value) for _, text, value in IN_CONTEXT)],

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.detect import obfuscation
 from proxy.detect.secrets import KINDS
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.policy.compile import compile_policy
-from proxy.policy.rule import KilledReply, Pattern, Phrases, Pii, PromptLeak, Regex, Secrets, Toxicity
+from proxy.policy.rule import (
+    KilledReply,
+    Obfuscation,
+    Pattern,
+    Phrases,
+    Pii,
+    PromptLeak,
+    Regex,
+    Secrets,
+    Toxicity,
+)
 from proxy.policy.schema import read
 from tests.policy.folders import BLOCK_ALPHA, folder, problems, rule
 
@@ -78,6 +89,7 @@ def test_every_form_of_every_detector() -> None:
           secrets: {kinds: [GITHUB_TOKEN]}
           toxicity: {toxicity: 0.8}
           prompt_leak: {words: 20}
+          obfuscation: {}
         """
     ).replace("    phrases", "      phrases")
     text = (
@@ -86,6 +98,7 @@ def test_every_form_of_every_detector() -> None:
         .replace("    secrets", "      secrets")
         .replace("    toxi", "      toxi")
         .replace("    prompt", "      prompt")
+        .replace("    obfus", "      obfus")
     )
     words = "\ufeff# a comment\r\n\r\nthree\n  four  \n"
     (only,) = read(folder({"x/a.yaml": text, "x/words/list.txt": words})).rules
@@ -96,6 +109,7 @@ def test_every_form_of_every_detector() -> None:
         Secrets(frozenset({"GITHUB_TOKEN"})),
         Toxicity({"toxicity": 0.8}),
         PromptLeak(20),
+        Obfuscation(frozenset(obfuscation.KINDS)),
     )
 
 
@@ -147,17 +161,9 @@ GOOD = {
         ({"x": "when: {models: bot}"}, "6:20: must be a list"),
         (
             {"detect": "detect: {}"},
-            "4:13: names no detector: phrases, regex, pii, secrets, toxicity or prompt_leak",
+            "4:13: names no detector: phrases, regex, pii, secrets, toxicity, prompt_leak, obfuscation or size",
         ),
         ({"detect": "detect: {phrase: [x]}"}, "4:14: unknown key `phrase`; did you mean `phrases`?"),
-        (
-            {"on": "on: input", "detect": "detect: {prompt_leak: {words: 12}}"},
-            "4:14: looks for the prompt in replies: `on: output`",
-        ),
-        (
-            {"detect": "detect: {prompt_leak: {words: 3}}"},
-            "4:35: must be greater than or equal to 4, not 3",
-        ),
         ({"detect": "detect: {secrets: {}}"}, "4:23: the key `kinds` is missing"),
         ({"detect": "detect: {secrets: {kinds: every}}"}, "4:31: must be a list"),
         (
