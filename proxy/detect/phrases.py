@@ -16,7 +16,7 @@ import ahocorasick
 
 from proxy.detect import disguise
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
-from proxy.detect.normalise import Reader, skeleton
+from proxy.detect.normalise import Reader, View, skeleton
 from proxy.detect.words import joins
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
@@ -56,9 +56,10 @@ class _Word:
     leet: str = ""  # the phrase itself, where this stands in the automaton for leetspeak
 
 
-def check_phrase(phrase: str) -> None:
-    """Raises PhraseError where nothing of the phrase is left to look for, or it is too long."""
-    shown = skeleton().of(phrase).strip()
+def check_phrase(phrase: str, view: View | None = None) -> None:
+    """Raises PhraseError where nothing of the phrase is left to look for, or it is too long. Who checks many
+    hands in the skeleton view, which takes a while to make."""
+    shown = (view or skeleton()).of(phrase).strip()
     if not shown:
         raise PhraseError("the phrase has no visible character")
     if (size := len(shown)) > PHRASE_CHARS_MAX:

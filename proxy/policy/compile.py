@@ -42,7 +42,7 @@ from proxy.policy.rule import (
     Size,
     Toxicity,
 )
-from proxy.policy.schema import read
+from proxy.policy.schema import Documents, read
 
 PLANS_MAX: Final = 512
 """Selections whose plan is remembered; then all are forgotten. Clients can choose their app's name freely."""
@@ -50,6 +50,9 @@ PLANS_MAX: Final = 512
 WARM_TEXT: Final = (
     "Call +1 415 555 0132 or +44 20 7946 0958, mail jane.doe@example.com, pay 4111 1111 1111 1111."
 )
+
+LONG_LIST_PHRASES: Final = 1000
+"""Rules with so many phrases share a bank of their own."""
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -76,6 +79,7 @@ class Policy:
     built: tuple[Built, ...] = field(default=(), repr=False)
     model: LexicalModel | None = field(default=None, repr=False)
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
+    documents: Documents = field(default_factory=dict, repr=False, compare=False)
     _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -120,7 +124,7 @@ def compile_policy(folder: Folder, before: Policy | None = None) -> Policy:
 
     Raises ConfigError with every problem of every file.
     """
-    rules = read(folder)
+    rules = read(folder, before.documents if before is not None else None)
     model = before.model if before is not None else None
     if model is None and any(isinstance(item, Toxicity) for rule in rules.rules for item in rule.detectors):
         model = LexicalModel.load()
@@ -133,6 +137,7 @@ def compile_policy(folder: Folder, before: Policy | None = None) -> Policy:
         built=tuple(_build(rules.rules, model, before.built if before is not None else ())),
         model=model,
         memory=before.memory if before is not None else Memory(),
+        documents=rules.documents,
     )
 
 
@@ -163,7 +168,9 @@ def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Bui
     for direction, acts in product(Direction, (True, False)):
         chosen = [(i, rule) for i, rule in enumerate(rules) if rule.on is direction and rule.may_act is acts]
         phrases = [PhraseEntry(i, spec.phrases, spec.whole_word) for i, spec in _of(chosen, Phrases)]
-        yield from built(phrases, PhraseBank)
+        # A long list takes a while to build: a change to a short one leaves it as it is.
+        yield from built([one for one in phrases if len(one.phrases) < LONG_LIST_PHRASES], PhraseBank)
+        yield from built([one for one in phrases if len(one.phrases) >= LONG_LIST_PHRASES], PhraseBank)
         patterns = [
             PatternEntry(i, item.pattern, item.max_length)
             for i, spec in _of(chosen, Regex)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.detect import obfuscation
+from proxy.detect.normalise import View, skeleton
 from proxy.detect.patterns import PatternError, check_pattern
 from proxy.detect.phrases import PhraseError, check_phrase
 from proxy.detect.pii import NER_ENTITIES, PATTERN_ENTITIES
@@ -48,6 +49,7 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     phrases: int = 0
+    view: View = field(default_factory=skeleton)
 
 
 @dataclass(slots=True)
@@ -140,7 +142,7 @@ class DetectReader:
         listed: Path = (*at, "any") if (*self.at, *at, "any") in self.document.values else at
         for index, phrase in enumerate(phrases):
             try:
-                check_phrase(phrase)
+                check_phrase(phrase, self.out.view)
             except PhraseError as error:
                 self._fault((*listed, index), str(error))
         if file.file is not None:
@@ -176,7 +178,7 @@ class DetectReader:
             if not phrase or phrase.startswith("#"):
                 continue
             try:
-                check_phrase(phrase)
+                check_phrase(phrase, self.out.view)
             except PhraseError as error:
                 self.out.problems.append(Problem(folder.label(path), number, 1, str(error)))
             phrases.append(phrase)

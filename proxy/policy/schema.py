@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from proxy.errors import ConfigError, Problem
 from proxy.model.level import Action, Direction, Level, Mode
@@ -18,6 +18,12 @@ from proxy.yaml_source import Document, in_order, parse
 
 RULES_MAX: Final = 2000
 PROBLEMS_MAX: Final = 200
+
+KEPT_VALUES_MAX: Final = 100_000
+"""Values in the YAML files whose parsed form is kept for the next reading, some 40 MB. Of more, none is kept."""
+
+Documents: TypeAlias = Mapping[str, tuple[bytes, Document]]
+"""Per rule file its bytes and what they say, so that a reload parses only what changed."""
 
 DEFAULT_MESSAGE: Final[Mapping[Direction, str]] = {
     Direction.INPUT: "This request was refused by policy.",
@@ -40,11 +46,14 @@ class RuleSet:
     containment: Containment
     used: frozenset[str]  # the rule files, and the phrase files that they name
     warnings: tuple[Problem, ...] = ()  # what is allowed and probably not meant
+    documents: Documents = field(default_factory=dict)
 
 
-def read(folder: Folder) -> RuleSet:
-    """The rules of all files, by file name and position. Raises ConfigError with every problem."""
-    reader = _Reader(folder)
+def read(folder: Folder, known: Documents | None = None) -> RuleSet:
+    """The rules of all files, by file name and position. A file whose bytes are `known` is not parsed again.
+
+    Raises ConfigError with every problem."""
+    reader = _Reader(folder, known=known or {})
     names = sorted(name for name in (*folder.files, *folder.refused) if is_rule_file(name))
     for name in (*folder.files, *folder.refused):
         if name.endswith(".yml"):
@@ -59,13 +68,21 @@ def read(folder: Folder) -> RuleSet:
         reader.file(name)
     if reader.problems:
         raise ConfigError(in_order(reader.problems)[:PROBLEMS_MAX])
-    return RuleSet(tuple(reader.rules), reader.containment, frozenset(reader.used), in_order(reader.warnings))
+    return RuleSet(
+        tuple(reader.rules),
+        reader.containment,
+        frozenset(reader.used),
+        in_order(reader.warnings),
+        reader.kept(),
+    )
 
 
 @dataclass(slots=True)
 class _Reader(Reading):
     rules: list[Rule] = field(default_factory=list)
     containment: Containment = field(default_factory=Containment)
+    known: Documents = field(default_factory=dict)
+    documents: dict[str, tuple[bytes, Document]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)  # rule id → where it stands
     killed_at: str | None = None
 
@@ -76,7 +93,7 @@ class _Reader(Reading):
             return
         self.used.add(name)
         try:
-            document = parse(label, self.folder.files[name])
+            document = self._parsed(name, label)
         except ConfigError as error:
             self.problems.extend(error.problems)
             return
@@ -94,6 +111,22 @@ class _Reader(Reading):
                 _RuleReader(self, document, name, at).rule(rule)
         if file.containment is not None and file.containment.killed is not None:
             self._killed(document, file.containment.killed.reply, file.containment.killed.message)
+
+    def _parsed(self, name: str, label: str) -> Document:
+        raw = self.folder.files[name]
+        before = self.known.get(name)
+        document = (
+            before[1]
+            if before is not None and before[0] == raw and before[1].file == label
+            else parse(label, raw)
+        )
+        self.documents[name] = (raw, document)
+        return document
+
+    def kept(self) -> Documents:
+        """The documents of these files, for the next reading; none where they are too many to keep."""
+        marks = sum(len(document.values) for _, document in self.documents.values())
+        return self.documents if marks <= KEPT_VALUES_MAX else {}
 
     def _killed(self, document: Document, reply: str, message: str | None) -> None:
         path: Path = ("containment", "killed")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from proxy.model.finding import Finding
 from proxy.model.level import Action, Direction, Level
-from proxy.policy.compile import PLANS_MAX, Policy, compile_policy
+from proxy.policy import schema
+from proxy.policy.compile import LONG_LIST_PHRASES, PLANS_MAX, Policy, compile_policy
 from proxy.policy.match import Selection
 from proxy.policy.reading import read_folder
 from tests.policy.folders import BLOCK_ALPHA, BLOCK_BETA, folder, rule
@@ -103,6 +104,27 @@ def test_ten_thousand_phrases_from_a_file() -> None:
         policy.judge(Direction.OUTPUT, ANY, "f").feed("a Forbidden Phrase number 9876.", final=True).findings
     )
     assert [(item.start, item.end) for item in found] == [(2, 30)]
+
+
+def test_a_change_beside_a_long_list_costs_neither_its_parsing_nor_its_building() -> None:
+    words = "".join(f"    - word {at}\n" for at in range(LONG_LIST_PHRASES))
+    files = {
+        "a.yaml": f"rules:\n- id: long\n  on: output\n  action: block\n  detect:\n    phrases:\n{words}",
+        "b.yaml": BLOCK_ALPHA,
+    }
+    before = compile_policy(folder(files))
+    after = compile_policy(folder({**files, "b.yaml": BLOCK_ALPHA.replace("alpha", "gamma")}), before)
+    assert after.digest != before.digest
+    assert after.documents["a.yaml"][1] is before.documents["a.yaml"][1]
+    assert after.documents["b.yaml"][1] is not before.documents["b.yaml"][1]
+    (short, long), (other, same) = [[one.bank for one in policy.built] for policy in (before, after)]
+    assert long is same
+    assert short is not other
+
+
+def test_what_was_parsed_is_kept_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "KEPT_VALUES_MAX", 5)
+    assert compile_policy(folder({"a.yaml": BLOCK_ALPHA})).documents == {}
 
 
 @pytest.fixture(scope="module")
