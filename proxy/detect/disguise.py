@@ -30,6 +30,7 @@ MIXED: Final = re.compile(rf"{SIGN.pattern}(?:(?=[^\W\d_])|(?<=[^\W\d_].))")
 
 _INNER: Final = frozenset("!|")  # punctuation more often than letters: only inside a word
 _LETTERS_MIN: Final = 3
+_NUMBERED: Final = re.compile(r"[^\W\d_]\d{2}|\d{2}[^\W\d_]")  # a road, a model, a span: A55, 45s
 
 
 def may_be_leet(phrase: str) -> bool:
@@ -51,7 +52,7 @@ def written_as(text: str, phrase: str) -> bool:
             continue
         if len(word) < least or word[0] in _INNER or word[-1] in _INNER:
             return False
-        if not any(char.isalpha() for char in word):
+        if _NUMBERED.fullmatch(word) or not any(char.isalpha() for char in word):
             return False
     return SIGN.search(text) is not None
 

@@ -46,6 +46,7 @@ def bank(*phrases: str, whole_word: bool = True) -> PhraseBank:
         ("go to all", "go to 411", []),
         ("be in jail", "be 1n j4il, be 11 jail", ["be 1n j4il"]),
         ("state-of-the-art", "s t a t e - o f - t h e - a r t", ["s t a t e - o f - t h e - a r t"]),
+        ("ass", "the A55, 45s, 4a5s", []),
         ("hell", "hel! 5hell he11o he11", ["he11"]),
         ("h1b", "H1B hib", ["H1B"]),
         # letters set apart
