@@ -9,11 +9,14 @@ import random
 import time
 from collections.abc import Callable
 
-from proxy.detect.base import NO_CONTEXT, Bank
+from proxy.detect.base import Bank, Context
 from proxy.detect.lexicon import LexicalModel
+from proxy.detect.obfuscation import KINDS as DISGUISES
+from proxy.detect.obfuscation import ObfuscationBank, ObfuscationEntry
 from proxy.detect.patterns import PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
 from proxy.detect.pii import PiiBank, PiiEntry
+from proxy.detect.prompt_leak import PromptLeakBank, PromptLeakEntry
 from proxy.detect.secrets import KINDS, SecretEntry, SecretsBank
 from proxy.detect.toxicity import ToxicityBank, ToxicityEntry
 
@@ -39,6 +42,11 @@ PATTERNS = (
 )
 
 
+PROMPT_WORDS = 2000
+# Of other words than the text, but for the most common ones.
+CONTEXT = Context((" ".join(f"w{at} the {at} of and" for at in range(PROMPT_WORDS // 5)),))
+
+
 def _phrases(count: int) -> tuple[str, ...]:
     rng = random.Random(7)
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -47,11 +55,11 @@ def _phrases(count: int) -> tuple[str, ...]:
 
 
 def _whole(bank: Bank, text: str) -> None:
-    bank.open(NO_CONTEXT).feed(text, final=True)
+    bank.open(CONTEXT).feed(text, final=True)
 
 
 def _pieces(bank: Bank, text: str) -> None:
-    scan = bank.open(NO_CONTEXT)
+    scan = bank.open(CONTEXT)
     for at in range(0, len(text), PIECE_CHARS):
         scan.feed(text[at : at + PIECE_CHARS])
     scan.feed("", final=True)
@@ -82,13 +90,15 @@ def main() -> None:
         "pii, 5 entities": pii,
         "secrets, all": SecretsBank([SecretEntry(0, frozenset(KINDS))]),
         "toxicity": ToxicityBank([ToxicityEntry(0, {"toxicity": 0.8})], model),
+        "prompt_leak, 2,000": PromptLeakBank([PromptLeakEntry(0, 12)]),
+        "obfuscation": ObfuscationBank([ObfuscationEntry(0, frozenset(DISGUISES))]),
     }
-    print(f"{'bank':<18}{'whole ns/char':>15}{'pieces ns/char':>16}{'µs/piece':>10}{'Russian whole':>15}")
+    print(f"{'bank':<19}{'whole ns/char':>15}{'pieces ns/char':>16}{'µs/piece':>10}{'Russian whole':>15}")
     whole = piece = 0.0
     for name, bank in banks.items():
         one, many = _ns_per_char(_whole, bank, PROSE), _ns_per_char(_pieces, bank, PROSE)
         other = _ns_per_char(_whole, bank, RUSSIAN)
-        print(f"{name:<18}{one:>15.1f}{many:>16.1f}{many * PIECE_CHARS / 1e3:>10.2f}{other:>15.1f}")
+        print(f"{name:<19}{one:>15.1f}{many:>16.1f}{many * PIECE_CHARS / 1e3:>10.2f}{other:>15.1f}")
         if name != "phrases, 10":
             whole += one
             piece += many * PIECE_CHARS / 1e3

@@ -19,7 +19,7 @@ from typing import Final
 
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.normalise import Reader, skeleton
-from proxy.detect.prompt_leak_index import PromptIndex, Run, Seen, Units
+from proxy.detect.prompt_leak_index import RUN_WORDS_MAX, PromptIndex, Prompts, Run, Seen, Units
 from proxy.model.finding import Match
 
 LABEL: Final = "PROMPT_LEAK"
@@ -30,8 +30,11 @@ RUN_CHARS_MAX: Final = HELD_CHARS_MAX // 2 - 64
 _NEAR_CHARS: Final = HELD_CHARS_MAX - RUN_CHARS_MAX
 """Raw characters from a run's first word within which the next must begin to be of the same finding."""
 
-KEPT_RUNS_MAX: Final = 131_072
-"""Runs of prompts that are remembered from exchange to exchange, some 16 MB; those used longest ago go first."""
+KEPT_WORDS_MAX: Final = 4 * RUN_WORDS_MAX
+"""Words in the runs remembered from exchange to exchange, some 16 MB; what was used longest ago goes first."""
+
+ENTRY_WORDS: Final = 100
+"""What an entry without any run counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,18 @@ class PromptLeakBank:
         if known is not None:
             self._known.move_to_end(key)
             return known
-        made = tuple(PromptIndex(prompts, words, self.units) for words in self._words)
+        read = Prompts(prompts, self.view, self.units)
+        made = tuple(PromptIndex(read, words) for words in self._words)
         self._known[key] = made
-        self._kept += sum(map(len, made)) + 1
-        while self._kept > KEPT_RUNS_MAX and len(self._known) > 1:
+        self._kept += _size(made)
+        while self._kept > KEPT_WORDS_MAX and len(self._known) > 1:
             _, gone = self._known.popitem(last=False)
-            self._kept -= sum(map(len, gone)) + 1
+            self._kept -= _size(gone)
         return made
+
+
+def _size(indexes: tuple[PromptIndex, ...]) -> int:
+    return ENTRY_WORDS + sum(index.words for index in indexes)
 
 
 def _digest(prompts: tuple[str, ...]) -> bytes:

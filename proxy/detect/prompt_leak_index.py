@@ -9,14 +9,13 @@ or four (Thai, Lao, Khmer, Myanmar).
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from itertools import accumulate
-from typing import Final
+from itertools import accumulate, zip_longest
+from typing import Final, NamedTuple
 
-from proxy.detect.normalise import skeleton
+from proxy.detect.normalise import View
 from proxy.detect.words import Joining, joining
 from proxy.errors import GuardrailError
 
@@ -27,9 +26,9 @@ assistant" has five, and anybody may say so."""
 PROMPT_CHARS_MAX: Final = 1 << 20
 """Characters of all an exchange's prompts. More are not compared: the rule's `on_error` decides."""
 
-RUNS_MAX: Final = 32_768
-"""Runs kept of an exchange's prompts, some 4 MB. In prompts with more words a run begins at every second word
-only, or third, and so on: a leak is then seen up to that many words later."""
+RUN_WORDS_MAX: Final = 32_768 * 12
+"""Words in all the runs kept of an exchange's prompts, some 4 MB. In prompts that have more, a run begins at every
+second word only, or third, and so on: a leak is then seen up to that many words later."""
 
 _PARTS: Final = {Joining.SPACED: 4, Joining.SHORT: 2, Joining.LONG: 1}
 _PARTS_OF_A_WORD: Final = 4
@@ -91,38 +90,51 @@ class Seen(Enum):
     OPEN = 1  # some run begins with all of them
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """So many words of a prompt: how many letters they have, their last unit, and those up to the next run."""
+class Run(NamedTuple):
+    """So many words of a prompt: how many letters their last unit has, and how many there are up to the next
+    run."""
 
-    length: int
     last: int
     step: int
+    length: int
+
+
+class Prompts:
+    """An exchange's prompts as runs are made of them."""
+
+    __slots__ = ("units", "views")
+
+    def __init__(self, prompts: Sequence[str], view: View, units: Units) -> None:
+        """Raises PromptTooLong."""
+        if sum(map(len, prompts)) > PROMPT_CHARS_MAX:
+            raise PromptTooLong(f"prompts of more than {PROMPT_CHARS_MAX} characters")
+        self.views = [_units(view.of(prompt), units) for prompt in prompts]
+        self.units = sum(len(found) for found, _ in self.views)
 
 
 class PromptIndex:
     """The runs of `words` words of some prompts. Immutable."""
 
-    __slots__ = ("_runs", "_texts", "longest")
+    __slots__ = ("_lasts", "_numbers", "_steps", "_texts", "longest", "words")
 
-    def __init__(self, prompts: Sequence[str], words: int, units: Units) -> None:
-        """Raises PromptTooLong."""
-        if sum(map(len, prompts)) > PROMPT_CHARS_MAX:
-            raise PromptTooLong(f"prompts of more than {PROMPT_CHARS_MAX} characters")
-        view = skeleton()
-        read = [_units(view.of(prompt), units) for prompt in prompts]
-        stride = -(-sum(len(shown) for shown, _ in read) // RUNS_MAX) or 1
-        found: dict[str, Run] = {}
-        for shown, parts in read:
-            found.update(_runs(shown, parts, words, stride))
+    def __init__(self, prompts: Prompts, words: int) -> None:
+        stride = max(1, -(-prompts.units * words // RUN_WORDS_MAX))
         texts: list[str] = []
-        for text in sorted(found):
-            # Of two runs that begin alike the longer says nothing new, and would hide the shorter from `look`.
-            if not texts or not text.startswith(texts[-1]):
-                texts.append(text)
+        self._lasts: list[int] = []
+        self._steps: list[int] = []
+        for found, parts in prompts.views:
+            more, lasts, steps = _runs(found, parts, words, stride)
+            texts += more
+            self._lasts += lasts
+            self._steps += steps
+        numbers = dict(zip(texts, range(len(texts)), strict=True))
+        texts = sorted(numbers)
+        if any(map(str.startswith, texts[1:], texts)):
+            texts = _shortest(texts)
         self._texts = texts
-        self._runs = [found[text] for text in texts]
+        self._numbers = list(map(numbers.__getitem__, texts))
         self.longest = max(map(len, texts), default=0)
+        self.words = len(texts) * words  # in all runs together, as the bounds count them
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -132,43 +144,60 @@ class PromptIndex:
         texts = self._texts
         at = bisect_right(texts, letters)
         if at and letters.startswith(texts[at - 1]):
-            return self._runs[at - 1]
+            number, length = self._numbers[at - 1], len(texts[at - 1])
+            return Run(self._lasts[number], min(self._steps[number], length), length)
         return Seen.OPEN if at < len(texts) and texts[at].startswith(letters) else Seen.NOTHING
+
+
+def _shortest(texts: list[str]) -> list[str]:
+    """Of sorted texts those with which no other begins: of two runs that begin alike the longer says nothing new,
+    and would hide the shorter from a search."""
+    kept: list[str] = []
+    for text in texts:
+        if not kept or not text.startswith(kept[-1]):
+            kept.append(text)
+    return kept
 
 
 def _units(shown: str, units: Units) -> tuple[list[str], list[int] | None]:
     """The units of a text; and what each counts, where not all are words."""
-    found = [shown[start:end] for start, end in units.of(shown)]
     if shown.isascii():
-        return found, None
+        return _ASCII_WORD.findall(shown), None
+    found = [shown[start:end] for start, end in units.of(shown)]
     parts = [units.parts(unit[0]) for unit in found]
     return found, None if min(parts, default=_PARTS_OF_A_WORD) == _PARTS_OF_A_WORD else parts
 
 
-def _runs(found: list[str], parts: list[int] | None, words: int, stride: int) -> Iterator[tuple[str, Run]]:
+def _runs(
+    found: list[str], parts: list[int] | None, words: int, stride: int
+) -> tuple[list[str], list[int], list[int]]:
+    """The runs' letters, the lengths of their last units, and the ways to the next runs."""
     letters = "".join(found)
-    at = [0, *accumulate(map(len, found))]
-    count = len(found)
-    sums = None if parts is None else [0, *accumulate(parts)]
-    whole = count * _PARTS_OF_A_WORD if sums is None else sums[-1]
+    lengths = list(map(len, found))
+    at = [0, *accumulate(lengths)]
+    whole = len(found) * _PARTS_OF_A_WORD if parts is None else sum(parts)
     if whole < words * _PARTS_OF_A_WORD:
-        if whole >= WHOLE_PROMPT_WORDS_MIN * _PARTS_OF_A_WORD:
-            yield letters, Run(len(letters), len(found[-1]), len(letters))
-        return
-    end = words
-    for first in range(0, count, stride):
-        if sums is None:
-            end = first + words
-            if end > count:
-                return
-        else:
-            if sums[-1] - sums[first] < words * _PARTS_OF_A_WORD:
-                return
-            end = max(end, first + 1)
-            while sums[end] - sums[first] < words * _PARTS_OF_A_WORD:
-                end += 1
-            while sums[end - 1] - sums[first] >= words * _PARTS_OF_A_WORD:
-                end -= 1
-        begin, until = at[first], at[end]
-        step = at[min(first + stride, end)] - begin
-        yield letters[begin:until], Run(until - begin, until - at[end - 1], step)
+        short = whole < WHOLE_PROMPT_WORDS_MIN * _PARTS_OF_A_WORD
+        return ([], [], []) if short else ([letters], [lengths[-1]], [len(letters)])
+    begins = at[::stride]
+    nexts = zip_longest(begins, at[stride::stride], fillvalue=len(letters))
+    steps = [after - begin for begin, after in nexts]
+    if parts is None:
+        ends, lasts = at[words::stride], lengths[words - 1 :: stride]
+    else:
+        behind = _ends(parts, words, stride)
+        ends, lasts = [at[end] for end in behind], [lengths[end - 1] for end in behind]
+    texts = [letters[begin:end] for begin, end in zip(begins, ends, strict=False)]
+    return texts, lasts[: len(texts)], steps[: len(texts)]
+
+
+def _ends(parts: list[int], words: int, stride: int) -> list[int]:
+    """For each unit that begins a run, behind which unit it ends."""
+    sums = [0, *accumulate(parts)]
+    ends: list[int] = []
+    for first in range(0, len(parts), stride):
+        end = bisect_left(sums, sums[first] + words * _PARTS_OF_A_WORD, first + 1)
+        if end == len(sums):
+            break
+        ends.append(end)
+    return ends

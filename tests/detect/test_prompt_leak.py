@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proxy.detect import prompt_leak
 from proxy.detect.base import HELD_CHARS_MAX, Context, Scan
 from proxy.detect.prompt_leak import RUN_CHARS_MAX, PromptLeakBank, PromptLeakEntry
-from proxy.detect.prompt_leak_index import PROMPT_CHARS_MAX, RUNS_MAX, PromptIndex, PromptTooLong, Units
+from proxy.detect.prompt_leak_index import PROMPT_CHARS_MAX, RUN_WORDS_MAX, PromptTooLong
 from tests.detect.support import HARMLESS, assert_any_cut_is_the_same, shown, sizes, texts_of
 
 PROMPT = (
@@ -197,10 +197,10 @@ def test_a_word_of_any_length_is_read_once() -> None:
 
 
 def test_of_very_long_prompts_every_so_manieth_word_begins_a_run() -> None:
-    words = [f"w{at}" for at in range(2 * RUNS_MAX)]
-    index = PromptIndex([" ".join(words)], 8, Units())
-    assert len(index) <= RUNS_MAX
+    words = [f"w{at}" for at in range(60_000)]
     bank = told(" ".join(words))
+    (index,) = bank.bank._indexes(bank.prompts)
+    assert (len(index), index.words <= RUN_WORDS_MAX) == (30_000 - 3, True)
     assert shown(bank, "So " + " ".join(words[101:112]) + " .") == [" ".join(words[102:112])]
     assert shown(bank, "So " + " ".join(words[101:109]) + " .") == []
 
@@ -211,13 +211,13 @@ def test_prompts_beyond_the_limit_are_a_failure_of_the_detector() -> None:
 
 
 def test_what_was_made_of_prompts_is_remembered_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompt_leak, "KEPT_RUNS_MAX", 100)
+    monkeypatch.setattr(prompt_leak, "KEPT_WORDS_MAX", 1000)
     bank = PromptLeakBank([PromptLeakEntry(0, 8)])
     first = bank._indexes((PROMPT,))
     assert bank._indexes((PROMPT,)) is first
     for at in range(10):
         bank._indexes((f"{at} {PROMPT}",))
-        assert sum(len(index) + 1 for made in bank._known.values() for index in made) <= 100
+        assert sum(index.words for made in bank._known.values() for index in made) <= 1000
     assert bank._indexes((PROMPT,)) is not first
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from proxy.detect.base import HELD_CHARS_MAX, Bank
 from proxy.detect.phrases import PHRASE_CHARS_MAX, PhraseBank, PhraseEntry
 from proxy.detect.prompt_leak import RUN_CHARS_MAX
-from proxy.detect.prompt_leak_index import PROMPT_CHARS_MAX, RUNS_MAX, WHOLE_PROMPT_WORDS_MIN
+from proxy.detect.prompt_leak_index import PROMPT_CHARS_MAX, RUN_WORDS_MAX, WHOLE_PROMPT_WORDS_MIN
 from proxy.detect.secrets import KINDS, SecretEntry, SecretsBank
 from proxy.policy.cases import read_cases, run
 from proxy.policy.compile import compile_policy
@@ -50,7 +50,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 def test_the_limits_of_prompt_leak_are_those_of_the_code() -> None:
     assert f"more than {RUN_CHARS_MAX} characters becomes several" in DOCS
-    assert f"more than {RUNS_MAX:,} words" in DOCS
+    assert f"more than {RUN_WORDS_MAX // 12:,} words" in DOCS
     assert (PROMPT_CHARS_MAX >> 20, WHOLE_PROMPT_WORDS_MIN) == (1, 6)
 
 
