@@ -17,7 +17,9 @@ from proxy.detect.obfuscation_encoded import (
     CIPHERED_GAP_MAX,
     CIPHERED_MIN,
     CODE,
+    CODE_BEGINS,
     ENCODED_TEXT,
+    SOLID_CHARS_MIN,
     TOKEN,
     in_codes,
     in_token,
@@ -198,18 +200,20 @@ class _ObfuscationScan(InlineScan):
     def _token(self, token: str, start: int, end: int) -> None:
         self._number += 1
         codes, cipher = self._codes, self._cipher
-        is_code = CODE.fullmatch(token) is not None
+        is_code = token[0] in CODE_BEGINS and CODE.fullmatch(token) is not None
         if codes.tokens and not (is_code and start - codes.end <= _CODE_GAP_CHARS_MAX and codes.takes(end)):
             self._end_codes()
         if is_code:
             codes.add(token, start, end)
             return
-        word = token.strip(_PUNCTUATION).lower()
         if cipher.tokens and (self._number - cipher.number > CIPHERED_GAP_MAX or not cipher.takes(end)):
             self._end_cipher()
-        if word in CIPHERED:
-            cipher.add(word, start, end, self._number)
-        self._take((start + first, start + last, ENCODED_TEXT) for first, last in in_token(token))
+        if len(token) >= SOLID_CHARS_MIN:
+            self._take((start + first, start + last, ENCODED_TEXT) for first, last in in_token(token))
+        else:
+            word = (token if token.isalpha() else token.strip(_PUNCTUATION)).lower()
+            if word in CIPHERED:
+                cipher.add(word, start, end, self._number)
 
     def _end_codes(self) -> None:
         row, self._codes = self._codes, _Row()

@@ -29,6 +29,8 @@ CODE: Final = re.compile(
 )
 """One character's code, as such are listed with blanks between."""
 
+CODE_BEGINS: Final = frozenset("0123456789ABCDEFabcdef\\U./|-")
+
 _SOLID: Final = re.compile(rf"[A-Za-z0-9+/_-]{{{SOLID_CHARS_MIN},}}={{0,6}}")
 _ESCAPE: Final = (
     r"(?:%[0-9A-Fa-f]{2}|\\x[0-9A-Fa-f]{2}|\\u00[0-9A-Fa-f]{2}|\\u\{[0-9A-Fa-f]{2}\}|\\[0-7]{3}"
