@@ -33,6 +33,9 @@ class Channel:
     kind: Kind = Kind.TEXT
     json: bool = False  # the text is itself JSON (tool arguments): judged after unescaping
     sealed: bool = False  # signed text: it can be blocked, never edited
+    chain: str = (
+        ""  # texts of a choice with the same one, that follow one another, are put together by their reader
+    )
 
 
 @dataclass(frozen=True, slots=True)

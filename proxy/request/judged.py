@@ -3,41 +3,44 @@
 Requests, whole replies and streams all go through this class, so that a text's findings and its delivered
 form cannot depend on how it arrived. Offsets count in the text as the wire carries it; where that text is
 itself JSON (tool arguments) detectors read it unescaped, and ranges are mapped back.
+
+What comes is only noted (`grow`, `pause`, `close`); `work` judges it, as much at a time as its caller has time
+for, and `poll` takes what scorers answered.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
+from proxy.detect.base import Ticket
 from proxy.model.finding import Finding
 from proxy.model.level import Action
-from proxy.model.text import Channel, Edit, Replacement
+from proxy.model.text import Channel, Edit
+from proxy.policy.lane import ERROR_LABEL
 from proxy.policy.match import Judge, Ruling
 from proxy.policy.pseudonym import Pseudonyms
-from proxy.policy.redact import covers, placeholder, stand_in
+from proxy.request.changes import Changes
+from proxy.request.pieces import Pieces, readable
+from proxy.request.seam import Seam
 from proxy.wire.json_text import JsonText
 
 REOPENED_CONTEXT_CHARS = 512
-"""How much of a text that was judged as ended is read again when it grows after all."""
+"""How much of a text that was judged as ended is read again when it grows after all, or when another text
+follows that its reader may put beside it."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+NewJudge: TypeAlias = Callable[[str | None], Judge]
+"""Opens a judge; it is told the text where all of it is there already."""
 
 
 class JudgedText:
-    """One text, its judge, and the changes that its findings ask for.
-
-    With `pseudonyms` a text of a request gets them in place of values, and `restore` says that it is a text of
-    the reply, where they lead back. What is restored was judged before: rules see the pseudonym.
-    """
+    """One text, its judge, and the changes that its findings ask for (see Changes for pseudonyms)."""
 
     def __init__(
         self,
         channel: Channel,
-        judge: Callable[[], Judge],
+        judge: NewJudge,
         pseudonyms: Pseudonyms | None = None,
         *,
         restore: bool = False,
@@ -48,229 +51,264 @@ class JudgedText:
         self.released = 0  # characters that went to the reader, set by whoever releases
         self.block: Finding | None = None
         self.block_at = 0
+        self.block_end = 0
         self.errors: set[tuple[str, str]] = set()
         self.scores: dict[str, float] = {}
-        self.redacted = False
         self._found: list[Finding] = []
-        self._block_end = 0
+        self._limit: int | None = None  # where the reply ended for its reader, though more came
         self._new_judge = judge
-        self._judge: Judge | None = judge()
+        self._judge: Judge | None = None
+        self._whole: str | None = None
         self._json = JsonText() if channel.json else None
         self._parts: list[str] = []
-        self._changes: list[Replacement] = []
-        self._covered = 0  # the end of the last redaction, in judged characters
+        self._todo = Pieces()
+        self._fed = 0  # characters that were judged, as the wire carries them
+        self._own = 0  # how far this text by itself is settled
+        self._cap: int | None = None  # how far the seams at its ends let it be
+        # Signed text stays as the model wrote it.
+        self._changes = Changes(self._json, pseudonyms, restore=restore and not channel.sealed)
         self._judged = 0  # judged characters so far
         self._base = 0  # where the present judge's text begins, in judged characters
         self._tail = ""  # the last of the judged text, where that is not the wire's
         self._reread = 0  # findings that end before this were reported by an earlier judge
+        self._gone = 0  # up to here the text may have gone out, as one that was taken to have ended
+        self._closing = False
         self._closed = False
-        self._pseudonyms = pseudonyms
-        # A request's text is changed as a whole, once all of it was judged: what gets a pseudonym is not known
-        # before all that overlaps it is.
-        self._whole: list[str] | None = [] if pseudonyms is not None and not restore else None
-        self._to_change: list[Finding] = []  # in judged characters
-        # Signed text stays as the model wrote it.
-        self._restorer = pseudonyms.restorer() if pseudonyms and restore and not channel.sealed else None
-        self._restored: deque[Replacement] = deque()  # in judged characters; waiting for the rules
+        self._answering = False  # the present judge has read its all, and waits for answers
+        self._follows: JudgedText | None = None
+        self._followed = channel.chain != ""  # whether another text may follow that is read with it
+        self._seam: Seam | None = None  # at its end
 
     @property
     def text(self) -> str:
         """The whole text so far."""
         if len(self._parts) > 1:
             self._parts = ["".join(self._parts)]
-        return self._parts[0] if self._parts else ""
+        text = self._parts[0] if self._parts else ""
+        return text if self._limit is None else text[: self._limit]
+
+    @property
+    def redacted(self) -> bool:
+        """Whether anything in it was redacted."""
+        return self._changes.redacted
 
     @property
     def findings(self) -> list[Finding]:
         """What was found, by start. A text ends with the finding that blocks it: a stream is read no further, and
         a whole reply is held to the same."""
-        if self.block is None:
-            return self._found
-        return [finding for finding in self._found if finding.end <= self._block_end]
+        end = self.length if self.block is None else min(self.length, self.block_end)
+        found = [finding for finding in self._found if finding.end <= end]
+        return sorted(found, key=lambda finding: (finding.start, -finding.end))
+
+    @property
+    def waiting(self) -> Sequence[Ticket]:
+        """The tickets whose answers are yet to be polled."""
+        own = self._judge.waiting if self._judge is not None else ()
+        return own if self._seam is None else (*own, *self._seam.waiting)
 
     def read(self, whole: str) -> None:
-        """The whole text at once: `grow` and `close` in one pass."""
-        if self._json is not None or self.length:
-            self.grow(whole)
-            self.close()
-            return
-        self._closed = True
-        self._parts.append(whole)
-        self.length = len(whole)
-        self._feed(whole, final=True)
-        self._judge = None
+        """The whole text at once."""
+        self._whole = whole
+        self.grow(whole)
+        self.close()
 
     def grow(self, piece: str) -> None:
         """The text goes on."""
-        if self._judge is None:
-            self._reopen()
-        self._parts.append(piece)
-        self.length += len(piece)
-        if self._json is not None:
-            piece = self._json.feed(piece)
-        self._feed(piece, final=False)
-
-    def close(self) -> None:
-        """The text is complete: everything about it is settled."""
-        if self._closed:
-            return
-        self._closed = True
-        rest = self._json.end() if self._json is not None else ""
-        if self._judge is not None:
-            self._feed(rest, final=True)
-            self._judge = None
-        self.settled = self.length
+        if piece:
+            self._parts.append(piece)
+            self.length += len(piece)
+            self._todo.add(piece)
+            if self._closing:
+                self._go_on()
 
     def pause(self) -> None:
         """Judge the text as if it ended here, though it may go on: nothing of it is held any longer."""
-        if self._judge is not None and not self._closed:
+        if not self._closing:
+            self._todo.pause()
+
+    def close(self) -> None:
+        """The text is complete: everything about it is to be settled."""
+        self._closing = True
+
+    def follow(self, before: JudgedText) -> None:
+        """This text stands right behind another, and its reader may put both together."""
+        before.close()
+        self._follows = before
+
+    def unfollowed(self) -> None:
+        """No text comes that could be read together with this one."""
+        self._followed = False
+        if self._seam is not None:
+            self._seam.end()
+
+    def cut(self, at: int) -> None:
+        """The reply ends here for its reader: what came behind it is no part of it."""
+        if at < self.length or at == 0:
+            self.length = self._limit = at
+            if at <= self._fed:
+                self._todo.clear()
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the reply had ended before it began."""
+        return self._limit == 0
+
+    def work(self, chars: int) -> int:
+        """Judge up to so many of the characters that came. Returns how many; 0 where nothing is left, or an answer
+        must come first."""
+        done = 0
+        while self._todo and not self._answering and done < chars:
+            if self._todo.take_pause():
+                self._feed("", final=True)
+                continue
+            piece = self._todo.take(chars - done)
+            done += len(piece)
+            self._feed(piece, final=self._closing and not self._todo)
+        if self._closing and not self._closed and not self._todo and not self._answering:
             self._feed("", final=True)
-            self._judge = None
-        self.settled = self.length
+        return done
+
+    def poll(self, *, last: bool = False) -> None:
+        """Take what scorers answered; with `last` no other answer is waited for."""
+        judge = self._judge
+        if judge is not None and judge.waiting:
+            self._take(judge.give_up() if last else judge.poll(), judge)
+            self._stop_if_answered(judge)
+        if self._seam is not None:
+            self._seam.poll(last=last)
+
+    def hold(self, upto: int | None) -> None:
+        """A seam at one of its ends is settled only so far into this text; None: all the way."""
+        self._cap = upto
+        self._settle()
 
     def edit(self, start: int, end: int) -> Edit | None:
-        """What becomes of characters [start, end), relative to `start`; None where they stay as they are.
-
-        A change stands in the range where it begins; of one that began before only the removal is left.
-        """
-        changes = self._changes
-        if not changes:
-            return None
-        at = max(0, bisect_right(changes, start, key=lambda change: change.start) - 1)
-        out: list[Replacement] = []
-        while at < len(changes) and changes[at].start < end:
-            change = changes[at]
-            at += 1
-            if change.end <= start:
-                continue
-            text = change.text if change.start >= start else ""
-            out.append(Replacement(max(change.start, start) - start, min(change.end, end) - start, text))
-        return Edit(tuple(out)) if out else None
+        """What becomes of characters [start, end), relative to `start`; None where they stay as they are."""
+        return self._changes.edit(start, end)
 
     def edit_before_block(self, start: int, end: int) -> Edit:
         """As `edit`, with everything from the blocking finding's first character on taken away."""
-        cut = min(max(self.block_at, start), end)
-        before = self.edit(start, cut)
-        kept = before.replacements if before is not None else ()
-        return Edit((*kept, Replacement(cut - start, end - start, ""))) if cut < end else Edit(kept)
+        return self._changes.edit_before(start, end, self.block_at)
 
     def delivered(self) -> str:
         """The text as its reader got it: as far as it was released, with changes, and a block's message."""
         edit = self.edit(0, self.released)
         text = self.text[: self.released]
-        if edit is not None:
-            text = edit.apply(text)
-        return text
+        return text if edit is None else edit.apply(text)
 
-    def _feed(self, piece: str, *, final: bool) -> None:
+    def found(self, finding: Finding, start: int, end: int, text: str) -> None:
+        """Something that begins or ends in another text covers characters [start, end) of this one; `text` stands
+        in their place where it is redacted."""
+        finding = replace(finding, field=self.channel.field, start=start, end=end)
+        self._found.append(finding)
+        if finding.acts and not self._blocks(finding, start, end):
+            self._changes.cover(start, end, text)
+
+    def _feed(self, raw: str, *, final: bool = False) -> None:
+        """Judge the next characters, as the wire carries them; with `final` as if the text ended behind them."""
+        self._fed += len(raw)
+        before = self._follows._seam if self._follows is not None else None
+        if before is not None and raw:
+            before.feed(self, raw)
+        piece = raw if self._json is None else self._json.feed(raw)
+        if final and self._closing and not self._todo:
+            if self._json is not None:
+                piece += self._json.end()
+            if self.channel.chain:
+                self._judge_piece(piece, final=False)
+                piece = ""
+                self._end_seam(before)
+        if piece or self._judge is not None:
+            self._judge_piece(piece, final=final)
+        if final:
+            self._answering = True
+            self._stop_if_answered(self._judge)
+
+    def _end_seam(self, before: Seam | None) -> None:
+        """This text ends. What follows is read together with its end: from where this text alone had to hold on."""
+        if before is None or not before.open:
+            if not self._followed:
+                return
+            start = max(0, self._own - REOPENED_CONTEXT_CHARS)
+            before = Seam(self, start, self._new_judge(None))
+            before.feed(self, self.text[start : self._fed])
+        self._seam = before
+        if not self._followed:
+            before.end()
+
+    def _judge_piece(self, piece: str, *, final: bool) -> None:
         judge = self._judge
-        assert judge is not None
-        if not piece.isascii():
-            # Detectors want valid Unicode; half a surrogate pair (its other half may come in the next piece)
-            # counts as one character that matches nothing.
-            piece = _SURROGATE.sub("\ufffd", piece)
-        restorable = None
-        if self._restorer is not None:
-            found, restorable = self._restorer.feed(piece, final=final)
-            self._restored.extend(found)
+        if judge is None:
+            judge = self._reopen() if self._judged else self._new_judge(self._whole)
+            self._judge = judge
+        piece = readable(piece)
+        self._changes.read(piece, final=final)
         ruling = judge.feed(piece, final=final)
         self._judged += len(piece)
         if self._json is not None:
             self._tail = (self._tail + piece)[-REOPENED_CONTEXT_CHARS:]
-        if self._whole is not None:
-            self._whole.append(piece)
-        self._take(ruling, judge, restorable)
-        if final and self._to_change:
-            self._change_all()
+        self._take(ruling, judge)
 
-    def _take(self, ruling: Ruling, judge: Judge, restorable: int | None = None) -> None:
+    def _stop_if_answered(self, judge: Judge | None) -> None:
+        if not self._answering or (judge is not None and judge.waiting):
+            return
+        self._answering = False
+        self._judge = None
+        self._changes.finish()
+        self._own = self._fed
+        self._closed = self._closing and not self._todo
+        self._settle()
+
+    def _settle(self) -> None:
+        self.settled = max(self.settled, self._own if self._cap is None else min(self._own, self._cap))
+
+    def _take(self, ruling: Ruling, judge: Judge) -> None:
         for finding in ruling.findings:
             start, end = finding.start + self._base, finding.end + self._base
-            if self._reread and end <= self._reread:
+            if end <= self._reread and finding.label != ERROR_LABEL:
                 continue
             raw_start, raw_end = self._raw(start), self._raw(end)
             self._found.append(replace(finding, start=raw_start, end=raw_end))
-            if not finding.acts:
-                continue
-            if self._restored:
-                self._restore(start, reached=True)
-            # What cannot be edited whole is blocked: signed text, and a finding whose beginning has gone out (of a
-            # text that was taken to have ended, and went on).
-            gone = raw_start < self.released
-            if finding.action is Action.BLOCK or self.channel.sealed or gone:
-                if self.block is None or raw_start < self.block_at:
-                    self.block, self.block_at = finding, max(raw_start, self.released)
-                    self._block_end = raw_end
-            elif self._whole is not None:
-                self._to_change.append(replace(finding, start=start, end=end))
-            else:
-                self._redact(start, end, placeholder(finding.label))
+            if finding.acts:
+                self._changes.before(start)
+                if not self._blocks(finding, raw_start, raw_end):
+                    self._changes.found(finding, start, end)
         for label, score in judge.scores.items():
             if score > self.scores.get(label, 0.0):
                 self.scores[label] = score
         if judge.errors:
             self.errors.update(judge.errors)
-        settled = ruling.settled + self._base
-        if restorable is not None:
-            self._restore(settled)
-            settled = min(settled, restorable, *(change.start for change in self._restored))
-        self.settled = max(self.settled, settled if self._json is None else self._json.raw_settled(settled))
+        settled = self._changes.settle(ruling.settled + self._base)
+        self._own = max(self._own, settled if self._json is None else self._json.raw_settled(settled))
+        self._settle()
 
-    def _restore(self, upto: int, *, reached: bool = False) -> None:
-        """Restore what ends before `upto` in judged characters: every finding that acts there is known. Where one
-        begins at `upto` (`reached`), what it reaches into stays as it is."""
-        restored = self._restored
-        while restored and restored[0].start < upto and (reached or restored[0].end <= upto):
-            change = restored.popleft()
-            if change.start >= self._covered and change.end <= upto:
-                self._changes.extend(self._replaced(change.start, change.end, change.text))
-                self._covered = change.end
-
-    def _change_all(self) -> None:
-        text = "".join(self._whole or ())
-        for cover in covers(self._to_change):
-            value = stand_in(cover, text, self._pseudonyms)
-            changes = self._replaced(cover.start, cover.end, value)
-            if len(changes) > 1:  # over several values of a JSON text: nothing could lead back
-                changes = self._replaced(cover.start, cover.end, placeholder(cover.label))
-            self._changes.extend(changes)
-        self._to_change = []
-
-    def _replaced(self, start: int, end: int, text: str) -> tuple[Replacement, ...]:
-        if self._json is None:
-            return (Replacement(start, end, text),)
-        return tuple(
-            change
-            for change in self._json.replacements(start, end, text)
-            if change.end > self._last_changed()
-        )
-
-    def _redact(self, start: int, end: int, text: str) -> None:
-        start = max(start, self._reread)
-        if end <= self._covered:
-            return
-        self.redacted = True
-        if self._json is not None:
-            self._changes.extend(self._replaced(max(start, self._covered), end, text))
-        elif start < self._covered:
-            last = self._changes[-1]
-            self._changes[-1] = Replacement(last.start, end, last.text)
-        else:
-            self._changes.append(Replacement(max(start, self.released), end, text))
-        self._covered = end
-
-    def _last_changed(self) -> int:
-        return self._changes[-1].end if self._changes else 0
+    def _blocks(self, finding: Finding, start: int, end: int) -> bool:
+        """Whether it blocks the text. So does what cannot be edited whole: in signed text, and where its beginning
+        has gone out (of a text that was taken to have ended, and went on)."""
+        gone = max(self.released, self._gone)
+        if finding.action is not Action.BLOCK and not self.channel.sealed and start >= gone:
+            return False
+        if self.block is None or start < self.block_at:
+            self.block, self.block_at, self.block_end = finding, max(start, gone), end
+        return True
 
     def _raw(self, judged: int) -> int:
         return judged if self._json is None else self._json.raw_offset(judged)
 
-    def _reopen(self) -> None:
-        context = self._tail if self._json is not None else self.text[-REOPENED_CONTEXT_CHARS:]
-        self._judge = self._new_judge()
-        self._closed = False
+    def _go_on(self) -> None:
+        """A text that was complete goes on: what stands behind its end does not stand behind it any more."""
+        self._closing = self._closed = False
+        if self._seam is not None:
+            self._seam.leave()
+            self._seam = None
+
+    def _reopen(self) -> Judge:
+        begin = max(0, self._own - REOPENED_CONTEXT_CHARS)
+        context = self._tail if self._json is not None else self.text[begin : self._own]
+        judge = self._new_judge(None)
         self._reread = self._judged
-        self._judged -= len(context)
-        self._base = self._judged
+        self._gone = self._own
+        self._base = self._judged - len(context)
         if context:
-            self._feed(context, final=False)
+            self._take(judge.feed(readable(context)), judge)
+        return judge

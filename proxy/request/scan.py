@@ -1,64 +1,88 @@
-"""Judging whole texts: in one go where they are small, in slices where they are not, with a yield to the event
-loop whenever a few milliseconds have gone."""
+"""Judging whole texts: by slices, with a turn for others whenever a few milliseconds have gone."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 from proxy.model.level import Direction
 from proxy.model.text import Channel, Text
+from proxy.policy.match import Judge
 from proxy.request.exchange import Exchange, Ports
+from proxy.request.inflow import Answers
 from proxy.request.judged import JudgedText
-
-SLICE_CHARS = 1024
-"""How much of a text is judged before the clock is looked at. Ordinary text takes a fraction of a millisecond
-for that, lists of numbers (each may be a telephone number) up to twenty."""
-
-YIELD_S = 0.005
-"""How long judging may keep the event loop before others have their turn."""
+from proxy.request.order import Order
+from proxy.request.turn import Turn
 
 LARGE_CHARS = 131_072
 """Bodies with more text than this wait for their turn: only a few are judged at once."""
 
-
-async def judge_texts(
-    x: Exchange, ports: Ports, direction: Direction, texts: Iterable[Text]
-) -> tuple[JudgedText, ...]:
-    """Every text with what was found in it, complete."""
-    pairs = [(text, new_judged(x, direction, text.channel)) for text in texts]
-    if sum(len(text.value) for text, _ in pairs) <= LARGE_CHARS:
-        await _judge(ports, pairs)
-    else:
-        async with ports.large_scans:
-            await _judge(ports, pairs)
-    return tuple(judged for _, judged in pairs)
+ASKING_TEXTS_MAX = 4
+"""How many texts of one body have questions with scorers at the same time."""
 
 
-def new_judged(x: Exchange, direction: Direction, channel: Channel) -> JudgedText:
+def new_text(x: Exchange, direction: Direction, channel: Channel) -> JudgedText:
     """A text of the exchange, to be judged under its policy as it stands now."""
-    return JudgedText(
-        channel,
-        lambda: x.policy.judge(direction, x.selection, channel.field, x.context),
-        x.pseudonyms,
-        restore=direction is Direction.OUTPUT,
-    )
+    policy, selection, context = x.policy, x.selection, x.context
+
+    def judge(whole: str | None) -> Judge:
+        recall = None if whole is None else policy.memory.of(whole, unescaped=channel.json)
+        return policy.judge(direction, selection, channel.field, context, recall)
+
+    return JudgedText(channel, judge, x.pseudonyms, restore=direction is Direction.OUTPUT)
 
 
-async def _judge(ports: Ports, pairs: list[tuple[Text, JudgedText]]) -> None:
-    clock = ports.clock
-    since = clock.monotonic()
-    for text, judged in pairs:
-        value = text.value
-        if len(value) <= SLICE_CHARS:
-            judged.read(value)
-        else:
-            for at in range(0, len(value), SLICE_CHARS):
-                judged.grow(value[at : at + SLICE_CHARS])
-                if clock.monotonic() - since > YIELD_S:
-                    await asyncio.sleep(0)
-                    since = clock.monotonic()
-            judged.close()
-        if clock.monotonic() - since > YIELD_S:
-            await asyncio.sleep(0)
-            since = clock.monotonic()
+def new_texts(x: Exchange, direction: Direction, texts: Iterable[Text]) -> tuple[JudgedText, ...]:
+    """Whole texts, yet to be judged."""
+    order = Order()
+    out: list[JudgedText] = []
+    for text in texts:
+        judged = new_text(x, direction, text.channel)
+        judged.read(text.value)
+        order.opened(judged)
+        out.append(judged)
+    order.ended()
+    return tuple(out)
+
+
+async def judge_texts(x: Exchange, ports: Ports, texts: tuple[JudgedText, ...]) -> None:
+    """Judge them all. Raises Killed while it waits: for its turn, or for a scorer's answer."""
+    if sum(text.length for text in texts) <= LARGE_CHARS:
+        await _judge(x, ports, texts)
+    else:
+        await x.on_backend(ports.large_scans.acquire())
+        try:
+            await _judge(x, ports, texts)
+        finally:
+            ports.large_scans.release()
+
+
+async def _judge(x: Exchange, ports: Ports, texts: tuple[JudgedText, ...]) -> None:
+    turn = Turn(ports.clock)
+    answers = Answers()
+    asking: list[JudgedText] = []
+    for text in texts:
+        while judged := text.work(turn.chars):
+            await turn.done(judged)
+        await turn.done()
+        if text.waiting:
+            asking.append(text)
+        while len(asking) >= ASKING_TEXTS_MAX:
+            asking = await _answered(x, turn, answers, asking)
+    while asking:
+        asking = await _answered(x, turn, answers, asking)
+
+
+async def _answered(x: Exchange, turn: Turn, answers: Answers, asking: list[JudgedText]) -> list[JudgedText]:
+    """Those that still wait after the next answer."""
+    turn.wait()
+    try:
+        await x.on_backend(answers.first([ticket for text in asking for ticket in text.waiting]))
+    except TimeoutError:
+        for text in asking:
+            text.poll(last=True)
+    turn.start()
+    for text in asking:
+        text.poll()
+        while judged := text.work(turn.chars):
+            await turn.done(judged)
+    return [text for text in asking if text.waiting]

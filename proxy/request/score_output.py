@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
 
 from multidict import CIMultiDict
 
@@ -10,12 +12,13 @@ from proxy import jsonio
 from proxy.errors import BackendFailed, ReplyFiltered, UnreadableReply
 from proxy.model.level import Direction, Level, Outcome
 from proxy.model.record import Json
-from proxy.model.text import Channel, Edit, Text
+from proxy.model.text import Edit, Text
 from proxy.request.contain import SWITCHED_OFF, answer_killed
+from proxy.request.drive import Drive
 from proxy.request.exchange import Answer, Exchange, Killed, Ports
-from proxy.request.judged import JudgedText
-from proxy.request.scan import judge_texts, new_judged
+from proxy.request.scan import judge_texts, new_text, new_texts
 from proxy.request.stream_gate import StreamGate
+from proxy.request.turn import Turn
 from proxy.wire.base import ReplyView
 
 PASSED_BYTES_KEPT_MAX = 65_536
@@ -64,7 +67,12 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     x.facts = view.facts
     for media in view.media:
         x.unscanned["media"] += media.bytes
-    x.texts = await judge_texts(x, ports, Direction.OUTPUT, view.texts)
+    x.texts = new_texts(x, Direction.OUTPUT, view.texts)
+    try:
+        await judge_texts(x, ports, x.texts)
+    except Killed:
+        answer_killed(x)
+        return
     if x.killed is not None:  # the dial was turned while the reply was judged
         answer_killed(x)
         return
@@ -109,14 +117,11 @@ def _stream(x: Exchange, ports: Ports) -> None:
     assert wire is not None
     assert view is not None
 
-    def judged(channel: Channel) -> JudgedText:
-        return new_judged(x, Direction.OUTPUT, channel)
-
     try:
         reader = wire.reader(view, id=x.id, created=int(x.started_at))
     except UnreadableReply as error:
         raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
-    gate = StreamGate(reader, view.choices, judged)
+    gate = StreamGate(reader, view.choices, partial(new_text, x, Direction.OUTPUT))
     x.fail_frame = gate.fail
     headers = _without(upstream.headers, _BODY_HEADERS)  # it may be edited after its head has gone
     x.answer = Answer(upstream.status, headers, stream=_gated(x, ports, gate), reason=upstream.reason)
@@ -126,47 +131,42 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
     """What may go out now, piece by piece; what must wait for the log ends up in `x.tail`."""
     upstream, clock = x.upstream, ports.clock
     assert upstream is not None
+    drive = Drive(x, upstream, gate, Turn(clock))
     try:
-        while not gate.ended:
-            data = await x.on_backend(upstream.read())
-            if not data:
-                break
-            started = clock.monotonic()
-            out = gate.feed(data)
-            x.guard_s += clock.monotonic() - started
-            if out:
+        async with aclosing(drive.released()) as released:
+            async for out in released:
                 yield out
-        _end(x, ports, gate)
+        await drive.end()
+        _end(x, ports, gate, complete=drive.complete)
     except Killed as killed:
         upstream.close()
         x.level, x.outcome = Level.KILLED, Outcome.KILLED
         x.error = killed.reason
         containment = x.policy.containment.killed
         if containment.reply == "error":
-            x.tail = gate.fail("contained", SWITCHED_OFF)
+            x.tail = bytes(gate.tail) + gate.fail("contained", SWITCHED_OFF)
         else:
-            x.tail = gate.interrupt(containment.message)
+            x.tail = bytes(gate.tail) + gate.interrupt(containment.message)
             x.interrupted = containment.message
     except (BackendFailed, UnreadableReply) as error:
         upstream.close()
-        gate.end(cut=True)
         x.outcome, x.error = Outcome.BACKEND_ERROR, str(error)
-        x.tail = bytes(gate.tail) + gate.fail("backend_error", str(error))
+        x.tail = await drive.cut(str(error))
     finally:
         x.backend_done(clock.monotonic())
-        gate.settle()
-        x.facts = gate.reader.facts
+        await drive.settle()
+        x.guard_s += drive.turn.spent_s
+        x.facts = gate.facts
         x.texts = tuple(gate.judged())
         x.messages.update(gate.blocked)
         x.unscanned.update(gate.unscanned)
         ports.metrics.held.observe(gate.held_max)
 
 
-def _end(x: Exchange, ports: Ports, gate: StreamGate) -> None:
+def _end(x: Exchange, ports: Ports, gate: StreamGate, *, complete: bool) -> None:
     """The reply came to an end: its wire's own, every choice blocked, or the backend's bytes just stopped."""
     upstream = x.upstream
     assert upstream is not None
-    complete = gate.end()
     x.tail = bytes(gate.tail)
     if gate.all_blocked:
         upstream.close()  # nobody will read the rest

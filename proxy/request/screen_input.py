@@ -7,8 +7,9 @@ from proxy.errors import ContentFiltered
 from proxy.model.level import Direction
 from proxy.policy.pseudonym import Pseudonyms
 from proxy.policy.redact import first_block
-from proxy.request.exchange import Exchange, Ports
-from proxy.request.scan import judge_texts
+from proxy.request.contain import answer_killed
+from proxy.request.exchange import Exchange, Killed, Ports
+from proxy.request.scan import judge_texts, new_texts
 
 
 async def screen_input(x: Exchange, ports: Ports) -> None:
@@ -25,8 +26,14 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
         raise ContentFiltered(too_large.message)
     if plan.pseudonymizes:
         x.pseudonyms = _pseudonyms(x, ports)
-    judged = await judge_texts(x, ports, Direction.INPUT, x.view.texts)
-    x.take_findings(judged)
+    judged = new_texts(x, Direction.INPUT, x.view.texts)
+    try:
+        await judge_texts(x, ports, judged)
+    except Killed:
+        answer_killed(x)
+        return
+    finally:
+        x.take_findings(judged)
     for text in judged:
         if text.block is not None:
             raise ContentFiltered(text.block.message)

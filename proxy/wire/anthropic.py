@@ -131,7 +131,7 @@ def _reply_block(
         if key in _PASSED_KEYS or (key == "signature" and is_sealed(value)):
             continue
         if key == "text" and isinstance(value, str):
-            gather.string(Channel(field_name(where)), value, where)
+            gather.string(Channel(field_name(where), chain="text"), value, where)
         elif key == "thinking" and isinstance(value, str):
             gather.string(Channel(field_name(where), kind=Kind.REASONING, sealed=True), value, where)
         elif key == "input":

@@ -12,7 +12,7 @@ from proxy import jsonio
 from proxy.model.record import Json
 from proxy.wire.common import reply_index
 from proxy.wire.errors import error_frame
-from proxy.wire.shape import mapping, sequence, string
+from proxy.wire.shape import integer, mapping, sequence, string
 from proxy.wire.sse import encode
 
 
@@ -27,6 +27,7 @@ class Said:
         self._next = 0  # the index of the next new block
         self._told = False  # message_delta is out
         self._stopped = False
+        self._used = 0  # output tokens, as far as it was told
 
     def saw(self, body: Mapping[str, Json]) -> None:
         """The client gets this event now."""
@@ -39,13 +40,15 @@ class Said:
             self._block = None
         elif kind == "message_start":
             self._started = True
-            self._next = max(self._next, len(sequence(mapping(body.get("message")).get("content"))))
+            message = mapping(body.get("message"))
+            self._next = max(self._next, len(sequence(message.get("content"))))
+            self._used = integer(mapping(message.get("usage")).get("output_tokens"))
         elif kind == "message_delta":
             self._told = True
         elif kind in ("message_stop", "error"):
             self._stopped = True
 
-    def filtered(self, message: str, output_tokens: int) -> bytes:
+    def filtered(self, message: str) -> bytes:
         """Close what is open, say the message in a text block, and end the message as a refusal."""
         if self._stopped:
             return b""
@@ -55,7 +58,7 @@ class Said:
         if not self._told:
             out.extend(self._say(message))
             delta: Json = {"stop_reason": "refusal", "stop_sequence": None}
-            out.append(_event("message_delta", delta=delta, usage={"output_tokens": output_tokens}))
+            out.append(_event("message_delta", delta=delta, usage={"output_tokens": self._used}))
         elif self._block is not None:
             out.append(_event("content_block_stop", index=self._block[0]))
         out.append(_event("message_stop"))

@@ -16,7 +16,7 @@ from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import beside, event_object, reply_index
 from proxy.wire.edits import piece_edits, rendered, value_change
 from proxy.wire.once import Once
-from proxy.wire.shape import at, compact, data_at, integer, is_sealed, mapping, sequence, string
+from proxy.wire.shape import at, compact, data_at, is_sealed, mapping, sequence, string
 from proxy.wire.sse import Frame
 
 _PASSED_KEYS = frozenset(("type", "id", "tool_use_id", "caller", "index"))
@@ -119,8 +119,7 @@ class MessagesReader:
         return b""  # a block is the end of the stream
 
     def interrupt(self, message: str) -> bytes:
-        used = integer(mapping(self._facts.usage).get("output_tokens"))
-        return self._said.filtered(message, used)
+        return self._said.filtered(message)
 
     def fail(self, code: str, message: str) -> bytes:
         return self._said.failed(code, message)
@@ -129,7 +128,13 @@ class MessagesReader:
         found = self._channels.get((index, key))
         if found is None:
             kind = {"text": Kind.TEXT, "thinking": Kind.REASONING, "input": Kind.TOOL}.get(key, Kind.OTHER)
-            found = Channel(f"content[{index}].{key}", 0, kind, json=key == "input", sealed=key == "thinking")
+            found = Channel(
+                f"content[{index}].{key}",
+                kind=kind,
+                json=key == "input",
+                sealed=key == "thinking",
+                chain="text" if key == "text" else "",
+            )
             self._channels[(index, key)] = found
         self._open.setdefault(index, {})[found] = None
         return found

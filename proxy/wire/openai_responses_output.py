@@ -57,7 +57,8 @@ def channel_of(index: int, path: Path, *, reasoning: bool = False) -> Channel:
     field = field_name(("output", index, *path))
     match path:
         case ("content", int(), "text"):
-            return Channel(field, 0, Kind.REASONING if reasoning else Kind.TEXT)
+            # Clients put the texts of all messages together, as `output_text`.
+            return Channel(field, 0, Kind.REASONING) if reasoning else Channel(field, 0, chain="output_text")
         case ("content", int(), "refusal"):
             return Channel(field, 0, Kind.REFUSAL)
         case ("summary", int(), "text"):

@@ -21,7 +21,7 @@ from proxy.policy.reading import read_folder
 from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import StreamGate
 from tests.wire.catalogue import STREAMS
-from tests.wire.drive import hear, reader_of, view_of
+from tests.wire.drive import hear, reader_of, through_gate, view_of
 from tests.wire.samples import Sample
 
 Found: TypeAlias = tuple[str, int, int, str]
@@ -48,18 +48,17 @@ def through(sample: Sample, cuts: Sequence[bytes], action: str) -> tuple[bytes, 
     gate = StreamGate(
         reader_of(sample),
         view_of(sample).choices,
-        lambda channel: JudgedText(channel, lambda: rules.judge(Direction.OUTPUT, SELECTION, channel.field)),
+        lambda channel: JudgedText(
+            channel, lambda _: rules.judge(Direction.OUTPUT, SELECTION, channel.field)
+        ),
     )
-    out = b""
-    for piece in cuts:
-        out += gate.feed(piece)
-    complete = gate.end()
+    delivered, complete = through_gate(gate, cuts)
     found = tuple(
         (text.channel.field, finding.start, finding.end, finding.action.value)
         for text in gate.judged()
         for finding in text.findings
     )
-    return out + bytes(gate.tail), complete, tuple(sorted(found))
+    return delivered, complete, tuple(sorted(found))
 
 
 @pytest.mark.parametrize("sample", STREAMS, ids=lambda sample: sample.name)

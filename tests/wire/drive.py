@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from proxy.model.text import Channel, Edit, Kind, Replacement
+from proxy.request.stream_gate import StreamGate
 from proxy.wire.base import Event, RequestView, StreamReader, Wire
 from proxy.wire.registry import wire_for
 from proxy.wire.sse import FrameDecoder
@@ -132,6 +133,21 @@ def failed_after(sample: Sample, frames: int) -> bytes:
         reader.released(event)
         out += event.frame.raw
     return out + reader.fail("backend_error", "the backend went away")
+
+
+def through_gate(gate: StreamGate, cuts: Iterable[bytes], slice_chars: int = 1024) -> tuple[bytes, bool]:
+    """What a gate lets out of a reply whose bytes come in these cuts, and whether that was complete."""
+
+    def pump() -> None:
+        for _ in gate.pump(lambda: slice_chars):
+            pass
+
+    for cut in cuts:
+        for _ in gate.read(cut):
+            pump()
+    complete = gate.end()
+    pump()
+    return bytes(gate.out) + bytes(gate.tail), complete
 
 
 def loads(raw: bytes) -> object:

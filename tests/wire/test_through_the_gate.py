@@ -21,7 +21,7 @@ from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import StreamGate
 from tests.policy.folders import folder
 from tests.wire.catalogue import STREAMS
-from tests.wire.drive import hear, reader_of, view_of
+from tests.wire.drive import hear, reader_of, through_gate, view_of
 from tests.wire.samples import Sample
 
 MESSAGE = "No."
@@ -49,11 +49,9 @@ def through(sample: Sample, cuts: list[bytes], judge: Callable[[Channel], Judge]
     gate = StreamGate(
         reader_of(sample),
         view_of(sample).choices,
-        lambda channel: JudgedText(channel, lambda: judge(channel)),
+        lambda channel: JudgedText(channel, lambda _: judge(channel)),
     )
-    out = b"".join([gate.feed(cut) for cut in cuts])
-    gate.end()
-    return out + bytes(gate.tail)
+    return through_gate(gate, cuts)[0]
 
 
 def cases() -> list[tuple[Sample, str]]:

@@ -1,0 +1,143 @@
+"""What becomes of a text: what stands in place of what, in order and never overlapping.
+
+Redactions put a placeholder in place of a finding. With pseudonyms, a text of a request gets them in place of
+values, and a text of the reply leads back from them to the values; what is restored was judged before: rules
+see the pseudonym. Offsets of findings count in the judged text, those of changes in the text as the wire
+carries it; where that is JSON, changes keep it valid.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from dataclasses import replace
+
+from proxy.model.finding import Finding
+from proxy.model.text import Edit, Replacement
+from proxy.policy.pseudonym import Pseudonyms
+from proxy.policy.redact import covers, placeholder, stand_in
+from proxy.wire.json_text import JsonText
+
+
+class Changes:
+    """The changes of one growing text. One reaches back at most over text that nobody has read yet."""
+
+    __slots__ = (
+        "_changes", "_covered", "_json", "_pseudonyms", "_restorable", "_restored", "_restorer", "_to_change",
+        "_whole", "redacted",
+    )  # fmt: skip
+
+    def __init__(self, json: JsonText | None, pseudonyms: Pseudonyms | None, *, restore: bool) -> None:
+        self.redacted = False
+        self._json = json
+        self._changes: list[Replacement] = []
+        self._covered = 0  # the end of the last change, in judged characters
+        self._pseudonyms = pseudonyms
+        # A request's text is changed as a whole, once all of it was judged: what gets a pseudonym is not known
+        # before all that overlaps it is.
+        self._whole: list[str] | None = [] if pseudonyms is not None and not restore else None
+        self._to_change: list[Finding] = []  # in judged characters
+        self._restorer = pseudonyms.restorer() if pseudonyms and restore else None
+        self._restored: deque[Replacement] = deque()  # in judged characters; waiting for the rules
+        self._restorable = 0  # before this no other pseudonym can begin
+
+    def read(self, piece: str, *, final: bool) -> None:
+        """The next judged characters."""
+        if self._restorer is not None:
+            found, self._restorable = self._restorer.feed(piece, final=final)
+            self._restored.extend(found)
+        if self._whole is not None:
+            self._whole.append(piece)
+
+    def before(self, start: int) -> None:
+        """A finding that acts begins there, in judged characters: what it reaches into is not restored."""
+        self._restore(start, reached=True)
+
+    def found(self, finding: Finding, start: int, end: int) -> None:
+        """A finding that is to be redacted or to get a pseudonym, in judged characters."""
+        if self._whole is not None:
+            self._to_change.append(replace(finding, start=start, end=end))
+        else:
+            self._redact(start, end, placeholder(finding.label))
+
+    def settle(self, settled: int) -> int:
+        """The rules are settled so far, in judged characters; how far the text is so with its changes."""
+        if self._restorer is None:
+            return settled
+        self._restore(settled)
+        return min(settled, self._restorable, *(change.start for change in self._restored))
+
+    def finish(self) -> None:
+        """All of the text was judged."""
+        text = "".join(self._whole or ())
+        for cover in covers(self._to_change):
+            value = stand_in(cover, text, self._pseudonyms)
+            changes = self._replaced(cover.start, cover.end, value)
+            if len(changes) > 1:  # over several values of a JSON text: nothing could lead back
+                changes = self._replaced(cover.start, cover.end, placeholder(cover.label))
+            self._changes.extend(changes)
+        self._to_change = []
+
+    def cover(self, start: int, end: int, text: str) -> None:
+        """Have [start, end) of a text that is no JSON redacted; with what it overlaps it becomes one change."""
+        self.redacted = True
+        while self._changes and self._changes[-1].end > start:
+            last = self._changes.pop()
+            start, end = min(start, last.start), max(end, last.end)
+        self._changes.append(Replacement(start, end, text))
+        self._covered = max(self._covered, end)
+
+    def edit(self, start: int, end: int) -> Edit | None:
+        """What becomes of characters [start, end), relative to `start`; None where they stay as they are.
+
+        A change stands in the range where it begins; of one that began before only the removal is left.
+        """
+        changes = self._changes
+        if not changes:
+            return None
+        at = max(0, bisect_right(changes, start, key=lambda change: change.start) - 1)
+        out: list[Replacement] = []
+        while at < len(changes) and changes[at].start < end:
+            change = changes[at]
+            at += 1
+            if change.end <= start:
+                continue
+            text = change.text if change.start >= start else ""
+            out.append(Replacement(max(change.start, start) - start, min(change.end, end) - start, text))
+        return Edit(tuple(out)) if out else None
+
+    def edit_before(self, start: int, end: int, at: int) -> Edit:
+        """As `edit`, with everything from `at` on taken away."""
+        cut = min(max(at, start), end)
+        before = self.edit(start, cut)
+        kept = before.replacements if before is not None else ()
+        return Edit((*kept, Replacement(cut - start, end - start, ""))) if cut < end else Edit(kept)
+
+    def _restore(self, upto: int, *, reached: bool = False) -> None:
+        """Restore what ends before `upto` in judged characters: every finding that acts there is known. Where one
+        begins at `upto` (`reached`), what it reaches into stays as it is."""
+        restored = self._restored
+        while restored and restored[0].start < upto and (reached or restored[0].end <= upto):
+            change = restored.popleft()
+            if change.start >= self._covered and change.end <= upto:
+                self._changes.extend(self._replaced(change.start, change.end, change.text))
+                self._covered = change.end
+
+    def _replaced(self, start: int, end: int, text: str) -> tuple[Replacement, ...]:
+        if self._json is None:
+            return (Replacement(start, end, text),)
+        last = self._changes[-1].end if self._changes else 0
+        return tuple(change for change in self._json.replacements(start, end, text) if change.end > last)
+
+    def _redact(self, start: int, end: int, text: str) -> None:
+        if end <= self._covered:
+            return
+        self.redacted = True
+        if self._json is not None:
+            self._changes.extend(self._replaced(max(start, self._covered), end, text))
+        elif start < self._covered:
+            last = self._changes[-1]
+            self._changes[-1] = Replacement(last.start, end, last.text)
+        else:
+            self._changes.append(Replacement(start, end, text))
+        self._covered = end

@@ -1,0 +1,228 @@
+"""The frames of a streamed reply that wait for their verdict, and how they leave.
+
+Frames leave in the order in which they came, as the backend's own bytes, and are rendered anew only where a
+redaction falls. A frame waits while any of its text could still become part of a finding. A block ends its
+own choice; other choices run on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from proxy.errors import UnreadableReply
+from proxy.model.text import Edit, Replacement
+from proxy.request.judged import JudgedText
+from proxy.wire.base import Event, ReplyFacts, StreamReader
+
+HELD_TOTAL_CHARS_MAX = 65_536
+"""The most text that waits in one reply, over all its channels. Past it settled texts overtake the open one that
+holds them up; where that does not help, the reply is unreadable."""
+
+HELD_FRAMES_MAX = 16_384
+"""The most frames that wait; the answer is the same."""
+
+TAIL_BYTES_MAX = 64 << 20
+"""The most bytes that may follow a finish reason; a reply with more is unreadable."""
+
+RELEASED_AT_ONCE = 32
+"""Frames released in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a frame waits for: characters [start, end) of a text, or (closing) the text's end."""
+
+    text: JudgedText
+    start: int
+    end: int
+    piece: int  # its index in the event; -1 where the event only closes the text
+    before: int  # how long the text was before this frame
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A frame and what it waits for."""
+
+    event: Event
+    marks: tuple[Mark, ...]
+    last: bool  # it belongs to the reply's end
+    facts: ReplyFacts  # what the reply had told of itself by then
+    chars: int  # by how much it let its texts grow
+
+
+class Outlet:
+    """Releases frames, edited where that is asked for, and ends choices that are blocked."""
+
+    def __init__(self, reader: StreamReader, choices: int) -> None:
+        self.tail = bytearray()  # what is to wait for the log
+        self.blocked: dict[int, str] = {}  # choice: message
+        self.facts: ReplyFacts | None = None  # of a reply that ended with its last choice blocked
+        self.held = 0  # characters that wait
+        self._reader = reader
+        self._choices = choices
+        self._queue: deque[Waiting] = deque()
+
+    @property
+    def all_blocked(self) -> bool:
+        return len(self.blocked) >= self._choices
+
+    @property
+    def overfull(self) -> bool:
+        return self.held > HELD_TOTAL_CHARS_MAX or len(self._queue) > HELD_FRAMES_MAX
+
+    def put(self, waiting: Waiting) -> None:
+        """A frame joins the queue."""
+        self.held += waiting.chars
+        self._queue.append(waiting)
+
+    def clear(self) -> None:
+        """What waits stays back."""
+        self._queue.clear()
+
+    def drain(self, out: bytearray) -> Iterator[int]:
+        """Release what is settled, by steps. Raises UnreadableReply."""
+        released = 0
+        while self._queue:
+            waiting = self._queue[0]
+            blocking = self._blocking(waiting)
+            if blocking is None and not all(self._is_settled(mark) for mark in waiting.marks):
+                break
+            self._queue.popleft()
+            self.held -= waiting.chars
+            if blocking is not None:
+                self._block(waiting, blocking, out)
+            else:
+                self._release(waiting, out)
+            released += 1
+            if released % RELEASED_AT_ONCE == 0:
+                yield 0
+
+    def overtake(self, out: bytearray) -> None:
+        """One text's open end holds up too much: let frames of settled texts go before it, in order within each
+        text. Raises UnreadableReply where that does not help."""
+        kept: deque[Waiting] = deque()
+        held, choices = set[JudgedText](), set[int]()
+        for waiting in self._queue:
+            texts = {mark.text for mark in waiting.marks}
+            free = (
+                bool(texts)
+                and not waiting.last
+                and texts.isdisjoint(held)
+                and choices.isdisjoint(waiting.event.choices)
+                and all(mark.text.block is None and self._is_settled(mark) for mark in waiting.marks)
+            )
+            if free:
+                self.held -= waiting.chars
+                self._release(waiting, out)
+            else:
+                kept.append(waiting)
+                held |= texts
+                choices |= waiting.event.choices if not texts else frozenset()
+        self._queue = kept
+        if self.overfull:
+            raise UnreadableReply("its texts cannot be judged in the order in which they came")
+
+    def _release(self, waiting: Waiting, out: bytearray) -> None:
+        edits: dict[int, Edit] = {}
+        for mark in waiting.marks:
+            if mark.piece < 0:
+                continue
+            edit = self._edit_of(mark)
+            if edit is not None:
+                edits[mark.piece] = edit
+            self._let_go(mark.text, mark.end)
+        event = waiting.event
+        if edits or not event.choices.isdisjoint(self.blocked):
+            # A frame with several choices may also finish one that was blocked: the wire cuts that out.
+            raw = self._reader.edit(event, edits)
+        else:
+            raw = event.frame.raw
+        self._reader.released(event)
+        if waiting.last:
+            self.tail += raw
+            if len(self.tail) > TAIL_BYTES_MAX:
+                raise UnreadableReply(f"more than {TAIL_BYTES_MAX} bytes follow the finish reason")
+        else:
+            out += raw
+
+    def _edit_of(self, mark: Mark) -> Edit | None:
+        if mark.text.channel.choice in self.blocked:
+            return _nothing(mark)
+        return mark.text.edit(mark.start, mark.end)
+
+    def _block(self, waiting: Waiting, blocking: Mark, out: bytearray) -> None:
+        text = blocking.text
+        finding = text.block
+        assert finding is not None
+        choice = text.channel.choice
+        edits: dict[int, Edit] = {}
+        for mark in waiting.marks:
+            if mark.piece < 0:
+                continue
+            if mark.text is text:
+                edits[mark.piece] = text.edit_before_block(mark.start, mark.end)
+                self._let_go(text, max(mark.start, min(mark.end, text.block_at)))
+            elif mark.text.channel.choice == choice and mark.text.settled < mark.end:
+                edits[mark.piece] = _nothing(mark)
+            else:
+                edits[mark.piece] = self._edit_of(mark) or Edit(())
+                self._let_go(mark.text, mark.end)
+        data = self._reader.block(waiting.event, text.channel, edits, finding.message)
+        self.blocked[choice] = finding.message
+        last = self._drop(waiting, text)
+        if self.all_blocked:
+            self.tail += data + self._reader.done()
+            self.facts = last.facts
+            self._queue.clear()
+        else:
+            out += data
+
+    def _let_go(self, text: JudgedText, upto: int) -> None:
+        text.released = max(text.released, upto)
+
+    def _drop(self, waiting: Waiting, blocked: JudgedText) -> Waiting:
+        """What waits of a blocked choice never goes out. The choice ended with the frame that holds the last of
+        what blocked it, which is returned: what was read behind that frame, because it came with the same bytes
+        or while answers were waited for, is no part of the reply."""
+        last = waiting
+        kept: deque[Waiting] = deque()
+        for later in self._queue:
+            reached = any(mark.text is blocked and mark.end >= blocked.block_end for mark in last.marks)
+            if not reached:
+                last = later
+            else:
+                for mark in later.marks:
+                    if mark.text.channel.choice == blocked.channel.choice:
+                        mark.text.cut(mark.before)
+            if later.event.choices and later.event.choices <= self.blocked.keys():
+                self.held -= later.chars
+            else:
+                kept.append(later)
+        self._queue = kept
+        return last
+
+    def _blocking(self, waiting: Waiting) -> Mark | None:
+        """The first mark at which a block falls, if all that must go out with it is settled."""
+        for mark in waiting.marks:
+            text = mark.text
+            if text.channel.choice in self.blocked:
+                continue
+            if text.block is not None and text.block_at < mark.end + (mark.piece < 0):
+                choice = text.channel.choice
+                if text.settled < text.block_at:
+                    return None  # something before it may still be found
+                others = (other for other in waiting.marks if other.text.channel.choice != choice)
+                return mark if all(self._is_settled(other) for other in others) else None
+            if text.settled < mark.end:
+                return None
+        return None
+
+    def _is_settled(self, mark: Mark) -> bool:
+        return mark.text.settled >= mark.end or mark.text.channel.choice in self.blocked
+
+
+def _nothing(mark: Mark) -> Edit:
+    length = mark.end - mark.start
+    return Edit((Replacement(0, length, ""),)) if length else Edit(())

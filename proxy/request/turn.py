@@ -1,0 +1,62 @@
+"""An exchange's turn at the event loop: how much it may do before others have theirs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.clock import Clock
+
+YIELD_S = 0.004
+"""How long an exchange may keep the event loop before others have their turn."""
+
+SLICE_S = 0.002
+"""How long judging one slice should take at most."""
+
+SLICE_CHARS_FIRST = 256
+SLICE_CHARS_MIN = 32
+SLICE_CHARS_MAX = 1024
+"""How much of a text is judged before the clock is looked at. What a character costs differs a hundredfold between
+prose and lists of numbers (each may be a telephone number), so the slice follows what the last one took."""
+
+
+class Turn:
+    """Keeps one exchange's steps short."""
+
+    __slots__ = ("_clock", "_others_ran", "_since", "_step", "chars", "spent_s")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = self._step = clock.monotonic()
+        self._others_ran = True
+        self.chars = SLICE_CHARS_FIRST
+        self.spent_s = 0.0  # in its steps, the others' turns between them not counted
+
+    def wait(self) -> None:
+        """A wait begins. It may be none, where what is waited for is there already: only where the event loop came
+        round is the turn a new one."""
+        if self._others_ran:
+            self._others_ran = False
+            asyncio.get_running_loop().call_soon(self._came_round)
+
+    def start(self) -> None:
+        """A step begins after a wait."""
+        self._step = self._clock.monotonic()
+
+    def _came_round(self) -> None:
+        self._others_ran = True
+        self._since = self._clock.monotonic()
+
+    async def done(self, judged: int = 0) -> None:
+        """A step is over, in which so many characters were judged; gives the others their turn where it is time."""
+        now = self._clock.monotonic()
+        took = now - self._step
+        self.spent_s += took
+        if took > SLICE_S:
+            if judged:
+                self.chars = max(SLICE_CHARS_MIN, self.chars // 2)
+        elif judged >= self.chars and took < SLICE_S / 4:
+            self.chars = min(SLICE_CHARS_MAX, self.chars * 2)
+        if now - self._since > YIELD_S:
+            await asyncio.sleep(0)
+            self._since = now = self._clock.monotonic()
+        self._step = now

@@ -1,0 +1,130 @@
+"""How much an exchange does before others have their turn."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from proxy.model.level import Action, Direction
+from proxy.model.text import Channel
+from proxy.policy.match import Judge, plan
+from proxy.request.judged import JudgedText
+from proxy.request.stream_gate import BATCH_CHARS, StreamGate
+from proxy.request.turn import SLICE_CHARS_FIRST, SLICE_CHARS_MAX, SLICE_CHARS_MIN, SLICE_S, YIELD_S, Turn
+from tests.policy.banks import ANY, WordBank, rule
+from tests.wire import replies
+from tests.wire.drive import reader_of, view_of
+
+
+class Hand:
+    """A clock turned by hand."""
+
+    at = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+async def test_others_have_their_turn_whenever_a_few_milliseconds_have_gone() -> None:
+    clock = Hand()
+    turn = Turn(clock)
+    rounds = 0
+
+    async def others() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    for _ in range(40):
+        clock.at += YIELD_S / 3.9
+        await turn.done()
+    assert rounds == 10
+    assert turn.spent_s == pytest.approx(40 * YIELD_S / 3.9)
+    task.cancel()
+
+
+async def test_a_wait_that_was_none_is_no_new_turn() -> None:
+    clock = Hand()
+    turn = Turn(clock)
+    rounds = 0
+
+    async def others() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    for _ in range(8):
+        turn.wait()  # what was waited for was there already
+        turn.start()
+        clock.at += YIELD_S / 1.9
+        await turn.done()
+    assert rounds == 4
+    for _ in range(8):
+        turn.wait()
+        await asyncio.sleep(0)
+        turn.start()
+        clock.at += YIELD_S / 1.9
+        await turn.done()
+    assert rounds == 12, "none but the waits' own"
+    task.cancel()
+
+
+async def test_a_slice_follows_what_the_last_one_took() -> None:
+    clock = Hand()
+    turn = Turn(clock)
+    assert turn.chars == SLICE_CHARS_FIRST
+    for _ in range(10):
+        clock.at += SLICE_S * 1.5
+        await turn.done(turn.chars)
+    assert turn.chars == SLICE_CHARS_MIN
+    for _ in range(10):
+        clock.at += SLICE_S / 10
+        await turn.done(turn.chars)
+    assert turn.chars == SLICE_CHARS_MAX
+    await turn.done(1)
+    assert turn.chars == SLICE_CHARS_MAX, "a short text says little about a long one"
+
+
+def judge(channel: Channel) -> Judge:
+    return Judge(
+        plan((rule(action=Action.REDACT),), (WordBank(((0, "secret"),)),), Direction.OUTPUT, ANY),
+        channel.field,
+    )
+
+
+def test_a_long_delta_is_judged_by_slices() -> None:
+    sample = replies.chat(["a word " * 3000])
+    gate = StreamGate(reader_of(sample), 1, lambda channel: JudgedText(channel, lambda _: judge(channel)))
+    steps = [judged for _ in gate.read(sample.reply) for judged in gate.pump(lambda: 100)]
+    assert sum(steps) == 21_000
+    assert max(steps) == 100
+
+
+def test_a_burst_of_deltas_is_judged_once_a_batch() -> None:
+    sample = replies.chat(["word "] * 2000)
+    gate = StreamGate(reader_of(sample), 1, lambda channel: JudgedText(channel, lambda _: judge(channel)))
+    batches = [sum(gate.pump(lambda: 10_000)) for _ in gate.read(sample.reply)]
+    assert sum(batches) == 10_000
+    assert max(batches) < BATCH_CHARS + 5
+    assert len(batches) < 40
+    assert view_of(sample).choices == 1
+
+
+def test_a_whole_text_is_judged_by_slices() -> None:
+    text = JudgedText(Channel("f"), lambda _: judge(Channel("f")))
+    text.read("one secret " * 100)
+    steps = []
+    while done := text.work(64):
+        steps.append(done)
+    assert sum(steps) == 1100
+    assert max(steps) == 64
+    assert text.settled == 1100
+    assert len(text.findings) == 100
