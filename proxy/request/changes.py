@@ -106,6 +106,17 @@ class Changes:
             out.append(Replacement(max(change.start, start) - start, min(change.end, end) - start, text))
         return Edit(tuple(out)) if out else None
 
+    def applied(self, text: str) -> str:
+        """The beginning of the text with what becomes of it."""
+        out: list[str] = []
+        at = 0
+        for change in self._changes:
+            if change.start >= len(text):
+                break
+            out += (text[at : change.start], change.text)
+            at = change.end
+        return "".join((*out, text[at:])) if out else text
+
     def edit_before(self, start: int, end: int, at: int) -> Edit:
         """As `edit`, with everything from `at` on taken away."""
         cut = min(max(at, start), end)

@@ -192,9 +192,7 @@ class JudgedText:
 
     def delivered(self) -> str:
         """The text as its reader got it: as far as it was released, with changes, and a block's message."""
-        edit = self.edit(0, self.released)
-        text = self.text[: self.released]
-        return text if edit is None else edit.apply(text)
+        return self._changes.applied(self.text[: self.released])
 
     def found(self, finding: Finding, start: int, end: int, text: str) -> None:
         """Something that begins or ends in another text covers characters [start, end) of this one; `text` stands

@@ -18,7 +18,7 @@ from proxy.request.drive import Drive
 from proxy.request.exchange import Answer, Exchange, Killed, Ports
 from proxy.request.scan import judge_texts, new_text, new_texts
 from proxy.request.stream_gate import StreamGate
-from proxy.request.turn import Turn
+from proxy.request.turn import Turn, beside
 from proxy.wire.base import ReplyView
 
 PASSED_BYTES_KEPT_MAX = 65_536
@@ -77,7 +77,7 @@ async def _whole(x: Exchange, ports: Ports) -> None:
         answer_killed(x)
         return
     headers = upstream.headers
-    edited = _apply(x, raw, body, view)
+    edited = await beside(sum(len(text.findings) for text in x.texts), _apply, x, raw, body, view)
     if edited is not None:
         headers = _without(headers, _BODY_HEADERS)
         raw = edited

@@ -5,11 +5,16 @@ from __future__ import annotations
 from proxy import jsonio
 from proxy.errors import ContentFiltered
 from proxy.model.level import Direction
+from proxy.model.record import Json
+from proxy.model.text import Text
 from proxy.policy.pseudonym import Pseudonyms
 from proxy.policy.redact import first_block
 from proxy.request.contain import answer_killed
 from proxy.request.exchange import Exchange, Killed, Ports
+from proxy.request.judged import JudgedText
 from proxy.request.scan import judge_texts, new_texts
+from proxy.request.turn import beside
+from proxy.wire.base import Wire
 
 
 async def screen_input(x: Exchange, ports: Ports) -> None:
@@ -37,14 +42,24 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
     for text in judged:
         if text.block is not None:
             raise ContentFiltered(text.block.message)
+    edited = await beside(len(x.findings), _edited, x.wire, x.sent_raw, x.view.texts, judged)
+    if edited is not None:
+        x.sent_raw, x.sent = edited
+
+
+def _edited(
+    wire: Wire, raw: bytes, sources: tuple[Text, ...], judged: tuple[JudgedText, ...]
+) -> tuple[bytes, Json] | None:
+    """The request with what its findings ask for; None where they ask for nothing."""
     edits = [
         (source, edit)
-        for source, text in zip(x.view.texts, judged, strict=True)
+        for source, text in zip(sources, judged, strict=True)
         if (edit := text.edit(0, text.length)) is not None
     ]
-    if edits:
-        x.sent_raw = x.wire.edit_request(x.sent_raw, edits)
-        x.sent = jsonio.loads_strict(x.sent_raw)
+    if not edits:
+        return None
+    raw = wire.edit_request(raw, edits)
+    return raw, jsonio.loads_strict(raw)
 
 
 def _pseudonyms(x: Exchange, ports: Ports) -> Pseudonyms:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
 
 from proxy.clock import Clock
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 YIELD_S = 0.004
 """How long an exchange may keep the event loop before others have their turn."""
@@ -13,10 +18,21 @@ SLICE_S = 0.002
 """How long judging one slice should take at most."""
 
 SLICE_CHARS_FIRST = 256
-SLICE_CHARS_MIN = 32
+SLICE_CHARS_MIN = 64
 SLICE_CHARS_MAX = 1024
 """How much of a text is judged before the clock is looked at. What a character costs differs a hundredfold between
 prose and lists of numbers (each may be a telephone number), so the slice follows what the last one took."""
+
+
+CHANGES_INLINE_MAX: Final = 256
+"""Work for more changes than this is done in a thread, so that the loop goes on beside it."""
+
+
+async def beside(changes: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Pure work that takes the longer the more changes there are to make."""
+    if changes <= CHANGES_INLINE_MAX:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 class Turn:

@@ -220,8 +220,10 @@ def test_redacted_arguments_of_a_whole_reply_are_json(arguments: str) -> None:
 
 
 def judge(text: Text) -> Edit:
-    judged = JudgedText(text.channel, lambda: seeker(FOUND, Action.REDACT)(text.channel))
+    judged = JudgedText(text.channel, lambda _: seeker(FOUND, Action.REDACT)(text.channel))
     judged.read(text.value)
+    while judged.work(1000):
+        pass
     edit = judged.edit(0, judged.length)
     assert edit is not None
     return edit
