@@ -106,6 +106,7 @@ _TAGS: Final = re.compile(r"(F?)(t+T?|T)")
 _REGION: Final = re.compile(r"[a-z]{2}[a-z0-9]{1,4}")
 _SELECTORS: Final = re.compile(r"v{2,}")
 _NO_WIDTH: Final = re.compile(r"[zjs]{4,}")
+_PADDING_CHARS_MAX: Final = 16
 _SPLIT: Final = re.compile(r"(?<=[LKG])(?:[zjs]+[LKGHkg]+)*[zjs]+(?=[LKG])")
 _HYPHENED: Final = re.compile(r"s(?:[LKG]s){2,}")
 _WORD: Final = re.compile(r"[LKkGgHSm]{3,}")
@@ -127,7 +128,8 @@ def found_in(text: str, kinds: str, start: int, end: int, kind_of: Kinds) -> Ite
             yield first, last, INVISIBLE_TEXT
     for pattern in (_SELECTORS, _NO_WIDTH):
         for run in pattern.finditer(kinds, start, end):
-            yield *run.span(), INVISIBLE_TEXT
+            if _tells(text[run.start() : run.end()]):
+                yield *run.span(), INVISIBLE_TEXT
     for split in _SPLIT.finditer(kinds, start, end):
         if _splits(text, kinds, *split.span()):
             yield *split.span(), SPLIT_WORD
@@ -140,10 +142,16 @@ def found_in(text: str, kinds: str, start: int, end: int, kind_of: Kinds) -> Ite
             yield *word.span(), MIXED_SCRIPT
 
 
+def _tells(run: str) -> bool:
+    """Whether invisible characters can say something: a few of the same are padding, or typed twice."""
+    return len(run) >= _PADDING_CHARS_MAX or len(set(run)) > 1
+
+
 def _splits(text: str, kinds: str, start: int, end: int) -> bool:
     """Whether the invisible characters in a word are more than typesetting: a joiner that keeps two letters from
     one ligature, a place where a long name may be broken, a syllable's end."""
-    if _NO_WIDTH.search(kinds, start, end):
+    run = _NO_WIDTH.search(kinds, start, end)
+    if run is not None and _tells(text[run.start() : run.end()]):
         return False  # told as invisible text
     if _HYPHENED.search(kinds, start, end) or kinds.count("j", start, end) >= 2:
         return True
