@@ -12,10 +12,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final, TypeAlias
 from zlib import crc32
 
 import orjson
+
+from proxy.detect import secret_words
 
 Check: TypeAlias = Callable[[str, str], float]
 
@@ -47,11 +50,16 @@ def shaped(before: str, value: str) -> float:
     return 0.0 if is_placeholder(value) else LIKELY
 
 
+def entropic(before: str, value: str) -> float:
+    """For formats that hold any sign."""
+    return LIKELY if entropy(value) >= 3.5 else 0.0
+
+
 def random(before: str, value: str) -> float:
     """For a prefix with random letters behind: words in snake case or CSS classes are none."""
     if is_placeholder(value) or entropy(value) < 2.8:
         return 0.0
-    return LIKELY if _has_digit(value) and _has_letter(value) else 0.0
+    return LIKELY if secret_words.is_mixed(value) else 0.0
 
 
 def crc_base62(before: str, value: str) -> float:
@@ -108,6 +116,34 @@ def basic(before: str, value: str) -> float:
     return LIKELY if b":" in pair.strip(b":") and all(0x20 <= byte != 0x7F for byte in pair) else 0.0
 
 
+_BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def base58(before: str, value: str) -> float:
+    """A Bitcoin key in wallet import format: a version, 32 bytes, and the head of their double SHA-256
+    (https://en.bitcoin.it/wiki/Wallet_import_format)."""
+    number = 0
+    for char in value:
+        number = number * 58 + _BASE58.index(char)
+    raw = number.to_bytes(40, "big").lstrip(b"\0")
+    digest = sha256(sha256(raw[:-4]).digest()).digest()
+    return CERTAIN if raw[:1] in (b"\x80", b"\xef") and digest[:4] == raw[-4:] else 0.0
+
+
+def key_number(before: str, value: str) -> float:
+    """RFC 7517: the private or symmetric part of a JSON web key."""
+    return random(before, value) if entropy(value) >= 3.5 else 0.0
+
+
+def seed_phrase(before: str, value: str) -> float:
+    """BIP 39: words of a list that holds none of these."""
+    return BY_CONTEXT if _SENTENCE.isdisjoint(value.split()) else 0.0
+
+
+_SENTENCE: Final = frozenset(
+    ["the", "and", "for", "with", "your", "are", "has", "was", "from", "because", "whoever", "can", "its"]
+)
+
 _BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
@@ -130,77 +166,66 @@ def key_block(before: str, value: str) -> float:
     return CERTAIN if lines and not any(_SAME_RUN.match(line) for line in lines) else 0.0
 
 
-_KEY_HEADER: Final = re.compile(r"-----[A-Z0-9 ]+-----|[A-Z][A-Za-z-]{2,20}: [^\n\\]{1,120}")
+def encoded_key_block(before: str, value: str) -> float:
+    """The base64 of a private key's block; that of a certificate is none."""
+    start = value.rstrip("=")[:120]
+    return CERTAIN if b"PRIVATE KEY" in base64.b64decode(start[: len(start) // 4 * 4]) else 0.0
+
+
+_KEY_HEADER: Final = re.compile(r"-----[A-Za-z0-9 ]+-----|[A-Z][A-Za-z-]{2,20}: [^\n\\]{1,120}")
 _KEY_LINE: Final = re.compile("[A-Za-z0-9+/]{16,}")
 
 
 def url_password(before: str, value: str) -> float:
     """The password in a URL; any that is no obvious stand-in."""
-    return 0.0 if is_placeholder(value) or _STAND_IN.fullmatch(value) else LIKELY
+    return 0.0 if is_placeholder(value) or secret_words.is_stand_in(value) else LIKELY
 
 
-_STAND_IN: Final = re.compile(
-    r"(?i)(?:my|the|your|user|db|some|a|test|example|db_?user)?[-_]?"
-    r"(?:pass|passwd|password|pw|pwd|secret|token|api[-_]?key|key|credentials?|passphrase|string|none|null|true"
-    r"|false|undefined|required|optional|example|test)[-_]?\d{0,3}|[\[:$].*|%[a-z].*"
-)
-_UUID: Final = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-# Names, calls, paths, addresses, variables, versions, dates, counts: what code writes behind such a key.
-_CODE: Final = re.compile(
-    r"(?i)[a-z_]+\d*[a-z_]*(?:[.!?]+[a-z_]+\d*[a-z_]*)+|[\w.]+[(\[].*|\.{0,2}/.*/.*|[a-z]:\\.*|[a-z][a-z0-9+.-]*://.*|[$%&].*"
-    r"|\d{4}-\d\d-\d\d.*|v?\d+(?:[.,]\d+)*|_*[A-Za-z]+(?:[_-][A-Za-z]+)*\d?|arn:.*|sha\d+[-:].*|[a-z]+:[a-z/].*"
-    r"|\$[0-9a-z]+\$.*|.*(?:===|!==|&&|\|\||=>|->).*"
-)
-_NO_SECRET_NAME: Final = re.compile(
-    r"(?i)(?:hash|count|type|url|uri|name|path|file|dir|len|length|size|limit|expir\w*|ttl|age|izer\w*|ized|izing"
-    r"|ization|policy|reset|field|header|pattern|regex|prefix|version|usage|arn|id|ids|scope|scopes|endpoint|hint"
-    r"|label|placeholder|rotation|digest|checksum|algorithm|created|updated|at|public|sha\d*|md5)$"
-)
-_NAME_END: Final = re.compile(r"[\s\"'`\]:=>\\]+$")
+def kept(before: str, value: str) -> float:
+    """A password in a file of passwords: any that is no word."""
+    plain = is_placeholder(value) or secret_words.is_plain(value, quoted=False)
+    return 0.0 if plain or secret_words.kinds_of_character(value) < 2 else BY_CONTEXT
 
 
 def assigned(before: str, value: str) -> float:
-    """A value given to a name such as `api_key`: random enough, and not code, a path, a UUID or a word."""
+    """A value given to a name such as `api_key`: random enough, and not code, a path or a word. A UUID counts
+    where the name leaves no doubt."""
     # The cheap questions first: a text made of names and values must not keep the others waiting.
-    if len(value) < 16 or not _has_letter(value) or not _has_digit(value) or not _named(before):
+    if len(value) < 16 or not secret_words.is_mixed(value) or entropy(value) < 3.0:
         return 0.0
-    if entropy(value) < 3.0 or _UUID.fullmatch(value) or is_placeholder(value) or _plain(value):
+    name = secret_words.name_in(before)
+    if not name.is_secret or is_placeholder(value) or secret_words.is_plain(value, quoted=name.quoted):
         return 0.0
-    return BY_CONTEXT
+    if secret_words.is_uuid(value) and not name.leaves_no_doubt:
+        return 0.0
+    if name.is_any_key and not name.leaves_no_doubt and not secret_words.is_no_digest(value):
+        return 0.0
+    return 0.0 if name.is_said and secret_words.reads_as_words(value) else BY_CONTEXT
 
 
 def bearer(before: str, value: str) -> float:
     """RFC 6750: what stands behind the word in a header. (A JWT that does not decode may be cut short.)"""
-    return BY_CONTEXT if random(before, value) and not _plain(value) and entropy(value) >= 3.0 else 0.0
+    plain = secret_words.is_plain(value, quoted=False)
+    return BY_CONTEXT if random(before, value) and not plain and entropy(value) >= 3.0 else 0.0
 
 
 def password(before: str, value: str) -> float:
     """A value given to a name such as `password`: no word, no code; short ones need more than one kind of
-    character."""
-    kinds = sum(bool(kind.search(value)) for kind in _KINDS_OF_CHARACTER)
-    if kinds < 2 or not _named(before) or entropy(value) < 2.0 or is_placeholder(value) or _plain(value):
+    character. What a sentence gives needs a digit or a sign within."""
+    if before.endswith("*"):  # emphasis
+        value = value.rstrip("*")
+    if entropy(value) < 2.0 or is_placeholder(value):
         return 0.0
-    return BY_CONTEXT
+    name = secret_words.name_in(before)
+    if not name.is_secret or secret_words.is_plain(value, quoted=name.quoted):
+        return 0.0
+    if name.is_said:
+        return BY_CONTEXT if secret_words.is_said_password(value, beside=name.is_beside) else 0.0
+    return BY_CONTEXT if secret_words.kinds_of_character(value) >= 2 else 0.0
 
 
-_KINDS_OF_CHARACTER: Final = tuple(map(re.compile, ("[a-z]", "[A-Z]", "[0-9]", r"[^\w\s]")))
-
-
-def _named(before: str) -> bool:
-    return not _NO_SECRET_NAME.search(_NAME_END.sub("", before))
-
-
-def _plain(value: str) -> bool:
-    return bool(_CODE.fullmatch(value) or _STAND_IN.fullmatch(value))
-
-
-_DIGIT: Final = re.compile("[0-9]")
-_LETTER: Final = re.compile("[A-Za-z]")
-
-
-def _has_digit(text: str) -> bool:
-    return bool(_DIGIT.search(text))
-
-
-def _has_letter(text: str) -> bool:
-    return bool(_LETTER.search(text))
+def foreign_password(before: str, value: str) -> float:
+    """As `password`, behind the word in a script that patterns do not know."""
+    said = secret_words.ends_in_foreign_password(before) and not is_placeholder(value)
+    plain = secret_words.is_plain(value, quoted=False)
+    return BY_CONTEXT if said and not plain and secret_words.is_said_password(value, beside=False) else 0.0

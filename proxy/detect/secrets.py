@@ -27,13 +27,16 @@ __all__ = ["KINDS", "SecretEntry", "SecretError", "SecretsBank"]
 SECRET_CHARS_MIN: Final = 6
 """No match of any form is shorter."""
 
-_CONTEXT_CHARS: Final = 4  # before a match: what its left edge is judged by
+_CONTEXT_CHARS: Final = 24  # before a match: what its left edge and its name are judged by
 _COUNT: Final = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 _COUNT_KEPT_MAX: Final = 16
 _RANK: Final[Mapping[str, int]] = {kind: rank for rank, kind in enumerate(KINDS)}
 # A letter before the value belongs to it unless it ends an escape: JSON's \n, a URL's %3D.
 _RUNS_ON: Final = re.compile(r"[A-Za-z0-9]\Z")
 _ESCAPE: Final = re.compile(r"(?:\\[abefnrtv0]|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2})\Z")
+
+
+_BLANKS: Final = " \t\n\r\v\f"
 
 
 class SecretError(GuardrailError):
@@ -110,7 +113,12 @@ class SecretsBank:
         loose = [loosened(one.form.pattern) for one in self._forms]
         self._set = RegexSet(loose)
         lengths = [one.length for one in self._forms]
+        # Where the value of every form that is open stands in the last word, the words before it are free.
+        named = [form.group == 1 and not form.form.spaced for form in self._forms]
         self._hold = hold_of(zip(loose, lengths, strict=True))
+        self._hold_whole = hold_of(
+            (pattern, length) for pattern, length, late in zip(loose, lengths, named, strict=True) if not late
+        )
         self._wanted = tuple(
             (entry.rule, frozenset(_RANK[kind] for kind in entry.kinds)) for entry in entries
         )
@@ -118,9 +126,14 @@ class SecretsBank:
     def open(self, context: Context) -> _SecretsScan:
         return _SecretsScan(self._view, self)
 
-    def hold(self, text: str) -> int:
-        """Where the text must be held; its length where nothing is open."""
-        return self._hold.at(text)
+    def hold(self, text: str) -> tuple[int, int]:
+        """Where the first match that is still open begins, and the first value that may be; the text's length
+        where nothing is."""
+        begun = self._hold.at(text)
+        if begun == len(text):
+            return begun, begun
+        last_word = max(text.rfind(blank) for blank in _BLANKS) + 1
+        return begun, max(begun, min(last_word, self._hold_whole.at(text)))
 
     def hits(self, text: str) -> Sequence[int]:
         """The numbers of the forms that could occur."""
@@ -164,18 +177,19 @@ class _SecretsScan(InlineScan):
         text, base = reader.text, reader.base
         # RE2 counts bytes. No form asks for a character beyond ASCII, so any stands for it, and offsets agree.
         plain = text if text.isascii() else text.encode("ascii", "replace").decode()
-        hold = reader.end if final else base + self._bank.hold(plain)
+        hold, safe = (reader.end, reader.end) if final else (base + at for at in self._bank.hold(plain))
         if reader.end - self._decided >= SECRET_CHARS_MIN and (hold > self._decided or final):
             subject = plain.encode()
             for index in self._bank.hits(plain):
                 self._waiting.extend(self._find(index, subject, hold - base, final))
+        if hold < safe - SECRET_CHARS_MIN:
+            safe = min(safe, self._first_open(plain, hold - base))
         self._decided = hold
-        safe = hold
         matches: list[Match] = []
         if self._waiting:
             self._waiting.sort()
             if not final:
-                safe = self._settled(hold)
+                safe = self._settled(safe)
             ready = [one for one in self._waiting if final or one.start < safe]
             self._waiting = self._waiting[len(ready) :]
             for rule, ranks in self._bank.wanted:
@@ -207,12 +221,22 @@ class _SecretsScan(InlineScan):
 
     def _find(self, index: int, subject: bytes, hold: int, final: bool) -> Iterator[_Secret]:
         """The secrets of one form whose match begins before `hold`, an offset in the window."""
-        form, reader = self._bank.forms[index], self._reader
-        text, base = reader.text, reader.base
-        pos = max(self._next[index], self._decided) - base
-        while pos <= len(text):
+        pos = max(self._next[index], self._decided) - self._reader.base
+        for secret, (start, after) in self._walk(self._bank.forms[index], subject, pos, final):
+            if start >= hold:
+                return
+            self._next[index] = self._reader.base + after
+            if secret is not None:
+                yield secret
+
+    def _walk(
+        self, form: _Form, subject: bytes, pos: int, final: bool
+    ) -> Iterator[tuple[_Secret | None, tuple[int, int]]]:
+        """The matches of a form from `pos` on: the secret, if it is one, where the match begins and where the
+        next may."""
+        while pos <= len(subject):
             found = form.regex.search(subject, pos)
-            if found is None or found.span()[0] >= hold:
+            if found is None:
                 return
             start, end = found.span()
             if end - start > form.length:
@@ -221,12 +245,21 @@ class _SecretsScan(InlineScan):
             if found is not None:
                 end = found.span()[1]
                 bound = not form.bounded and end - start == form.length
-                secret = self._judged(form, found, cut=bound and (end < len(text) or not final))
+                secret = self._judged(form, found, cut=bound and (end < len(subject) or not final))
             # What was no secret may hide the beginning of one.
             pos = start + 1 if secret is None else end
-            self._next[index] = base + pos
-            if secret is not None:
-                yield secret
+            yield secret, (start, pos)
+
+    def _first_open(self, plain: str, hold: int) -> int:
+        """Where the first value stands that a match from `hold` on, an offset in the window, has so far: one form
+        may be done with it while another is still open before it."""
+        subject, first = plain.encode(), self._reader.end
+        for index in self._bank.hits(plain[hold:]):
+            for secret, _ in self._walk(self._bank.forms[index], subject, hold, False):
+                if secret is not None:
+                    first = min(first, secret.start)
+                    break
+        return first
 
     def _judged(self, form: _Form, found: _Found, *, cut: bool) -> _Secret | None:
         text, base = self._reader.text, self._reader.base
@@ -237,10 +270,10 @@ class _SecretsScan(InlineScan):
         if form.group and after == "(":
             return None  # a call
         if form.group == 0 and text[start].isalnum():
-            left = text[max(0, start - _CONTEXT_CHARS) : start]
+            left = text[max(0, start - 4) : start]
             if _RUNS_ON.search(left) and not _ESCAPE.search(left):
                 return None
-        score = form.form.check(text[whole:start], text[start:end])
+        score = form.form.check(text[max(0, whole - _CONTEXT_CHARS) : start], text[start:end])
         if score <= 0.0:
             return None
         return _Secret(base + start, base + end, _RANK[form.form.kind], score, cut)

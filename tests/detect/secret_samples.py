@@ -3,61 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
-from random import Random
 from typing import Final
-from zlib import crc32
 
-from proxy.detect.secret_checks import base62
-
-_RANDOM: Final = Random(20)
-_LOWER: Final = "abcdefghijkmnpqrstuvwyz"  # without x: no placeholder by accident
-_UPPER: Final = _LOWER.upper()
-_DIGITS: Final = "0123456789"
-
-
-def _any(alphabet: str, count: int) -> str:
-    return "".join(_RANDOM.choice(alphabet) for _ in range(count - 3)) + "7" + alphabet[0] + "4"
-
-
-def mixed(count: int) -> str:
-    """Letters and digits."""
-    return _any(_LOWER + _UPPER + _DIGITS, count)
-
-
-def hexes(count: int) -> str:
-    return _any(_DIGITS + "abcdef", count)
-
-
-def small(count: int) -> str:
-    return _any(_LOWER + _DIGITS, count)
-
-
-def large(count: int) -> str:
-    return _any(_UPPER + _DIGITS, count)
-
-
-def uuid() -> str:
-    return "-".join(hexes(count) for count in (8, 4, 4, 4, 12))
-
-
-def checked(prefix: str, body: str) -> str:
-    """With the CRC-32 that GitHub and npm put at the end."""
-    return prefix + body + base62(crc32(body.encode()))
-
-
-def jwt(header: object, claims: object) -> str:
-    parts = (
-        base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in (header, claims)
-    )
-    return ".".join((*parts, mixed(43)))
-
-
-def block(kind: str, lines: int = 6) -> str:
-    body = "\n".join(mixed(64) for _ in range(lines))
-    return f"-----BEGIN {kind}-----\n{body}\n{mixed(30)}==\n-----END {kind}-----"
-
+from tests.detect.secret_letters import block, checked, hexes, jwt, large, mixed, small, uuid
 
 TOKENS: Final[Mapping[str, str]] = {
     "OPENSSH_PRIVATE_KEY": block("OPENSSH PRIVATE KEY"),
@@ -129,7 +78,7 @@ TOKENS: Final[Mapping[str, str]] = {
     "CRATES_IO_TOKEN": "cio" + mixed(32),
     "NUGET_API_KEY": "oy2" + small(43),
     "DOCKER_HUB_TOKEN": "dckr_pat_" + mixed(27),
-    "CLOJARS_TOKEN": "CLOJARS_" + hexes(60),
+    "CLOJURE_TOKEN": "CLOJARS_" + hexes(60),
     "ARTIFACTORY_TOKEN": "AKCp" + mixed(69),
     "NEW_RELIC_KEY": "NRAK-" + large(27),
     "SENTRY_TOKEN": "sntryu_" + hexes(64),
@@ -157,12 +106,70 @@ TOKENS: Final[Mapping[str, str]] = {
     "TEAMS_WEBHOOK": f"https://acme.webhook.office.com/webhookb2/{uuid()}@{uuid()}/IncomingWebhook/{hexes(32)}",
     "ZAPIER_WEBHOOK": f"https://hooks.zapier.com/hooks/catch/{'1847'}203/{small(7)}",
     "JSON_WEB_TOKEN": jwt({"alg": "HS256", "typ": "JWT"}, {"sub": "1234567890", "name": "Jo"}),
+    "LANGFUSE_SECRET_KEY": "sk-lf-" + uuid(),
+    "ELEVENLABS_API_KEY": "sk_" + hexes(48),
+    "VOYAGE_API_KEY": "pa-" + mixed(43),
+    "JINA_API_KEY": f"jina_{hexes(32)}{mixed(28)}",
+    "FIRECRAWL_API_KEY": "fc-" + hexes(32),
+    "E2B_API_KEY": "e2b_" + hexes(40),
+    "APIFY_TOKEN": "apify_api_" + mixed(36),
+    "ANYSCALE_TOKEN": "esecret_" + small(26),
+    "POSTHOG_KEY": "phx_" + mixed(43),
+    "AWS_BEDROCK_KEY": "ABSK" + mixed(120),
+    "AZURE_SERVICE_KEY": f"{mixed(76)}+ASt{mixed(6)}==",
+    "YANDEX_CLOUD_KEY": "AQVN" + mixed(36),
+    "AIVEN_TOKEN": "AVNS_" + mixed(19),
+    "SCALINGO_TOKEN": "tk-us-" + mixed(48),
+    "OPENSHIFT_TOKEN": "sha256~" + mixed(43),
+    "RENDER_API_KEY": "rnd_" + mixed(32),
+    "NEON_API_KEY": "napi_" + small(64),
+    "XATA_API_KEY": "xau_" + mixed(40),
+    "VOLCENGINE_ACCESS_KEY": "AKLT" + mixed(44),
+    "INFRACOST_TOKEN": "ico-" + mixed(32),
+    "DEFINED_NETWORKING_TOKEN": f"dnkey-{large(26)}-{large(52)}",
+    "HARNESS_TOKEN": f"pat.{mixed(22)}.{hexes(24)}.{mixed(20)}",
+    "SONAR_TOKEN": "squ_" + hexes(40),
+    "OCTOPUS_DEPLOY_KEY": "API-" + large(26),
+    "ROOTLY_TOKEN": "rootly_" + hexes(64),
+    "IONIC_TOKEN": "ion_" + mixed(42),
+    "ADYEN_API_KEY": "AQE" + mixed(80),
+    "LOB_API_KEY": "live_" + hexes(35),
+    "GOCARDLESS_TOKEN": "live_" + mixed(40),
+    "MOLLIE_API_KEY": "live_" + mixed(30),
+    "DUFFEL_TOKEN": "duffel_live_" + mixed(43),
+    "PADDLE_API_KEY": "pdl_live_apikey_" + mixed(60),
+    "MIDTRANS_SERVER_KEY": "Mid-server-" + mixed(24),
+    "MAILERSEND_TOKEN": "mlsn." + hexes(64),
+    "INTERCOM_TOKEN": "dG9rO" + mixed(54) + "=",
+    "INSTAGRAM_TOKEN": "IGQVJ" + mixed(150),
+    "ONEPASSWORD_SECRET_KEY": f"A3-{large(6)}-{large(6)}-{large(5)}-{large(5)}-{large(5)}-{large(5)}",
+    "FRAME_IO_TOKEN": "fio-u-" + mixed(64),
+    "MAXMIND_LICENSE_KEY": f"{mixed(6)}_{mixed(29)}_mmk",
+    "ADOBE_CLIENT_SECRET": "p8e-" + hexes(32),
+    "AUTHRESS_KEY": f"sc_{small(12)}.{small(5)}.acc-{small(12)}.{mixed(60)}",
+    "ASANA_TOKEN": f"2/{'1204'}857362910485/{'1204'}857362910486:{hexes(32)}",
+    "ZAPIER_KEY": "sk-ak-" + mixed(40),
+    "ZUPLO_KEY": f"zpka_{small(32)}_{hexes(8)}",
+    "GHOST_ADMIN_KEY": f"{hexes(24)}:{hexes(64)}",
+    "PINTEREST_TOKEN": "pina_" + large(80),
+    "WAKATIME_KEY": "waka_" + uuid(),
+    "KONG_TOKEN": "kpat_" + mixed(45),
+    "HONEYCOMB_KEY": "hcaik_" + small(58),
+    "AXIOM_TOKEN": "xaat-" + uuid(),
+    "LOGFIRE_TOKEN": "pylf_v1_us_" + mixed(44),
+    "TELNYX_API_KEY": f"KEY{hexes(32).upper()}_{mixed(22)}",
+    "BITCOIN_PRIVATE_KEY": "KwdMAjGmerYanjeui5SHS7JkmpZvVipYvB2LJGU1ZxJwYvP98617",
+    "EXTENDED_PRIVATE_KEY": "xprv"
+    + mixed(107).replace("0", "9").replace("l", "m").replace("O", "P").replace("I", "J"),
+    "DJANGO_SECRET_KEY": "django-insecure-4$t&k(w@7h^=z!p#" + small(30),
 }
 """Kind → a text that is all credential."""
 
 PHRASE: Final = "V3ry.l0ng&Str"
 _WORD: Final = mixed(24)
 _PAIR: Final = base64.b64encode(f"deploy:{PHRASE}".encode()).decode()
+_ENCODED: Final = base64.b64encode(block("EC PRIVATE KEY", 3).encode()).decode()
+_SEED: Final = "legal winner thank year wave sausage worth useful legal winner thank yellow"
 _BODY: Final = "\n".join(mixed(64) for _ in range(3))
 
 IN_CONTEXT: Final[tuple[tuple[str, str, str], ...]] = (
@@ -188,6 +195,45 @@ IN_CONTEXT: Final[tuple[tuple[str, str, str], ...]] = (
     ("PASSWORD_ASSIGNMENT", f"<password>{PHRASE}</password>", PHRASE),
     ("PASSWORD_ASSIGNMENT", f"DB_PASSWORD='{PHRASE}'", PHRASE),
     ("PASSWORD_ASSIGNMENT", f"Server=db;Uid=app;Pwd={PHRASE};", PHRASE),
+    ("PRIVATE_KEY", f"    client-key-data: {_ENCODED}\n", _ENCODED),
+    ("JSON_WEB_KEY", f'{{"kty":"EC","crv":"P-256","d":"{(number := mixed(43))}"}}', number),
+    ("SEED_PHRASE", f"seed phrase: {_SEED}\n", _SEED),
+    ("CONNECTION_STRING_PASSWORD", f"db.example.net:5432:shop:app:{PHRASE}\n", PHRASE),
+    ("CONNECTION_STRING_PASSWORD", f"jdbc:oracle:thin:app/{PHRASE}@db:1521:x", PHRASE),
+    ("BASIC_AUTHORIZATION", f'{{"auths": {{"r.example": {{"auth": "{_PAIR}"}}}}}}', _PAIR),
+    ("BASIC_AUTHORIZATION", f"_auth={_PAIR}\n", _PAIR),
+    ("NPM_TOKEN", f"//r.example/:_authToken={(npm := uuid())}\n", npm),
+    ("PASSWORD_HASH", f"joe:{(apr := '$apr1$' + mixed(8) + '$' + mixed(22))}\n", apr),
+    ("PASSWORD_HASH", f"root:{(crypt := '$6$' + mixed(16) + '$' + mixed(86))}:19000:0\n", crypt),
+    ("SESSION_COOKIE", f"Set-Cookie: sessionid={(cookie := small(32))}; Path=/", cookie),
+    ("SECRET_ASSIGNMENT", f"The datadog API key is {_WORD}.", _WORD),
+    ("SECRET_ASSIGNMENT", f"access token for datadog: {_WORD}\n", _WORD),
+    ("SECRET_ASSIGNMENT", f"--datadog-token {_WORD} -v", _WORD),
+    ("SECRET_ASSIGNMENT", f"| datadog secret key | {_WORD} |", _WORD),
+    ("SECRET_ASSIGNMENT", f'headers.set("X-Api-Key", "{_WORD}")', _WORD),
+    ("SECRET_ASSIGNMENT", f'variable "my_token" {{\n  type = string\n  default = "{_WORD}"\n}}', _WORD),
+    ("SECRET_ASSIGNMENT", f"- name: API_TOKEN\n  value: {_WORD}\n", _WORD),
+    ("SECRET_ASSIGNMENT", f"HEROKU_API_KEY={(heroku := uuid())}\n", heroku),
+    ("SECRET_ASSIGNMENT", f"secret key: **{_WORD}**", _WORD),
+    ("PASSWORD_ASSIGNMENT", f'setProperty("db.password", "{PHRASE}")', PHRASE),
+    ("PASSWORD_ASSIGNMENT", f"- name: DB_PASSWORD\n  value: {PHRASE}\n", PHRASE),
+    ("PASSWORD_ASSIGNMENT", "The password is hunter2!, I think", "hunter2!"),
+    ("PASSWORD_ASSIGNMENT", "my pass is Tr0ub4dor&3 by the way", "Tr0ub4dor&3"),
+    ("PASSWORD_ASSIGNMENT", "the admin password was set to Summer2024 today", "Summer2024"),
+    ("PASSWORD_ASSIGNMENT", "Das Passwort lautet Sommer2024!", "Sommer2024!"),
+    ("PASSWORD_ASSIGNMENT", "La contraseña es Verano2024!", "Verano2024!"),
+    ("PASSWORD_ASSIGNMENT", "пароль: Leto2024!", "Leto2024!"),
+    ("PASSWORD_ASSIGNMENT", "密码：Leto2024!", "Leto2024!"),
+    ("PASSWORD_ASSIGNMENT", "パスワードは Leto2024! です", "Leto2024!"),
+    ("PASSWORD_ASSIGNMENT", "비밀번호: Leto2024!", "Leto2024!"),
+    ("PASSWORD_ASSIGNMENT", f"CREATE USER x IDENTIFIED BY '{PHRASE}';", PHRASE),
+    ("PASSWORD_ASSIGNMENT", f"<password>{PHRASE}</password>", PHRASE),
+    ("SECRET_ASSIGNMENT", f'client.setApiKey("{_WORD}")', _WORD),
+    ("SECRET_ASSIGNMENT", f"My trello key: {(trello := hexes(64))}", trello),
+    ("PASSWORD_ASSIGNMENT", f"mysql -u root -p{PHRASE}", PHRASE),
+    ("PASSWORD_ASSIGNMENT", f"curl -u joe:{PHRASE} https://a.example", PHRASE),
+    ("PASSWORD_ASSIGNMENT", f"log in with joe / {PHRASE}", PHRASE),
+    ("PASSWORD_ASSIGNMENT", f"machine a.example\n  login joe\n  password {PHRASE}\n", PHRASE),
 )
 """Kind, a text, and the value in it."""
 
@@ -210,6 +256,22 @@ OTHER_FORMS: Final = tuple(
         ("NOTION_TOKEN", "secret_" + mixed(43)),
         ("HUGGING_FACE_TOKEN", "api_org_" + mixed(34)),
         ("SUPABASE_KEY", "sb_secret_" + mixed(31)),
+        ("AWS_BEDROCK_KEY", "bedrock-api-key-" + mixed(100)),
+        ("AZURE_SERVICE_KEY", f"{mixed(33)}+ASbC{mixed(5)}="),
+        ("AZURE_SERVICE_KEY", f"{mixed(76)}ACDb{mixed(6)}=="),
+        ("AZURE_SERVICE_KEY", f"{mixed(33)}AzCa{mixed(6)}="),
+        ("AZURE_SERVICE_KEY", f"{mixed(42)}AzSe{mixed(6)}"),
+        ("AZURE_SERVICE_KEY", f"{mixed(44)}AzFu{mixed(6)}=="),
+        ("AZURE_SERVICE_KEY", f"{mixed(52)}JQQJ99{mixed(26)}"),
+        ("AZURE_SERVICE_KEY", f"{mixed(76)}AZDO{mixed(4)}"),
+        ("YANDEX_CLOUD_KEY", f"t1.{mixed(90)}.{mixed(86)}"),
+        ("YANDEX_CLOUD_KEY", "YC" + mixed(38)),
+        ("YANDEX_CLOUD_KEY", "y0_" + mixed(55)),
+        ("MAILGUN_API_KEY", f"{hexes(32)}-{hexes(8)}-{hexes(8)}"),
+        ("ARTIFACTORY_TOKEN", "cmVmd" + mixed(59)),
+        ("GRAFANA_TOKEN", f"eyJrIjoi{mixed(80)}=="),
+        ("AWS_ACCESS_KEY_ID", "akia" + small(16)),
+        ("GITHUB_TOKEN", "GHP_" + large(36)),
         ("JSON_WEB_TOKEN", jwt({"alg": "dir", "enc": "A256GCM"}, {"a": 1}) + f".{mixed(30)}.{mixed(22)}"),
     )
 )

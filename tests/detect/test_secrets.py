@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT
+from proxy.detect.normalise import latin
 from proxy.detect.patterns import RegexSet
 from proxy.detect.secret_checks import base62
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
 from proxy.detect.secrets import SecretEntry, SecretError, SecretsBank, loosened
-from tests.detect.secret_samples import ENDLESS, IN_CONTEXT, OTHER_FORMS, PHRASE, TOKENS, jwt, mixed
+from tests.detect.secret_letters import jwt, mixed
+from tests.detect.secret_samples import ENDLESS, IN_CONTEXT, OTHER_FORMS, PHRASE, TOKENS
 from tests.detect.support import HARMLESS, assert_any_cut_is_the_same, shown, sizes, texts_of, whole
 
 ALL = SecretsBank([SecretEntry(0, frozenset(KINDS))])
@@ -189,6 +191,20 @@ def test_only_an_open_token_is_held() -> None:
     assert sum(held) / len(held) < 6
 
 
+def test_talk_about_secrets_is_delayed_by_a_word_at_most() -> None:
+    prose = (
+        "The password reset link that you asked for expires soon, and the token for the account is valid for one "
+        "hour, after which the API key must be renewed by the user with the key of the other account. Log in with "
+        "your own name, keep the secret of the project, and curl or mysql will read the cookie and the backup. "
+    )
+    scan = ALL.open(NO_CONTEXT)
+    read = word = 0
+    for piece in prose.split(" "):
+        last, word = word, read
+        read += len(piece) + 1
+        assert scan.feed(piece + " ").safe_upto >= last
+
+
 _PIECES = [
     *(TOKENS[kind] for kind in ("AWS_ACCESS_KEY_ID", "GITHUB_TOKEN", "OPENAI_API_KEY", "MAILCHIMP_API_KEY")),
     *(
@@ -209,6 +225,14 @@ _PIECES = [
         "eyJ",
         "-----BEGIN PRIVATE KEY-----",
         "\\n",
+        "token ",
+        "is ",
+        "mysql ",
+        "-p ",
+        "curl -u a:",
+        "login joe / ",
+        "Cookie: sid=",
+        "default = ",
         "\u200b",
     ),
     *(
@@ -246,7 +270,10 @@ def test_any_cut_of_a_long_key_is_the_same(before: str, sizes: list[int]) -> Non
 @pytest.mark.parametrize("form", FORMS, ids=[f"{at}-{form.kind}" for at, form in enumerate(FORMS)])
 def test_the_loosened_pattern_hits_wherever_the_form_does(form: Form) -> None:
     strict, loose = RegexSet([form.pattern]), RegexSet([loosened(form.pattern)])
-    texts = [*TOKENS.values(), *(text for _, text, _ in (*OTHER_FORMS, *IN_CONTEXT))]
+    samples = [*TOKENS.values(), *(text for _, text, _ in (*OTHER_FORMS, *IN_CONTEXT))]
+    texts = [
+        latin().of(text).encode("ascii", "replace").decode() for text in samples
+    ]  # as the bank reads them
     hit = [text for text in texts if list(strict.hits(text))]
     assert hit, "no sample shows this form"
     assert all(list(loose.hits(text)) for text in hit)
@@ -262,7 +289,10 @@ class _Counting:
         return self.inner.hits(text)
 
 
-@pytest.mark.parametrize("piece", ["so on ", "api_key ", "sk-ant ", "aGVsbG8gd29ybGQ+ ", "pass: no "])
+@pytest.mark.parametrize(
+    "piece",
+    ["so on ", "api_key ", "sk-ant ", "aGVsbG8gd29ybGQ+ ", "pass: no ", "mysql on ", "user a with b "],
+)
 def test_work_is_linear_in_the_text(piece: str) -> None:
     bank = SecretsBank([SecretEntry(0, frozenset(KINDS))])
     counting = _Counting(bank._set)
@@ -271,4 +301,5 @@ def test_work_is_linear_in_the_text(piece: str) -> None:
     pieces = 1000
     for _ in range(pieces):
         scan.feed(piece)
-    assert counting.characters <= 5 * len(piece) * pieces
+    # A name that has words behind it is read again with each of them.
+    assert counting.characters <= 20 * len(piece) * pieces

@@ -10,6 +10,7 @@ from proxy.detect.base import HELD_CHARS_MAX, Bank
 from proxy.detect.phrases import PHRASE_CHARS_MAX, PhraseBank, PhraseEntry
 from proxy.detect.prompt_leak import RUN_CHARS_MAX
 from proxy.detect.prompt_leak_index import PROMPT_CHARS_MAX, RUN_WORDS_MAX, WHOLE_PROMPT_WORDS_MIN
+from proxy.detect.secret_issuers import EXACT, ISSUED
 from proxy.detect.secrets import KINDS, SecretEntry, SecretsBank
 from proxy.policy.cases import read_cases, run
 from proxy.policy.compile import compile_policy
@@ -86,6 +87,7 @@ DISGUISES: Final[Mapping[str, Callable[[str], str]]] = {
     "non-breaking": _drawn("-", "\u2011"),
     "letters set apart": _between(" "),
     "figures for letters": _drawn("oieas", "013@$"),
+    "another case": str.swapcase,
 }
 """How the table's rows are made: by the words that they begin with."""
 
@@ -105,6 +107,14 @@ COLUMNS: Final[Mapping[str, tuple[Bank, Sequence[tuple[str, str]]]]] = {
 }
 """Per column a bank and its samples: a text and what is found in it."""
 
+_WITH_PREFIX: Final = [
+    (TOKENS[kind], TOKENS[kind]) for kind in TOKENS if kind in ISSUED and kind not in EXACT
+]
+PARTLY: Final[Mapping[tuple[str, str], tuple[str, Sequence[tuple[str, str]]]]] = {
+    ("secrets", "another case"): ("where a prefix tells the kind", _WITH_PREFIX),
+}
+"""What a cell says that is true of some samples only, and those."""
+
 
 def test_the_table_of_disguises_is_true() -> None:
     section = DOCS.split("## Disguises")[1].split("\n## ")[0]
@@ -117,15 +127,16 @@ def test_the_table_of_disguises_is_true() -> None:
     told = {name for name in DISGUISES for row in rows if row[0].startswith(name)}
     assert (told, len(rows)) == (set(DISGUISES), len(DISGUISES))
     for row in rows:
-        disguise = next(make for name, make in DISGUISES.items() if row[0].startswith(name))
+        kind, disguise = next(one for one in DISGUISES.items() if row[0].startswith(one[0]))
         for column, cell in zip(head[1:], row[1:], strict=True):
             if column not in COLUMNS:
                 assert cell == "–", "nothing tests it"
                 continue
             bank, samples = COLUMNS[column]
+            caught, samples = PARTLY.get((column, kind), ("caught", samples))
             missed = [
                 text
                 for text, value in samples
                 if not any(disguise(value) in one for one in shown(bank, disguise(text)))
             ]
-            assert (cell == "caught") == (not missed), (column, row[0], missed)
+            assert (cell == caught) == (not missed), (column, row[0], missed)

@@ -1,0 +1,1 @@
+"""Made-up credentials, where they stand, and what only looks like one: the set behind `quality_secrets`."""
