@@ -35,6 +35,7 @@ from proxy.policy.store import PolicyStore, ReloadResult
 from proxy.request.connections import room
 from proxy.request.exchange import Ports
 from proxy.request.server import KEEP_ALIVE_S, Front
+from proxy.scoring.service import ScorerService
 from proxy.settings import Address, Settings, Tls
 
 SPAWNED_MAX = 10_000
@@ -96,9 +97,21 @@ class App:
         stack.callback(_lock(settings).close)
         self.metrics = metrics = Metrics(settings.models, settings.backends)
 
-        self.policy = PolicyStore(settings.rules_dir, settings.data_dir / "policy", now=self._clock.now)
+        self.scorers = scorers = ScorerService(settings.scoring, settings.data_dir, metrics.scorer_observer())
+        stack.push_async_callback(scorers.stop)
+        _log.info("toxicity_engine", engine=scorers.choice.engine, why=scorers.choice.why)
+        self.policy = PolicyStore(
+            settings.rules_dir,
+            settings.data_dir / "policy",
+            now=self._clock.now,
+            offers=scorers.offers,
+            prepare=lambda policy: scorers.prepare(policy.needs),
+        )
         self.policy.subscribe(self._policy_changed)
         self.policy.load_first()
+        for fault in await scorers.prepare(self.policy.current.needs):
+            # It serves all the same: its rules' on_error decides, and it is tried again.
+            _log.error("scorer_down", fault=fault)
 
         self.recorder = SqliteRecorder(
             settings.data_dir / "log.sqlite3",
@@ -225,7 +238,13 @@ class App:
             "serving": None if self._ready else "the proxy is starting or stopping",
             "policy": None if self.policy.current is not None else "no policy is loaded",
             "log": self.recorder.fault,
+            "scorers": self.scorers.fault,
         }
+
+    def _engines(self) -> list[tuple[str, str]]:
+        """The detectors that score, each with its engine."""
+        lexical = [("toxicity", "lexical")] if self.policy.current.model is not None else []
+        return lexical + list(self.scorers.engines())
 
     def _status(self) -> Mapping[str, Json]:
         policy = self.policy.current
@@ -239,7 +258,7 @@ class App:
                 "loaded_at": moment(self.policy.loaded_at),
                 "files_refused": self.policy.last_error is not None,
             },
-            "scorers": [{"detector": "toxicity", "engine": "lexical"}] if policy.model is not None else [],
+            "scorers": self.scorers.status(self._engines()),
             "backends": [
                 {"name": name, "url": backend.url, "api": backend.api, "own_key": backend.key is not None}
                 for name, backend in self._settings.backends.items()
@@ -258,8 +277,8 @@ class App:
         if result.swapped:
             policy = self.policy.current
             self.metrics.policy(policy.digest, policy.rule_names, self.policy.loaded_at)
-            if policy.model is not None:
-                self.metrics.scorer("toxicity", "lexical")
+            self.scorers.keep(policy.needs)
+            self.metrics.scorers(self._engines())
         if not result.ok:
             self.metrics.policy_refused()
         elif not result.swapped:

@@ -26,6 +26,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "dial": "dial",
         "changes": "dial",
         "log": "log",
+        "models": "models",
     }
 )
 """Which module of proxy/commands/ a command stands in, in the order of the help. A group is `app_NAME` there."""

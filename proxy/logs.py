@@ -31,8 +31,9 @@ _PATH_PARTS: Final = 3
 _log = structlog.get_logger("proxy")
 
 
-def configure(form: Literal["console", "json"]) -> None:
-    """Send structured lines to standard error in that form, and all that libraries and the interpreter tell."""
+def configure(form: Literal["console", "json"], level: int = logging.INFO) -> None:
+    """Send structured lines from that level on to standard error in that form, and all that libraries and the
+    interpreter tell."""
     renderer: structlog.typing.Processor
     if form == "json":
         renderer = structlog.processors.JSONRenderer()
@@ -46,7 +47,7 @@ def configure(form: Literal["console", "json"]) -> None:
             _tell_fault,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -66,6 +66,7 @@ class Metrics:
         self.log_commit = histogram("log_commit_seconds", "One group commit", _FAST_S)
         self.log_records = counter("log_records", "Begin and end records written")
         self._log_failures = counter("log_failures", "Records that could not be written", "reason")
+        self._scorer_queue = gauge("scorer_queue", "Questions that wait for a scorer process", "scorer")
         self._scorer_seconds = histogram("scorer_seconds", "One scoring", _FAST_S, "scorer")
         self._scorer_errors = counter("scorer_errors", "Scorings that failed", "scorer", "reason")
         self._scorer_info = gauge("scorer_info", "The engine behind a detector", "detector", "engine")
@@ -122,11 +123,17 @@ class Metrics:
     def dial_observer(self) -> DialMetrics:
         return DialMetrics(self._dial_level, self._dial_changes, self.dial_unstored, self._dial_dropped)
 
-    def scorer(self, detector: str, engine: str) -> None:
-        self._scorer_info.labels(detector, engine).set(1)
+    def scorer_observer(self) -> ScorerMetrics:
+        return ScorerMetrics(self._scorer_queue, self._scorer_seconds, self._scorer_errors)
 
     def scorer_error(self, scorer: str, reason: str) -> None:
         self._scorer_errors.labels(scorer, reason).inc()
+
+    def scorers(self, engines: Iterable[tuple[str, str]]) -> None:
+        """The detectors that score, each with its engine, of the policy in force."""
+        self._scorer_info.clear()
+        for detector, engine in engines:
+            self._scorer_info.labels(detector, engine).set(1)
 
     def _observe(self, key: tuple[str, ...], histogram: Histogram, value: float) -> None:
         child = self._children.get(key)
@@ -153,6 +160,24 @@ class LogMetrics:
 
     def on_queue(self, records: int) -> None:
         self.queue.set(records)
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerMetrics:
+    """What the scorer processes tell of themselves."""
+
+    queue: Gauge
+    seconds: Histogram
+    errors: Counter
+
+    def on_queue(self, scorer: str, questions: int) -> None:
+        self.queue.labels(scorer).set(questions)
+
+    def on_answer(self, scorer: str, seconds: float) -> None:
+        self.seconds.labels(scorer).observe(seconds)
+
+    def on_error(self, scorer: str, reason: str) -> None:
+        self.errors.labels(scorer, reason).inc()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ LAYERS: Final = (
     ("app",),
     ("admin",),
     ("request",),
-    ("backend", "dial", "log", "policy"),
+    ("backend", "dial", "log", "policy", "scoring"),
     ("wire", "detect"),
     (
         "clock",

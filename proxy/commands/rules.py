@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
 import typer
 
-from proxy import jsonio
+from proxy import jsonio, logs
 from proxy.detect.base import Context
 from proxy.errors import ConfigError, Problem
 from proxy.jsonio import InvalidJson
@@ -22,7 +24,9 @@ from proxy.policy.cases import Judged, Report, judge_text, read_cases, run
 from proxy.policy.compile import Policy, compile_policy
 from proxy.policy.match import Selection
 from proxy.policy.reading import read_folder
-from proxy.settings import load
+from proxy.scoring.blocking import NOBODY, blocking_scorers
+from proxy.scoring.service import ScorerService
+from proxy.settings import Scoring, load
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A longer line of `scan` is answered with an error line."""
@@ -31,6 +35,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 app_rules = typer.Typer(name="rules", help="Test rule files.", no_args_is_help=True)
 
+ConfigOption = Annotated[
+    Path | None, typer.Option(help="The settings file, for its `scoring`; without it, what is installed.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -52,7 +59,8 @@ def check(
     policy: Policy | None = None
     try:
         settings = load(config, os.environ)
-        policy = compile_policy(read_folder(settings.rules_dir))
+        offers = ScorerService(settings.scoring, settings.data_dir, NOBODY).offers
+        policy = compile_policy(read_folder(settings.rules_dir), None, offers)
         warnings = policy.warnings
     except ConfigError as error:
         problems.extend(error.problems)
@@ -77,23 +85,24 @@ def check(
 @app_rules.command("test")
 def run_tests(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the rules and their tests.")],
+    config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run the *.test.yaml beside the rules, each case as a whole text and as a stream.
 
     Example: guardrail-proxy rules test rules/
     """
-    policy = _policy(folder)
-    try:
-        cases = read_cases(read_folder(folder, tests=True), policy)
-    except ConfigError as error:
-        _print_problems(error)
-        raise typer.Exit(1) from None
-    if not cases:
-        # A folder whose tests moved away must not look like one whose tests pass.
-        typer.echo(f"{folder}: no *.test.yaml here, so nothing was tested", err=True)
-        raise typer.Exit(1)
-    reports = list(run(policy, cases))
+    with _compiled(folder, config) as policy:
+        try:
+            cases = read_cases(read_folder(folder, tests=True), policy)
+        except ConfigError as error:
+            _print_problems(error)
+            raise typer.Exit(1) from None
+        if not cases:
+            # A folder whose tests moved away must not look like one whose tests pass.
+            typer.echo(f"{folder}: no *.test.yaml here, so nothing was tested", err=True)
+            raise typer.Exit(1)
+        reports = list(run(policy, cases))
     failed = [report for report in reports if not report.passed]
     if json:
         answer: Json = {
@@ -118,6 +127,7 @@ def scan(
     level: Annotated[str, typer.Option(help="The dial level to judge at.")] = Level.GUARDED.word,
     model: Annotated[str | None, typer.Option(help="The model, for rules with `when`.")] = None,
     app: Annotated[str | None, typer.Option(help="The application, for rules with `when`.")] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Judge JSON lines {"text": …} from standard input; write verdict, text and findings for each.
 
@@ -129,17 +139,17 @@ def scan(
         at = Level.parse(level)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--level") from None
-    policy = _policy(rules)
     models = frozenset() if model is None else frozenset({model})
     selection = Selection(at, models, app)
     out = sys.stdout.buffer
     bad = 0
     try:
-        for number, line in _lines(sys.stdin.buffer):
-            answer = _scan_line(policy, direction, selection, number, line)
-            bad += "error" in answer
-            out.write(jsonio.dumps(answer) + b"\n")
-            out.flush()
+        with _compiled(rules, config) as policy:
+            for number, line in _lines(sys.stdin.buffer):
+                answer = _scan_line(policy, direction, selection, number, line)
+                bad += "error" in answer
+                out.write(jsonio.dumps(answer) + b"\n")
+                out.flush()
     except BrokenPipeError:
         # Whoever read the lines has seen enough; what is left in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -182,9 +192,18 @@ def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
             yield number, line
 
 
-def _policy(folder: Path) -> Policy:
+@contextmanager
+def _compiled(folder: Path, config: Path | None) -> Iterator[Policy]:
+    """The policy of a folder, with the scorers that it needs up for the length of the block."""
+    logs.configure("console", logging.WARNING)  # standard output is for the command's own lines
     try:
-        return compile_policy(read_folder(folder))
+        settings = load(config, os.environ) if config is not None else None
+        scoring = settings.scoring if settings is not None else Scoring()
+        with blocking_scorers(scoring, settings.data_dir if settings is not None else None) as scorers:
+            policy = compile_policy(read_folder(folder), None, scorers.offers)
+            if faults := scorers.prepare(policy.needs):
+                raise ConfigError(tuple(Problem(str(folder), 1, 1, fault) for fault in faults))
+            yield policy
     except ConfigError as error:
         _print_problems(error)
         raise typer.Exit(1) from None

@@ -19,7 +19,7 @@ from proxy.model.level import Direction, Level
 from proxy.policy.compile import Policy
 from proxy.policy.file import RuleId
 from proxy.policy.folder import Folder
-from proxy.policy.match import Selection
+from proxy.policy.match import Judge, Selection
 from proxy.policy.redact import apply, verdict
 from proxy.yaml_model import FileModel, validate
 from proxy.yaml_source import in_order, nearest, parse
@@ -150,6 +150,7 @@ def judge_text(
     """What the policy makes of a whole text, by the same judge as the request path."""
     judge = policy.judge(direction, selection, "text", context)
     findings = _measured(policy, direction, selection, context) + judge.feed(text, final=True).findings
+    findings += _rest(judge)
     return Judged(verdict(findings), apply(text, findings), findings, judge.errors)
 
 
@@ -157,6 +158,14 @@ def _measured(
     policy: Policy, direction: Direction, selection: Selection, context: Context
 ) -> tuple[Finding, ...]:
     return policy.measure(selection, context) if direction is Direction.INPUT else ()
+
+
+def _rest(judge: Judge) -> tuple[Finding, ...]:
+    """What scorers answered by now; nobody here can wait for one that has not."""
+    found: tuple[Finding, ...] = ()
+    while waiting := judge.waiting:
+        found += (judge.poll() if waiting[0].done() else judge.give_up()).findings
+    return found
 
 
 def run(policy: Policy, cases: tuple[Case, ...]) -> Iterator[Report]:
@@ -199,6 +208,7 @@ def _streamed(policy: Policy, case: Case) -> tuple[Finding, ...]:
     for char in case.text:
         found.extend(judge.feed(char).findings)
     found.extend(judge.feed("", final=True).findings)
+    found.extend(_rest(judge))
     return tuple(found)
 
 

@@ -13,12 +13,14 @@ from hashlib import blake2b
 from itertools import product
 from typing import Final, TypeVar
 
+from proxy.detect.asked import ASKED_ENTITIES, NerBank, TransformerBank
 from proxy.detect.base import NO_CONTEXT, Bank, Context
 from proxy.detect.lexicon import LexicalModel
 from proxy.detect.obfuscation import ObfuscationBank, ObfuscationEntry
+from proxy.detect.offers import NO_SCORERS, Offers
 from proxy.detect.patterns import PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
-from proxy.detect.pii import PiiBank, PiiEntry
+from proxy.detect.pii import NER_ENTITIES, PATTERN_ENTITIES, PiiBank, PiiEntry
 from proxy.detect.prompt_leak import PromptLeakBank, PromptLeakEntry
 from proxy.detect.secrets import SecretEntry, SecretsBank
 from proxy.detect.size import SizeBank, SizeEntry
@@ -80,6 +82,7 @@ class Policy:
     model: LexicalModel | None = field(default=None, repr=False)
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     documents: Documents = field(default_factory=dict, repr=False, compare=False)
+    needs: frozenset[str] = frozenset()  # the names of the scorers that its banks ask
     _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -119,25 +122,30 @@ class Policy:
         return known
 
 
-def compile_policy(folder: Folder, before: Policy | None = None) -> Policy:
-    """The policy of a rules folder; what did not change is taken over from the policy `before`.
+def compile_policy(folder: Folder, before: Policy | None = None, offers: Offers = NO_SCORERS) -> Policy:
+    """The policy of a rules folder; what did not change is taken over from the policy `before`, which was compiled
+    with the same offers. Its `needs` must be up before it comes into force.
 
     Raises ConfigError with every problem of every file.
     """
-    rules = read(folder, before.documents if before is not None else None)
+    rules = read(folder, before.documents if before is not None else None, offers)
     model = before.model if before is not None else None
-    if model is None and any(isinstance(item, Toxicity) for rule in rules.rules for item in rule.detectors):
+    toxic = any(isinstance(item, Toxicity) for rule in rules.rules for item in rule.detectors)
+    if model is None and toxic and offers.toxicity is None:
         model = LexicalModel.load()
+    built = tuple(_build(rules.rules, model, offers, before.built if before is not None else ()))
+    asked = (one.bank.scorer.name for one in built if isinstance(one.bank, NerBank | TransformerBank))
     return Policy(
         digest=digest(folder, rules.used),
         rules=rules.rules,
         files=tuple(sorted(rules.used)),
         containment=rules.containment,
         warnings=rules.warnings,
-        built=tuple(_build(rules.rules, model, before.built if before is not None else ())),
+        built=built,
         model=model,
         memory=before.memory if before is not None else Memory(),
         documents=rules.documents,
+        needs=frozenset(asked),
     )
 
 
@@ -154,11 +162,16 @@ def digest(folder: Folder, used: frozenset[str]) -> str:
 
 def _warm(bank: Bank) -> Bank:
     """Have what is loaded at first use (telephone metadata, most of all) loaded before an exchange waits for it."""
-    bank.open(NO_CONTEXT).feed(WARM_TEXT, final=True)
+    if not isinstance(
+        bank, NerBank | TransformerBank
+    ):  # their scorers are warmed before the policy is in force
+        bank.open(NO_CONTEXT).feed(WARM_TEXT, final=True)
     return bank
 
 
-def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Built, ...]) -> Iterator[Built]:
+def _build(
+    rules: tuple[Rule, ...], model: LexicalModel | None, offers: Offers, known: tuple[Built, ...]
+) -> Iterator[Built]:
     def built(entries: Sequence[E], make: Callable[[Sequence[E]], Bank]) -> Iterator[Built]:
         if not entries:
             return
@@ -177,7 +190,11 @@ def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Bui
             for item in spec.patterns
         ]
         yield from built(patterns, partial(PatternBank, holds=acts))
-        pii = [PiiEntry(i, spec.entities, spec.min_score) for i, spec in _of(chosen, Pii)]
+        pii = [
+            PiiEntry(i, spec.entities & PATTERN_ENTITIES, spec.min_score)
+            for i, spec in _of(chosen, Pii)
+            if spec.entities & PATTERN_ENTITIES
+        ]
         yield from built(pii, PiiBank)
         secrets = [SecretEntry(i, spec.kinds) for i, spec in _of(chosen, Secrets)]
         yield from built(secrets, SecretsBank)
@@ -195,8 +212,17 @@ def _build(rules: tuple[Rule, ...], model: LexicalModel | None, known: tuple[Bui
         # rule, and every sentence is scored once.
         chosen = [(i, rule) for i, rule in enumerate(rules) if rule.on is direction]
         toxicity = [ToxicityEntry(i, spec.thresholds) for i, spec in _of(chosen, Toxicity)]
-        if model is not None:
+        if offers.toxicity is not None:
+            yield from built(toxicity, partial(TransformerBank, scorer=offers.toxicity))
+        elif model is not None:
             yield from built(toxicity, partial(ToxicityBank, model=model))
+        named = [
+            PiiEntry(i, spec.entities & ASKED_ENTITIES, spec.min_score)
+            for i, spec in _of(chosen, Pii)
+            if spec.entities & NER_ENTITIES
+        ]
+        if offers.ner is not None:
+            yield from built(named, partial(NerBank, scorer=offers.ner))
 
 
 def _of(rules: Sequence[tuple[int, Rule]], kind: type[T]) -> list[tuple[int, T]]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from proxy.detect import obfuscation
 from proxy.detect.normalise import View, skeleton
+from proxy.detect.offers import Offers
 from proxy.detect.patterns import PatternError, check_pattern
 from proxy.detect.phrases import PhraseError, check_phrase
 from proxy.detect.pii import NER_ENTITIES, PATTERN_ENTITIES
@@ -36,15 +37,13 @@ from proxy.yaml_source import Document, nearest
 PHRASES_MAX: Final = 200_000
 """In the whole policy: about a gigabyte of automaton, and ten seconds to build."""
 
-SCORED_LABELS: Final = frozenset({"toxicity"})
-"""What the lexical engine gives; Detoxify's other labels need Detoxify."""
-
 
 @dataclass(slots=True)
 class Reading:
     """A folder being read: what is shared by its files and their rules."""
 
     folder: Folder
+    offers: Offers
     used: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -113,13 +112,15 @@ class DetectReader:
         return Size(file.max_characters, file.max_messages)
 
     def _entity(self, at: Path, entity: str) -> None:
-        if entity in NER_ENTITIES and entity not in PATTERN_ENTITIES:
-            message = f"`{entity}` is found by a language model, which is not available in this version yet"
-            self._fault(at, message)
+        if entity in NER_ENTITIES:
+            if self.out.offers.ner is None:
+                self._fault(at, f"`{entity}` needs a language model: {self.out.offers.ner_missing}")
         elif entity not in PATTERN_ENTITIES:
-            self._fault(at, f"unknown entity `{entity}`" + nearest(entity, sorted(PATTERN_ENTITIES)))
+            known = sorted(PATTERN_ENTITIES | NER_ENTITIES)
+            self._fault(at, f"unknown entity `{entity}`" + nearest(entity, known))
 
     def _labels(self, thresholds: Mapping[str, float]) -> None:
+        offers = self.out.offers
         for label in thresholds:
             at: Path = ("detect", "toxicity", label)
             if label not in LABELS:
@@ -127,11 +128,9 @@ class DetectReader:
                     nearest(label, LABELS) or f"; known: {', '.join(LABELS)}"
                 )
                 self._fault(at, message, key=True)
-            elif label not in SCORED_LABELS:
-                message = (
-                    f"only the detoxify engine scores `{label}`, and it is not available in this version yet"
-                )
-                if SCORED_LABELS.isdisjoint(thresholds):
+            elif label not in offers.toxicity_labels:
+                message = f"`{label}` is not scored here: {offers.toxicity_missing}"
+                if offers.toxicity_labels.isdisjoint(thresholds):
                     self._fault(at, message, key=True)
                 else:
                     self.out.warnings.append(self.document.problem((*self.at, *at), message, key=True))

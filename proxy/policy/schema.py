@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from proxy.detect.offers import NO_SCORERS, Offers
 from proxy.errors import ConfigError, Problem
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.model.text import Path
@@ -49,11 +50,11 @@ class RuleSet:
     documents: Documents = field(default_factory=dict)
 
 
-def read(folder: Folder, known: Documents | None = None) -> RuleSet:
+def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCORERS) -> RuleSet:
     """The rules of all files, by file name and position. A file whose bytes are `known` is not parsed again.
 
-    Raises ConfigError with every problem."""
-    reader = _Reader(folder, known=known or {})
+    Raises ConfigError with every problem; a rule that needs a scorer which is not offered is one."""
+    reader = _Reader(folder, offers, known=known or {})
     names = sorted(name for name in (*folder.files, *folder.refused) if is_rule_file(name))
     for name in (*folder.files, *folder.refused):
         if name.endswith(".yml"):

@@ -13,13 +13,14 @@ import asyncio
 import os
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from proxy import jsonio
+from proxy.detect.offers import NO_SCORERS, Offers
 from proxy.errors import ConfigError, Problem
 from proxy.jsonio import InvalidJson
 from proxy.model.record import Json
@@ -57,6 +58,11 @@ class LastError:
     at: float  # Unix seconds
 
 
+async def nothing_to_prepare(policy: Policy) -> tuple[str, ...]:
+    """For policies whose rules ask no scorer."""
+    return ()
+
+
 class PolicyStore:
     """Holds the policy in force. One task reloads at a time; readers just take `current`."""
 
@@ -68,11 +74,17 @@ class PolicyStore:
         now: Callable[[], float] = time.time,
         poll_s: float = POLL_S,
         settle_s: float = SETTLE_S,
+        offers: Offers = NO_SCORERS,
+        prepare: Callable[[Policy], Awaitable[tuple[str, ...]]] = nothing_to_prepare,
     ) -> None:
-        """`now` gives Unix seconds. `keep_dir` is made when the first good policy is kept there."""
+        """`now` gives Unix seconds. `keep_dir` is made when the first good policy is kept there. `offers` are the
+        scorers that rules may ask; `prepare` has those of a new policy up before it is swapped in, or says why
+        it is refused."""
         self._rules_dir = rules_dir
         self._keep_dir = keep_dir
         self._now = now
+        self._offers = offers
+        self._prepare = prepare
         self._poll_s = poll_s
         self._settle_s = settle_s
         self._current: Policy | None = None
@@ -130,6 +142,8 @@ class PolicyStore:
         async with self._turn:
             self._look, read = await asyncio.to_thread(self._read, self._current)
             before = self._current
+            if not isinstance(read, ConfigError) and (faults := await self._prepare(read[1])):
+                read = ConfigError(tuple(Problem(str(self._rules_dir), 1, 1, fault) for fault in faults))
             if isinstance(read, ConfigError):
                 self._last_error = LastError(read.problems, self._now())
                 result = ReloadResult(before.digest if before else None, read.problems)
@@ -166,7 +180,7 @@ class PolicyStore:
         seen = look(self._rules_dir)  # before the reading, so that what changes meanwhile is seen as new
         try:
             folder = read_folder(self._rules_dir)
-            return seen, (folder, compile_policy(folder, before))
+            return seen, (folder, compile_policy(folder, before, self._offers))
         except ConfigError as error:
             return seen, error
         except Exception as error:  # noqa: BLE001 - whatever a compiler raises, the last good policy stays in force
@@ -218,6 +232,6 @@ class PolicyStore:
             except ValueError:
                 return None
         with suppress(ConfigError):
-            policy = compile_policy(Folder(str(document.get("folder", "")), files))
+            policy = compile_policy(Folder(str(document.get("folder", "")), files), None, self._offers)
             return policy if policy.digest == document.get("digest") else None
         return None

@@ -82,13 +82,13 @@ class LogFile(FileModel):
 
 
 class ToxicityFile(FileModel):
-    LATER: ClassVar[Mapping[str, str]] = {"checkpoint": "use engine: lexical"}
-
     engine: Literal["auto", "lexical", "detoxify"] = "auto"
+    checkpoint: Text | None = None
 
 
 class ScoringFile(FileModel):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    deadline_s: Annotated[float, Field(ge=0.1, le=60)] = 5.0
     toxicity: ToxicityFile = ToxicityFile()
 
 

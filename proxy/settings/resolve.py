@@ -21,6 +21,7 @@ from proxy.settings.file import (
     SettingsFile,
     TlsFile,
 )
+from proxy.settings.scoring import resolve_scoring
 from proxy.settings.values import (
     Address,
     Admin,
@@ -31,7 +32,6 @@ from proxy.settings.values import (
     LogSettings,
     ModelSettings,
     Network,
-    Scoring,
     Settings,
     Tls,
     Token,
@@ -91,18 +91,15 @@ class _Resolver:
             )
         if file.log.request_logprobs:
             self._fault(("log", "request_logprobs"), "`true` is not available in this version yet")
-        if file.scoring.workers != 1:
-            self._fault(("scoring", "workers"), "more than 1 is not available in this version yet")
-        if file.scoring.toxicity.engine == "detoxify":
-            message = "`detoxify` is not available in this version yet: use auto or lexical"
-            self._fault(("scoring", "toxicity", "engine"), message)
+        data_dir = self.folder / file.data_dir
+        scoring = resolve_scoring(file.scoring, self.folder, data_dir, self._fault)
         tls = self._tls(("tls",), file.tls)
         identify = self._identify(file)
         if listen is None or admin is None or self.problems:
             return None
         return Settings(
             listen=listen,
-            data_dir=self.folder / file.data_dir,
+            data_dir=data_dir,
             rules_dir=self.folder / file.rules_dir,
             admin=admin,
             backends=MappingProxyType(backends),
@@ -115,7 +112,7 @@ class _Resolver:
             identify=identify,
             unknown_paths=file.unknown_paths,
             log=LogSettings(file.log.durability, file.log.on_failure),
-            scoring=Scoring(),
+            scoring=scoring,
             limits=Limits(file.limits.max_body_bytes, file.limits.max_reply_bytes, file.limits.max_in_flight),
             drain_s=file.drain_s,
             log_format=file.log_format,

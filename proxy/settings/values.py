@@ -118,13 +118,18 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Toxicity:
-    engine: Literal["lexical"] = "lexical"
+    """`checkpoint` is an exported model's folder or a checkpoint file; None for the place in the data folder."""
+
+    engine: Literal["auto", "lexical", "detoxify"] = "auto"
     checkpoint: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
+    """Processes for each scorer, and how long an answer may take."""
+
     workers: int = 1
+    deadline_s: float = 5.0
     toxicity: Toxicity = Toxicity()
 
 

@@ -195,7 +195,7 @@ GOOD = {
         ),
         (
             {"detect": "detect: {pii: {entities: [PERSON]}}"},
-            "4:31: `PERSON` is found by a language model, which is not available in this version yet",
+            "4:31: `PERSON` needs a language model: install the extra `ner`",
         ),
         ({"detect": "detect: {pii: {entities: []}}"}, "4:30: must not be empty"),
         (
@@ -209,7 +209,7 @@ GOOD = {
         ({"detect": "detect: {toxicity: {toxicity: 0}}"}, "4:35: must be greater than 0, not 0"),
         (
             {"detect": "detect: {toxicity: {threat: 0.5}}"},
-            "4:25: only the detoxify engine scores `threat`, and it is not available in this version yet",
+            "4:25: `threat` is not scored here: it needs the detoxify engine",
         ),
     ],
 )

@@ -79,7 +79,7 @@ def test_the_contracts_example_is_read_whole(tmp_path: Path) -> None:
     assert settings.tls.cert_file == tmp_path / "cert.pem"
     assert settings.identify.user_header == "x-user-id"
     assert settings.identify.trusted_proxies == (ip_network("127.0.0.1/32"),)
-    assert settings.scoring.toxicity.engine == "lexical"
+    assert settings.scoring.toxicity.engine == "auto"
 
 
 def test_the_least_that_is_needed_is_one_backend(tmp_path: Path) -> None:
@@ -146,7 +146,8 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
         ("https://api", "https://u:p@api", "9:15: holds a credential: use key_env or key_file"),
         ("example.com", "example.com/?k=1", "9:15: must end with the path: no query and no fragment"),
         ("engine: auto", "engine: detoxify", None),
-        ("workers: 1", "workers: 2", "31:20: more than 1 is not available in this version yet"),
+        ("workers: 1", "workers: 0", None),
+        ("engine: auto", "engine: lexical, checkpoint: x", None),
         ("key_env: SHOP_KEY", "key_env: NOPE", "19:38: the environment variable `NOPE` is not set"),
         (", key_env: SHOP_KEY", "", "19:5: the key `key_env` (or `key_file`) is missing"),
     ],
@@ -165,8 +166,6 @@ def test_what_is_wrong_is_told_where_it_stands(
 def test_what_this_version_does_not_honour_is_refused_not_ignored(tmp_path: Path) -> None:
     found = problems(tmp_path, CONTRACT.replace("region_header: cf-ipcountry", "geoip_db: geo.mmdb"))
     assert found == ["24:3: `geoip_db` is not available in this version yet: use region_header"]
-    found = problems(tmp_path, CONTRACT.replace("engine: auto", "engine: detoxify"))
-    assert found == ["31:42: `detoxify` is not available in this version yet: use auto or lexical"]
     found = problems(tmp_path, CONTRACT.replace("request_logprobs: false", "request_logprobs: true"))
     assert found == ["30:21: `true` is not available in this version yet"]
 
@@ -237,3 +236,15 @@ def test_the_demo_speaks_both_wires_on_loopback() -> None:
     }
     assert settings.data_dir.is_absolute()
     assert settings.backends["demo"].url == "http://127.0.0.1:9"
+
+
+def test_a_model_that_is_named_and_not_there_is_a_problem_where_it_is_named(tmp_path: Path) -> None:
+    def found(words: str) -> str:
+        (problem,) = problems(tmp_path, CONTRACT.replace("engine: auto", words))
+        return problem
+
+    assert found("engine: detoxify").startswith("31:42: there is no exported model in `")
+    assert found("checkpoint: gone.ckpt").startswith("31:46: `")
+    assert "neither a checkpoint file nor an exported model's folder" in found("checkpoint: gone.ckpt")
+    (tmp_path / "there.ckpt").write_bytes(b"")
+    assert "reads no checkpoint" in found("engine: lexical, checkpoint: there.ckpt")

@@ -1,0 +1,29 @@
+"""Which scorers rules may use: what a policy is compiled with, beside its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.detect.base import Scorer
+
+LEXICAL_LABELS = frozenset({"toxicity"})
+"""What the word model that ships gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """The scorers that this installation has.
+
+    `ner` finds named entities; where it is None, `ner_missing` says what to do about it. `toxicity` scores
+    `toxicity_labels`; where it is None the word model does, and `toxicity_missing` says what others would need.
+    """
+
+    ner: Scorer | None = None
+    ner_missing: str = "install the extra `ner`"
+    toxicity: Scorer | None = None
+    toxicity_labels: frozenset[str] = LEXICAL_LABELS
+    toxicity_missing: str = "it needs the detoxify engine"
+
+
+NO_SCORERS = Offers()
+"""Rules by themselves: what needs a process is refused."""
