@@ -6,20 +6,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_NER := $(VENV)/.installed-ner
+INSTALLED_DETOXIFY_RUN := $(VENV)/.installed-detoxify-run
+INSTALLED_DETOXIFY := $(VENV)/.installed-detoxify
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # Locks are made for every platform and every Python from 3.11 on; uv is the one tool that does that in one file.
 UV_VERSION := 0.13.9
 UV_PIP := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-build --no-header -q
+# torch alone is in no lock, see requirements-torch.txt. Another build: make install-detoxify TORCH="torch==2.13.0 --index-url …"
+TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve test lint format bench e2e soak lock clean
+.PHONY: help install install-dev install-ner install-detoxify-run install-detoxify serve test lint format bench e2e soak lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## set up .venv with the pinned dependencies and the guardrail-proxy command
 
 install-dev: $(INSTALLED_DEV) ## the same, with what tests and checks need
+
+install-ner: $(INSTALLED_NER) ## also what finds names and places (100 MB)
+
+install-detoxify-run: $(INSTALLED_DETOXIFY_RUN) ## also what runs an exported Detoxify model (30 MB)
+
+install-detoxify: $(INSTALLED_DETOXIFY) ## also what exports one, torch included (200 MB and more)
 
 serve: $(INSTALLED) ## run the proxy: CONFIG=proxy.yaml, or without it the demo on loopback
 	@exec $(BIN)/guardrail-proxy $(if $(CONFIG),serve --config $(CONFIG),demo)
@@ -48,7 +59,15 @@ soak: $(INSTALLED_DEV) ## the long runs that `make test` leaves out
 lock: $(INSTALLED_DEV) ## resolve pyproject.toml anew into the lock files (needs the network)
 	$(PIP) install uv==$(UV_VERSION)
 	$(UV_PIP) --upgrade pyproject.toml --group build --excludes requirements-left-out.txt -o requirements.lock
-	$(UV_PIP) --upgrade pyproject.toml --group build --extra dev -c requirements.lock -o requirements-dev.lock
+	$(UV_PIP) --upgrade pyproject.toml requirements-torch.in --group build --extra dev --extra ner --extra detoxify \
+		--excludes requirements-torch.txt -c requirements.lock -o requirements-dev.lock
+	grep -v '^spacy$$' requirements-left-out.txt > $(VENV)/left-out-ner.txt
+	$(UV_PIP) --upgrade pyproject.toml --extra ner --excludes $(VENV)/left-out-ner.txt \
+		-c requirements-dev.lock -o requirements-ner.lock
+	$(UV_PIP) --upgrade pyproject.toml --extra detoxify-run --excludes requirements-left-out.txt \
+		-c requirements-dev.lock -o requirements-detoxify-run.lock
+	$(UV_PIP) --upgrade pyproject.toml requirements-torch.in --extra detoxify --excludes requirements-left-out.txt \
+		--excludes requirements-torch.txt -c requirements-dev.lock -o requirements-detoxify.lock
 
 clean: ## remove what was built; data/ stays
 	rm -rf $(VENV) .e2e build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -66,4 +85,14 @@ $(INSTALLED): requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(INSTALLED_DEV): requirements-dev.lock $(INSTALLED)
 	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements-dev.lock
+	$(PIP) install --only-binary :all: $(TORCH)
+	@touch $@
+
+$(VENV)/.installed-%: requirements-%.lock $(INSTALLED)
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+$(INSTALLED_DETOXIFY): requirements-detoxify.lock $(INSTALLED)
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r $<
+	$(PIP) install --only-binary :all: $(TORCH)
 	@touch $@

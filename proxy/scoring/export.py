@@ -95,7 +95,7 @@ def _told(what: str) -> Iterator[None]:
     try:
         with redirect_stdout(sys.stderr):
             yield
-    except Exception as error:
+    except Exception as error:  # a pickle, a hub, a file: whatever it was, the command failed
         reason = " ".join(str(error).split())[:500]
         raise ExportFailed(f"{what}: {type(error).__name__}: {reason}") from error
 
