@@ -19,7 +19,15 @@ from typing import Final
 
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.normalise import Reader, skeleton
-from proxy.detect.prompt_leak_index import RUN_WORDS_MAX, PromptIndex, Prompts, Run, Seen, Units
+from proxy.detect.prompt_leak_index import (
+    BEGUN_LETTERS,
+    RUN_WORDS_MAX,
+    PromptIndex,
+    Prompts,
+    Run,
+    Seen,
+    Units,
+)
 from proxy.model.finding import Match
 
 LABEL: Final = "PROMPT_LEAK"
@@ -227,13 +235,18 @@ class _PromptLeakScan(InlineScan):
                 look.run = None
 
     def _skip(self, look: _Look, at: int) -> None:
-        """Go on with the unit behind the one that holds offset `at`."""
-        after = bisect_right(self._begins, at)
-        if after < len(self._begins):
-            look.at, look.dead = self._begins[after], -1
-        else:
-            look.at = self._end
-            look.dead = at if self._complete < self._end else -1
+        """Go on with the first unit behind the one that holds offset `at` with which a run may begin."""
+        begins, letters, begun = self._begins, self._letters, look.index.begun
+        last = len(letters) - BEGUN_LETTERS
+        after = bisect_right(begins, at)
+        while after < len(begins):
+            begin = begins[after] - self._from
+            if letters[begin : begin + BEGUN_LETTERS] in begun or begin > last:
+                look.at, look.dead = begins[after], -1
+                return
+            after += 1
+        look.at = self._end
+        look.dead = max(at, begins[-1]) if self._complete < self._end else -1
 
     def _ends_there(self, until: int, run: Run) -> bool:
         """Whether a run's last unit ends where the text's does, or the text's is more than that unit: letters

@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from itertools import accumulate, zip_longest
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from proxy.detect.normalise import View
@@ -29,6 +30,9 @@ PROMPT_CHARS_MAX: Final = 1 << 20
 RUN_WORDS_MAX: Final = 32_768 * 12
 """Words in all the runs kept of an exchange's prompts, some 4 MB. In prompts that have more, a run begins at every
 second word only, or third, and so on: a leak is then seen up to that many words later."""
+
+BEGUN_LETTERS: Final = 4
+"""The first letters of runs, by which most words are passed over. No run has fewer."""
 
 _PARTS: Final = {Joining.SPACED: 4, Joining.SHORT: 2, Joining.LONG: 1}
 _PARTS_OF_A_WORD: Final = 4
@@ -115,7 +119,7 @@ class Prompts:
 class PromptIndex:
     """The runs of `words` words of some prompts. Immutable."""
 
-    __slots__ = ("_lasts", "_numbers", "_steps", "_texts", "longest", "words")
+    __slots__ = ("_lasts", "_numbers", "_steps", "_texts", "begun", "longest", "words")
 
     def __init__(self, prompts: Prompts, words: int) -> None:
         stride = max(1, -(-prompts.units * words // RUN_WORDS_MAX))
@@ -133,6 +137,7 @@ class PromptIndex:
             texts = _shortest(texts)
         self._texts = texts
         self._numbers = list(map(numbers.__getitem__, texts))
+        self.begun = frozenset(map(itemgetter(slice(BEGUN_LETTERS)), texts))
         self.longest = max(map(len, texts), default=0)
         self.words = len(texts) * words  # in all runs together, as the bounds count them
 
