@@ -138,7 +138,7 @@ def _reply_block(
             channel = Channel(field_name(where), kind=Kind.TOOL, json=True)
             tools[channel] = ToolCall(string(block.get("id")), string(block.get("name")))
             gather.value(channel, value, where)
-        elif key == "data" and isinstance(value, str):
+        elif key == "data" and isinstance(value, str) and is_sealed(value):
             gather.data(value, where, string(block.get("type")) or "data")
         else:
             for leaf_path, leaf in leaves(value, where):

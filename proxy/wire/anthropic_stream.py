@@ -210,7 +210,7 @@ class MessagesReader:
                 continue
             elif key in ("text", "thinking") and isinstance(value, str):
                 pieces.append(Piece(self._channel(index, key), where, value))
-            elif key == "data" and isinstance(value, str):
+            elif key == "data" and isinstance(value, str) and is_sealed(value):
                 unread = True
             else:
                 name = ("content", index, key)

@@ -28,7 +28,7 @@ from proxy.wire.logprobs import with_token_copies
 from proxy.wire.openai_chat_stream import TEXT_KINDS, ChatReader, logprob_copies
 from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS
 from proxy.wire.openai_request import messages_text, request_rest
-from proxy.wire.shape import data_at, field_name, leaves, mapping, sequence, string
+from proxy.wire.shape import data_at, field_name, is_sealed, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 
 NO_USAGE: Mapping[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -167,7 +167,8 @@ def _message(
         elif key != "role":
             for where, leaf in leaves(value, (*path, key)):
                 kind = TEXT_KINDS.get(key, Kind.OTHER) if isinstance(value, str) else Kind.OTHER
-                if kind is Kind.OTHER and (data_at(where, leaf) or where[-2:] == ("audio", "data")):
+                sound = where[-2:] == ("audio", "data") and is_sealed(leaf)
+                if kind is Kind.OTHER and (sound or data_at(where, leaf)):
                     gather.data(leaf, where, key)
                 else:
                     field = field_name((*name, *where[len(path) :]))

@@ -9,7 +9,7 @@ from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, Piece, RequestView
 from proxy.wire.logprobs import edit_tokens, repeats, series_of
 from proxy.wire.openai_choices import CHOICE_KEYS, ChoicesReader
-from proxy.wire.shape import compact, data_at, field_name, leaves, mapping, sequence, string
+from proxy.wire.shape import compact, data_at, field_name, is_sealed, leaves, mapping, sequence, string
 
 TEXT_KINDS: Mapping[str, Kind] = {
     "content": Kind.TEXT,
@@ -150,7 +150,7 @@ class ChatReader(ChoicesReader):
     def _nested(self, value: Json, path: Path, index: int, pieces: list[Piece]) -> None:
         """Strings below a key that is no plain text (a list of parts): each place is a growing text."""
         for where, leaf in leaves(value, path):
-            if data_at(where, leaf) or where[-2:] == ("audio", "data"):
+            if data_at(where, leaf) or (where[-2:] == ("audio", "data") and is_sealed(leaf)):
                 self.unread = "data"
             else:
                 name = field_name(("message", *where[3:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.wire import samples, samples_anthropic, samples_responses
+from tests.wire import samples, samples_anthropic, samples_responses, samples_shapes
 from tests.wire.samples import Sample, chat_request
 from tests.wire.samples_anthropic import messages_request
 from tests.wire.samples_responses import responses_request
@@ -83,6 +83,51 @@ STREAMS: Final = (
            }),
     Sample("responses_refusal", "/v1/responses", responses_request(stream=True),
            samples_responses.responses_refusal(), texts={"output[0].content[0].refusal": "I can't help."}),
+    Sample("chat_audio", _CHAT, chat_request(stream=True), samples_shapes.chat_audio(),
+           texts={"choices[0].message.audio.transcript": "Good morning to you."}),
+    Sample("chat_parallel", _CHAT, chat_request(stream=True), samples_shapes.chat_parallel(),
+           texts={
+               "choices[0].message.content": "Looking",
+               "choices[0].message.tool_calls[0].function.name": "find_hotel",
+               "choices[0].message.tool_calls[0].function.arguments": '{"city":"Lyon"}',
+               "choices[0].message.tool_calls[1].function.name": "find_train",
+               "choices[0].message.tool_calls[1].function.arguments": '{"from":"Berlin"}',
+           }),
+    Sample("chat_annotated", _CHAT, chat_request(stream=True), samples_shapes.chat_annotated(),
+           texts={
+               "choices[0].message.content": "Paris it is.",
+               "choices[0].message.annotations[0].url_citation.url": "https://atlas.example/paris",
+               "choices[0].message.annotations[0].url_citation.title": "Atlas",
+           }),
+    Sample("completions_n2", "/v1/completions", {"model": "m", "prompt": "Tell", "n": 2, "stream": True},
+           samples_shapes.completions_mixed(),
+           texts={"choices[0].text": "Once upon", "choices[1].text": "Twice as"}),
+    Sample("messages_sealed", "/v1/messages", messages_request(stream=True), samples_shapes.messages_sealed(),
+           texts={
+               "content[1].thinking": "Count first.",
+               "content[2].name": "bash_code_execution",
+               "content[2].input": '{"command":"wc -l atlas"}',
+               "content[3].content.stdout": "four lines",
+               "content[4].citations[0].url": "https://atlas.example/paris",
+               "content[4].citations[0].title": "Atlas of cities",
+               "content[4].citations[0].cited_text": "Capital since long",
+               "content[4].text": "Paris, the capital.",
+           }),
+    Sample("responses_hosted", "/v1/responses", responses_request(stream=True), samples_shapes.responses_hosted(),
+           texts={
+               "output[0].content[0].text": "Need sources",
+               "output[1].action.query": "paris weather",
+               "output[2].code": "print(4)",
+               "output[2].container_id": "c_1",
+               "output[2].outputs[0].logs": "four lines",
+               "output[3].server_label": "atlas",
+               "output[3].name": "lookup",
+               "output[3].arguments": '{"q":"Lyon"}',
+               "output[3].output": "a town",
+               "output[4].content[0].text": "Paris, capital",
+               "output[4].content[0].annotations[0].url": "https://atlas.example/paris",
+               "output[4].content[0].annotations[0].title": "Atlas of cities",
+           }),
 )  # fmt: skip
 
 WHOLES: Final = (
@@ -108,6 +153,23 @@ WHOLES: Final = (
                "output[0].content[0].text": "Hi there!",
                "output[1].name": "get_weather",
                "output[1].arguments": '{"city":"Paris"}',
+           }),
+    Sample("chat_spoken", _CHAT, chat_request(n=2), samples_shapes.chat_spoken_whole(),
+           texts={
+               "choices[0].message.annotations[0].url_citation.url": "https://atlas.example/paris",
+               "choices[0].message.annotations[0].url_citation.title": "Atlas",
+               "choices[0].message.audio.transcript": "Good morning",
+               "choices[1].message.refusal": "I cannot help",
+           }),
+    Sample("messages_sealed", "/v1/messages", messages_request(), samples_shapes.messages_sealed_whole(),
+           texts={
+               "content[1].name": "web_search",
+               "content[1].input": '{"query":"paris weather"}',
+               "content[2].content[0].title": "Weather in Paris",
+               "content[2].content[0].url": "https://weather.example/paris",
+               "content[3].text": "It rains there.",
+               "content[3].citations[0].cited_text": "Capital since long",
+               "content[3].citations[0].document_title": "Atlas of cities",
            }),
     Sample("response_by_id", "/v1/responses/resp_1", {}, samples_responses.responses_whole(), method="GET",
            texts={
