@@ -30,7 +30,7 @@ def places(value: Json, path: Path = ()) -> Iterator[Path]:
         yield from places(child, (*path, step))
 
 
-def planted(body: Json, path: Path, new: str) -> Any:
+def planted(body: Json, path: Path, new: Any) -> Any:
     copy = json.loads(json.dumps(body))
     node = copy
     for step in path[:-1]:
