@@ -61,8 +61,7 @@ class Heard:
                     self.differing.append(name)
                 continue
             self.texts[name] = self.texts.get(name, "") + piece.text
-            if not piece.copy:
-                self.open.add(name)
+            (self.closed if piece.copy else self.open).add(name)  # a copy of nothing comes whole
         for channel in event.closes:
             self.closed.add(channel.field)
             self.open.discard(channel.field)
