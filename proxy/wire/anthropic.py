@@ -18,6 +18,7 @@ from proxy.wire.common import (
     SilentWire,
     error_reply,
     metadata_user,
+    odd_names,
     reply_object,
     request_flag,
     request_list,
@@ -26,7 +27,7 @@ from proxy.wire.common import (
 )
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
-from proxy.wire.shape import data_at, field_name, is_sealed, leaves, mapping, string
+from proxy.wire.shape import data_at, field_name, is_plain, is_sealed, leaves, mapping, string
 from proxy.wire.splice import splice
 
 _REPLY_KEYS = frozenset(
@@ -35,6 +36,7 @@ _REPLY_KEYS = frozenset(
         "container",
     )
 )  # fmt: skip
+_REPLY_NAMES = ("id", "type", "role", "model", "stop_reason", "stop_sequence", "usage", "container")
 _PASSED_KEYS = frozenset(("type", "id", "tool_use_id", "caller"))
 
 
@@ -62,6 +64,7 @@ class AnthropicMessages(JsonWire):
                 _reply_block(gather, entry, ("content", index), tools)
             else:
                 gather.leaves(Channel(f"content[{index}]", 0, Kind.OTHER), entry, ("content", index))
+        gather.names(reply, _REPLY_NAMES, ())
         gather.rest(reply, _REPLY_KEYS, ())
         gather.leaves(Channel("stop_details", 0, Kind.OTHER), reply.get("stop_details"), ("stop_details",))
         facts = ReplyFacts(
@@ -80,6 +83,7 @@ class AnthropicMessages(JsonWire):
         changes: dict[Path, bytes | None] = {
             (key,): None for key in mapping(body) if key not in _REPLY_KEYS or key == "stop_details"
         }
+        changes.update(odd_names(mapping(body), _REPLY_NAMES))
         changes[("content",)] = jsonio.dumps([{"type": "text", "text": _joined(messages)}])
         changes[("stop_reason",)] = b'"refusal"'
         changes[("stop_sequence",)] = b"null"
@@ -128,7 +132,7 @@ def _reply_block(
 ) -> None:
     for key, value in block.items():
         where = (*path, key)
-        if key in _PASSED_KEYS or (key == "signature" and is_sealed(value)):
+        if (key in _PASSED_KEYS and is_plain(value)) or (key == "signature" and is_sealed(value)):
             continue
         if key == "text" and isinstance(value, str):
             gather.string(Channel(field_name(where), chain="text"), value, where)

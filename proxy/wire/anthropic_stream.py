@@ -16,9 +16,10 @@ from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import beside, event_object, reply_index
 from proxy.wire.edits import piece_edits, rendered, value_change
 from proxy.wire.once import Once
-from proxy.wire.shape import at, compact, data_at, is_sealed, mapping, sequence, string
+from proxy.wire.shape import at, compact, data_at, is_plain, is_sealed, mapping, sequence, string
 from proxy.wire.sse import Frame
 
+_DELTA_TYPES = ("text_delta", "input_json_delta", "thinking_delta", "signature_delta", "citations_delta")
 _PASSED_KEYS = frozenset(("type", "id", "tool_use_id", "caller", "index"))
 _EVENT_KEYS: Mapping[str, frozenset[str]] = {
     "message_start": frozenset(("type", "message")),
@@ -150,7 +151,10 @@ class MessagesReader:
         strings are texts that grow, one for each type and place."""
         name: Path = ()
         if known is None:
-            name = (str(body.get("type") or "event"),)
+            kind = body.get("type")
+            name = (str(kind) if kind and is_plain(kind) else "event",)
+            if not is_plain(kind):
+                self._once.read(kind, ("type",), (*name, "type"), 0, pieces, closes)
             if "index" in body:
                 name = (*name, reply_index(body, "index"))
         grows = bool(name) and "delta" in str(name[0])
@@ -169,7 +173,9 @@ class MessagesReader:
             return self._once.read(delta, ("delta",), ("content", index), 0, pieces, closes)
         unread = False
         for key, value in delta.items():
-            if key in _PASSED_KEYS or not value or (key == "signature" and is_sealed(value)):
+            if not value or (key == "type" and value in _DELTA_TYPES):
+                continue
+            if (key in _PASSED_KEYS and is_plain(value)) or (key == "signature" and is_sealed(value)):
                 continue
             if key == "citation":
                 count = self._citations[index] = self._citations.get(index, -1) + 1
@@ -206,7 +212,11 @@ class MessagesReader:
                     self._once.read(value, where, ("content", index, key), 0, pieces, closes)
                 elif value:
                     pieces.append(Piece(channel, where, text))
-            elif key in _PASSED_KEYS or not value or (key == "signature" and is_sealed(value)):
+            elif (
+                not value
+                or (key in _PASSED_KEYS and is_plain(value))
+                or (key == "signature" and is_sealed(value))
+            ):
                 continue
             elif key in ("text", "thinking") and isinstance(value, str):
                 pieces.append(Piece(self._channel(index, key), where, value))
@@ -227,8 +237,10 @@ class MessagesReader:
             unread = self._block_fields(block, ("message", "content", index), index, pieces, closes) or unread
             closes.extend(self._open.pop(index, ()))
         read = _MESSAGE_KEYS | {"content"} if isinstance(content, list) else _MESSAGE_KEYS
-        for key in message.keys() - read:
-            unread = self._once.read(message[key], ("message", key), (key,), 0, pieces, closes) or unread
+        for key, value in message.items():
+            if key in read and (key == "content" or is_plain(value)):
+                continue
+            unread = self._once.read(value, ("message", key), (key,), 0, pieces, closes) or unread
         self._facts = ReplyFacts(
             model=string(message.get("model")),
             id=string(message.get("id")),
@@ -245,8 +257,11 @@ class MessagesReader:
         if not isinstance(delta, dict):
             return self._once.read(delta, ("delta",), ("delta",), 0, pieces, closes)
         unread = False
-        for key in delta.keys() - _MESSAGE_KEYS:
-            unread = self._once.read(delta[key], ("delta", key), (key,), 0, pieces, closes) or unread
+        for key, value in delta.items():
+            if key not in _MESSAGE_KEYS or not is_plain(value):
+                unread = self._once.read(value, ("delta", key), (key,), 0, pieces, closes) or unread
+        if not is_plain(body.get("usage")):
+            unread = self._once.read(body["usage"], ("usage",), ("usage",), 0, pieces, closes) or unread
         facts = self._facts
         usage = {**mapping(facts.usage), **mapping(body.get("usage"))}
         self._facts = ReplyFacts(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from proxy import jsonio
 from proxy.errors import BadRequest, UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import Channel, Edit, Text
+from proxy.model.text import Channel, Edit, Path, Text
 from proxy.wire.base import Event, Piece, ReplyFacts, ReplyView, RequestView, StreamReader
 from proxy.wire.credentials import masked
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
 from proxy.wire.once import Once
-from proxy.wire.shape import mapping, string, without_vectors
+from proxy.wire.shape import is_plain, mapping, string, without_vectors
 from proxy.wire.splice import splice
 from proxy.wire.sse import Frame
 
@@ -139,6 +139,12 @@ def reply_object(body: Json) -> Mapping[str, Json]:
     if not isinstance(body, dict):
         raise UnreadableReply("the reply is not a JSON object")
     return body
+
+
+def odd_names(body: Mapping[str, Json], keys: Iterable[str]) -> dict[Path, bytes | None]:
+    """What becomes of the names of a blocked reply that are none: the finding may stand there."""
+    odd = [key for key in keys if not is_plain(body.get(key))]
+    return {(key,): b'""' if isinstance(body[key], str) else b"null" for key in odd}
 
 
 def error_reply(body: Mapping[str, Json]) -> ReplyView | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ from proxy.wire.shape import (
     is_address,
     is_data,
     is_data_url,
+    is_plain,
     leaves,
     may_hold_data,
     read_data,
@@ -158,6 +159,20 @@ class Gather:
             if key not in known:
                 where = (*path, key)
                 self.leaves(Channel(field_name(where), choice, Kind.OTHER), value[key], where)
+
+    def names(
+        self,
+        value: Mapping[str, Json],
+        keys: Iterable[str],
+        path: Path,
+        name: Path | None = None,
+        choice: int = 0,
+    ) -> None:
+        """What stands at keys that hold names and numbers, where it is anything else. `name`: see `Once`."""
+        for key in keys:
+            if key in value and not is_plain(value[key]):
+                channel = Channel(field_name((*(path if name is None else name), key)), choice, Kind.OTHER)
+                self.leaves(channel, value[key], (*path, key))
 
     def spelled(self, channel: Channel, parts: Sequence[Part]) -> None:
         """Strings that spell one text, with nothing between them."""

@@ -14,6 +14,7 @@ from proxy.wire.common import (
     choice_index,
     choice_object,
     error_reply,
+    odd_names,
     reply_object,
     request_choices,
     request_flag,
@@ -26,9 +27,9 @@ from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
 from proxy.wire.logprobs import with_token_copies
 from proxy.wire.openai_chat_stream import TEXT_KINDS, ChatReader, logprob_copies
-from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS
+from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, FRAME_NAMES
 from proxy.wire.openai_request import messages_text, request_rest
-from proxy.wire.shape import data_at, field_name, is_sealed, leaves, mapping, sequence, string
+from proxy.wire.shape import data_at, field_name, is_plain, is_sealed, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 
 NO_USAGE: Mapping[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -75,6 +76,7 @@ class OpenAIChat(JsonWire):
             message = choice.get("message")
             _message(gather, mapping(message), (*path, "message"), index, tools)
             _logprobs(gather, choice, path, index)
+            gather.names(choice, ("finish_reason",), path, ("choices", index), index)
             read = CHOICE_KEYS | {"message"} if isinstance(message, dict) else CHOICE_KEYS
             for key in choice.keys() - read:
                 named = Channel(field_name(("choices", index, key)), index, Kind.OTHER)
@@ -82,6 +84,7 @@ class OpenAIChat(JsonWire):
             if index == 0:
                 finish = string(choice.get("finish_reason"))
                 logprobs = mapping(choice.get("logprobs")).get("content")
+        gather.names(reply, FRAME_NAMES, ())
         gather.rest(reply, FRAME_KEYS, ())
         facts = ReplyFacts(
             string(reply.get("model")),
@@ -118,6 +121,7 @@ class OpenAIChat(JsonWire):
             changes = {("choices",): jsonio.dumps(choices)}
         if 0 in messages:
             changes.update({(key,): None for key in reply if key not in FRAME_KEYS})
+            changes.update(odd_names(reply, FRAME_NAMES))
         return splice(raw, changes)
 
     def static_reply(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
@@ -164,7 +168,7 @@ def _message(
                 _call(gather, call, (*path, key, position), (*name, key, position), index, tools)
         elif key == "function_call":
             _function(gather, value, (*path, key), (*name, key), index, tools, None)
-        elif key != "role":
+        elif key != "role" or not is_plain(value):
             for where, leaf in leaves(value, (*path, key)):
                 kind = TEXT_KINDS.get(key, Kind.OTHER) if isinstance(value, str) else Kind.OTHER
                 sound = where[-2:] == ("audio", "data") and is_sealed(leaf)
@@ -185,7 +189,7 @@ def _call(
         where, called = (*path, key), (*name, key)
         if key in ("function", "custom"):
             _function(gather, child, where, called, index, tools, call.get("id"))
-        elif key not in ("id", "type", "index"):
+        elif key not in ("id", "type", "index") or not is_plain(child):
             gather.leaves(Channel(field_name(called), index, Kind.OTHER), child, where)
 
 

@@ -9,7 +9,17 @@ from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, Piece, RequestView
 from proxy.wire.logprobs import edit_tokens, repeats, series_of
 from proxy.wire.openai_choices import CHOICE_KEYS, ChoicesReader
-from proxy.wire.shape import compact, data_at, field_name, is_sealed, leaves, mapping, sequence, string
+from proxy.wire.shape import (
+    compact,
+    data_at,
+    field_name,
+    is_plain,
+    is_sealed,
+    leaves,
+    mapping,
+    sequence,
+    string,
+)
 
 TEXT_KINDS: Mapping[str, Kind] = {
     "content": Kind.TEXT,
@@ -39,7 +49,7 @@ class ChatReader(ChoicesReader):
         if isinstance(delta, dict):
             self._deltas.add(index)
             for key, value in delta.items():
-                if value is None or value == "" or key == "role":
+                if value is None or value == "" or (key == "role" and is_plain(value)):
                     continue
                 if isinstance(value, str):
                     kind = TEXT_KINDS.get(key, Kind.OTHER)
@@ -87,7 +97,9 @@ class ChatReader(ChoicesReader):
             self._nested(message, path, index, pieces)
             return
         for key, value in message.items():
-            if isinstance(value, str) and value and key != "role":
+            if key == "role" and is_plain(value):
+                continue
+            if isinstance(value, str) and value:
                 channel = self.channel(index, f"message.{key}", TEXT_KINDS.get(key, Kind.OTHER))
                 pieces.append(Piece(channel, (*path, key), value, copy=repeats))
             elif not isinstance(value, str):
@@ -120,7 +132,7 @@ class ChatReader(ChoicesReader):
         for key, value in call.items():
             if key in ("function", "custom") and isinstance(value, dict):
                 self._function(value, (*path, key), index, f"{name}.{key}", call.get("id"), pieces)
-            elif key not in ("id", "type", "index"):
+            elif key not in ("id", "type", "index") or not is_plain(value):
                 named = ("choices", index, "message", "tool_calls", number, key)
                 self.once(value, (*path, key), named, index, pieces, closes)
 

@@ -19,7 +19,7 @@ from proxy.wire.errors import error_frame
 from proxy.wire.logprobs import Series, with_token_copies
 from proxy.wire.once import Once
 from proxy.wire.openai_facts import ChoicesFacts
-from proxy.wire.shape import at, mapping, sequence
+from proxy.wire.shape import at, is_plain, mapping, sequence
 from proxy.wire.sse import Frame, encode
 
 DONE = b"data: [DONE]\n\n"
@@ -37,6 +37,9 @@ FRAME_KEYS = frozenset(
         "obfuscation",
     )
 )
+FRAME_NAMES = ("id", "object", "model", "usage", "system_fingerprint", "service_tier", "created")
+"""Those of them that hold names and numbers."""
+
 CHOICE_KEYS = frozenset(("index", "finish_reason", "logprobs"))
 """Keys of a choice that hold no text of their own; what a wire reads is added by its reader."""
 
@@ -60,6 +63,7 @@ class ChoicesReader:
         ] = {}  # open, of unknown kind: closed by the next frame without them
         self.odd_tokens: set[tuple[int, str]] = set()
         self._once = Once()
+        self._names: tuple[Json, ...] = ()  # what stood at FRAME_NAMES last
         self._begun: set[int] = set()  # choices of which the client has seen something
         self._finished: set[int] = set()
         self._blocked: set[int] = set()
@@ -97,6 +101,16 @@ class ChoicesReader:
             index = choice_index(choice, position)
             indices.append(index)
             self._one_choice(choice, ("choices", position), index, pieces, closes_)
+        get = body.get  # in the order of FRAME_NAMES; one after the other, since every frame comes here
+        names = (
+            get("id"), get("object"), get("model"), get("usage"), get("system_fingerprint"), get("service_tier"),
+            get("created"),
+        )  # fmt: skip
+        if names != self._names:
+            self._names = names
+            for key, value in zip(FRAME_NAMES, names, strict=True):
+                if not is_plain(value):
+                    self.once(value, (key,), (key,), 0, pieces, closes_)
         if not body.keys() <= FRAME_KEYS:
             for key in body:
                 if key not in FRAME_KEYS:
@@ -256,8 +270,12 @@ class ChoicesReader:
                 closes.append(channel)
                 self._open[index].pop(channel, None)
             loose &= grown
-        if choice.get("finish_reason"):
+        reason = choice.get("finish_reason")
+        if reason:
             self._finishes = True
+            if not is_plain(reason):
+                name = ("choices", index, "finish_reason")
+                self.once(reason, (*path, "finish_reason"), name, index, pieces, closes)
             closes.extend(self._open.pop(index, ()))
             self._loose.pop(index, None)
 

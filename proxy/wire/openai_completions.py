@@ -15,6 +15,7 @@ from proxy.wire.common import (
     choice_index,
     choice_object,
     error_reply,
+    odd_names,
     reply_object,
     request_choices,
     request_flag,
@@ -25,7 +26,7 @@ from proxy.wire.common import (
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
 from proxy.wire.logprobs import Series, share_of
-from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, ChoicesReader
+from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, FRAME_NAMES, ChoicesReader
 from proxy.wire.openai_request import input_texts, request_rest
 from proxy.wire.shape import field_name, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
@@ -81,6 +82,7 @@ class OpenAICompletions(JsonWire):
                 if series.text != text:
                     name = f"choices[{index}].logprobs.{series.name}"
                     gather.spelled(Channel(name, index, Kind.OTHER), series.parts)
+            gather.names(choice, ("finish_reason",), path, ("choices", index), index)
             read = CHOICE_KEYS | {"text"} if isinstance(choice.get("text"), str) else CHOICE_KEYS
             for key in choice.keys() - read:
                 named = Channel(field_name(("choices", index, key)), index, Kind.OTHER)
@@ -88,6 +90,7 @@ class OpenAICompletions(JsonWire):
             if index == 0:
                 finish = string(choice.get("finish_reason"))
                 logprobs = choice.get("logprobs")
+        gather.names(reply, FRAME_NAMES, ())
         gather.rest(reply, FRAME_KEYS, ())
         facts = ReplyFacts(
             string(reply.get("model")),
@@ -123,6 +126,7 @@ class OpenAICompletions(JsonWire):
             changes = {("choices",): jsonio.dumps(choices)}
         if 0 in messages:
             changes.update({(key,): None for key in reply if key not in FRAME_KEYS})
+            changes.update(odd_names(reply, FRAME_NAMES))
         return splice(raw, changes)
 
     def static_reply(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:

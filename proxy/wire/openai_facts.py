@@ -8,7 +8,7 @@ from proxy.model.record import Json
 from proxy.model.text import Channel, ToolCall
 from proxy.wire.base import ReplyFacts
 from proxy.wire.common import choice_index
-from proxy.wire.shape import mapping, sequence, string
+from proxy.wire.shape import is_plain, mapping, sequence, string
 
 
 class ChoicesFacts:
@@ -35,7 +35,7 @@ class ChoicesFacts:
         if not self._known and body.get("id"):
             self._known = True
             for key in ("id", "created", "model", "system_fingerprint", "service_tier"):
-                if body.get(key) is not None:
+                if body.get(key) is not None and is_plain(body[key]):
                     self.meta[key] = body[key]
         facts = self.facts
         finish = facts.finish_reason

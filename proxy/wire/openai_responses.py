@@ -13,6 +13,7 @@ from proxy.wire.base import ReplyView, RequestView
 from proxy.wire.common import (
     JsonWire,
     error_reply,
+    odd_names,
     reply_object,
     request_flag,
     request_model,
@@ -24,6 +25,7 @@ from proxy.wire.gather import Gather
 from proxy.wire.logprobs import with_token_copies
 from proxy.wire.openai_responses_output import (
     RESPONSE_KEYS,
+    RESPONSE_NAMES,
     channel_of,
     item_data,
     item_texts,
@@ -35,7 +37,7 @@ from proxy.wire.openai_responses_output import (
 from proxy.wire.openai_responses_request import kept_elsewhere, request_texts
 from proxy.wire.openai_responses_said import message_item, response_object
 from proxy.wire.openai_responses_stream import ResponsesReader
-from proxy.wire.shape import field_name, mapping, sequence, string
+from proxy.wire.shape import field_name, is_plain, mapping, sequence, string
 from proxy.wire.splice import splice
 
 
@@ -80,6 +82,7 @@ class OpenAIResponses(JsonWire):
             if tool is not None:
                 for key in ("arguments", "input", "code"):
                     tools[channel_of(index, (key,))] = tool
+        gather.names(reply, RESPONSE_NAMES, ())
         gather.rest(reply, RESPONSE_KEYS, ())
         return ReplyView(tuple(gather.texts), response_facts(reply, tools), tuple(gather.media))
 
@@ -92,8 +95,9 @@ class OpenAIResponses(JsonWire):
 
     def block_reply(self, raw: bytes, body: Json, messages: Mapping[int, str]) -> bytes:
         reply = mapping(body)
-        id = string(reply.get("id")) or ""
+        id = str(reply.get("id") or "") if is_plain(reply.get("id")) else ""
         changes: dict[Path, bytes | None] = {(key,): None for key in reply if key not in RESPONSE_KEYS}
+        changes.update(odd_names(reply, RESPONSE_NAMES))
         message = "\n".join(dict.fromkeys(messages.values()))
         changes[("output",)] = jsonio.dumps([message_item(id, message)])
         changes[("status",)] = b'"incomplete"'

@@ -18,13 +18,14 @@ from proxy.wire.logprobs import repeats, series_of
 from proxy.wire.once import Once
 from proxy.wire.openai_responses_output import (
     RESPONSE_KEYS,
+    RESPONSE_NAMES,
     channel_of,
     item_texts,
     item_tool,
     part_logprobs,
     response_facts,
 )
-from proxy.wire.shape import data_at, field_name, leaves, sequence, string
+from proxy.wire.shape import data_at, field_name, is_plain, leaves, sequence, string
 from proxy.wire.sse import Frame
 
 _TEXTS: Mapping[str, tuple[tuple[str, ...], bool]] = {
@@ -96,6 +97,8 @@ class EventTexts:
             read = self._annotation(body)
         else:
             unread = kind != "error" and not body.keys() <= _EVENT_KEYS
+            if not is_plain(body.get("type")):
+                unread = self._unknown(body, "event", "type") or unread
         for key in body:
             if key not in _EVENT_KEYS and key not in read:
                 unread = self._unknown(body, kind, key) or unread
@@ -218,11 +221,14 @@ class EventTexts:
         response = body.get("response")
         if not isinstance(response, dict):
             return ()
-        output = response.get("output")
-        for index, item in enumerate(sequence(output)):
+        output = sequence(response.get("output"))
+        for index, item in enumerate(output):
             self._copies(item, index, ("response", "output", index))
         for key, value in response.items():
-            if key not in RESPONSE_KEYS or (value is output and not isinstance(value, list)):
+            odd = (key in RESPONSE_NAMES and not is_plain(value)) or (
+                key == "output" and value and output == ()
+            )
+            if odd or key not in RESPONSE_KEYS:
                 self._once.read(value, ("response", key), (key,), 0, self.pieces, self.closes)
         facts = response_facts(response, self.tools)
         finish = facts.finish_reason if kind in ENDS else None
@@ -246,7 +252,7 @@ class EventTexts:
         owner = string(body.get("item_id"))
         if owner is not None and "output_index" not in body:
             place.insert(0, owner)
-        name = (kind or "event", *place, key)
+        name = (kind if kind and is_plain(kind) else "event", *place, key)
         grows = kind.endswith(".delta")
         return self._once.read(body[key], (key,), name, 0, self.pieces, self.closes, grows=grows)
 

@@ -25,6 +25,13 @@ RESPONSE_KEYS = frozenset(
 )  # fmt: skip
 
 
+RESPONSE_NAMES = (
+    "id", "object", "status", "model", "service_tier", "usage", "previous_response_id", "created_at",
+    "completed_at", "incomplete_details", "conversation", "billing",
+)  # fmt: skip
+"""Those of them that hold names and numbers of the backend's own."""
+
+
 def item_texts(item: Json, index: int) -> Iterator[tuple[Channel, Path, str]]:
     """Each text of the output item at `index`, with its path within the item. Data and tokens are left out."""
     reasoning = mapping(item).get("type") == "reasoning"

@@ -77,7 +77,7 @@ def _items(gather: Gather, value: Json, path: Path, said: Kind = Kind.TEXT) -> N
 
 
 def _item(gather: Gather, item: Mapping[str, Json], path: Path, said: Kind) -> None:
-    kind = item.get("type")
+    kind = type_of(item)
     for key, value in item.items():
         where = (*path, key)
         if is_unread(key, value):

@@ -107,6 +107,16 @@ def is_data(value: str) -> bool:
     return len(value) >= DATA_CHARS_MIN and _BASE64.fullmatch(value) is not None
 
 
+def is_plain(value: Json) -> bool:
+    """Whether a value holds nothing but numbers and names of the wire's own: what an id, a type, a model's name or
+    a usage may hold."""
+    if isinstance(value, str):
+        return len(value) <= NAME_CHARS_MAX and _NAME.fullmatch(value) is not None
+    if isinstance(value, dict | list):
+        return all(is_plain(leaf) for _, leaf in leaves(value, ()))
+    return True
+
+
 def is_sealed(value: Json) -> bool:
     """Whether a value that a backend wrote for itself (a signature, encrypted content) is that and no text."""
     return not isinstance(value, str) or _SEALED.fullmatch(value) is not None

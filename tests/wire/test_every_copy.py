@@ -25,31 +25,22 @@ from tests.wire.test_through_the_gate import seeker, through
 VALUE = "jane.doe@example.com"
 FOUND = r"jane\.doe@example\.com"
 
-NAMES = frozenset(
-    (
-        # Made up by the model server or words of the API: no model writes them.
-        "id", "object", "model", "type", "role", "status", "index", "finish_reason", "stop_reason", "stop_sequence",
-        "system_fingerprint", "service_tier", "obfuscation", "item_id", "tool_use_id",
-        # Of a response: what repeats the request's settings.
-        "text", "tool_choice", "truncation", "instructions",
-    )
-)  # fmt: skip
+ECHOED = ("text", "tool_choice", "truncation", "reasoning", "instructions")
+"""What a response repeats of its own request."""
 
 
 def places(value: Json, path: Path = ()) -> Iterator[Path]:
-    if isinstance(value, str) and not is_name(path):
+    if isinstance(value, str) and not is_left_out(path):
         yield path
     for step, child in value.items() if isinstance(value, dict) else enumerate(sequence(value)):
         yield from places(child, (*path, step))
 
 
-def is_name(path: Path) -> bool:
-    """Some names are places of text elsewhere: a response's `text` is a setting, a part's is a text."""
-    if path[-1] == "text" and path[-2:-1] != ("response",):
-        return False
-    settings = path[:2] if path[0] == "response" else path[:1]
-    echoed = settings[-1] in ("text", "tool_choice", "truncation", "reasoning")
-    return path[-1] in NAMES or (echoed and len(path) > len(settings))
+def is_left_out(path: Path) -> bool:
+    """Where an event belongs, filling against eavesdroppers, and echoes of the request."""
+    if path[-1] in ("item_id", "obfuscation"):
+        return True
+    return (path[0] == "response" and path[1] in ECHOED) or (path[0] in ECHOED and path != ("text",))
 
 
 def planted(body: Any, path: Path, new: str) -> Any:
