@@ -59,7 +59,10 @@ def random(before: str, value: str) -> float:
     """For a prefix with random letters behind: words in snake case or CSS classes are none."""
     if is_placeholder(value) or entropy(value) < 2.8:
         return 0.0
-    return LIKELY if secret_words.is_mixed(value) else 0.0
+    return LIKELY if secret_words.is_mixed(value) or _LONG_RUN.search(value) else 0.0
+
+
+_LONG_RUN: Final = re.compile("(?=.*[a-z].*[A-Z].*[a-z].*[A-Z])[A-Za-z]{30}")
 
 
 def crc_base62(before: str, value: str) -> float:
@@ -226,6 +229,6 @@ def password(before: str, value: str) -> float:
 
 def foreign_password(before: str, value: str) -> float:
     """As `password`, behind the word in a script that patterns do not know."""
-    said = secret_words.ends_in_foreign_password(before) and not is_placeholder(value)
+    said = secret_words.is_foreign_password(before, value) and not is_placeholder(value)
     plain = secret_words.is_plain(value, quoted=False)
     return BY_CONTEXT if said and not plain and secret_words.is_said_password(value, beside=False) else 0.0

@@ -118,7 +118,7 @@ ISSUED: Final[Mapping[str, str | tuple[str, ...]]] = {
     "SOURCEGRAPH_TOKEN": "sgp_(?:[0-9a-fA-F]{16}_|local_)?[0-9a-fA-F]{40}",
     # Chat.
     "SLACK_TOKEN": (
-        r"(?:xoxe\.)?xox[abeoprs]-[A-Za-z0-9-]{10,250}",
+        r"(?:xoxe\.)?xox(?:[abeprs]|o-[0-9]{1,20})-[A-Za-z0-9-]{10,250}",
         r"xapp-[0-9]-[A-Za-z0-9]{6,20}-[0-9]{6,20}-[A-Za-z0-9]{32,100}",
     ),
     "TELEGRAM_BOT_TOKEN": r"[0-9]{8,10}:A[\w-]{34}",

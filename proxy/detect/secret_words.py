@@ -21,6 +21,7 @@ _PLAIN: Final = re.compile(
     r"|arn:.*|sha\d+[-:].*|[a-z]+:[a-z/].*"
     r"|\$[0-9a-z]+\$.*"
 )
+_ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")  # of an Ethereum account or contract
 # Calls, members and operators: what code writes without quotes behind such a name.
 _CODE: Final = re.compile(
     r"(?i)[a-z_]+\d*[a-z_]*(?:[.!?]+[a-z_]+\d*[a-z_]*)+|[\w.]+[(\[].*|.*(?:===|!==|&&|\|\||=>|->|::).*|&\w+.*"
@@ -53,7 +54,11 @@ def is_stand_in(value: str) -> bool:
 
 def is_plain(value: str, *, quoted: bool) -> bool:
     """Whether it is a word, a path, code or a stand-in. In quotes there is no code."""
-    if is_stand_in(value) or (_PLAIN.fullmatch(value) and not is_scrambled(value)):
+    if (
+        is_stand_in(value)
+        or _ADDRESS.fullmatch(value)
+        or (_PLAIN.fullmatch(value) and not is_scrambled(value))
+    ):
         return True
     return not quoted and bool(_CODE.fullmatch(value))
 
@@ -81,7 +86,7 @@ _NO_SECRET: Final = re.compile(
 )
 _NO_SECRET_BEFORE: Final = re.compile(
     "(?i)public|primary|foreign|cache|sort|partition|object|idempotency|dedup|hash|index|publishable|pub|page|next|max|cursor"
-    "|continuation|num|min|total|completion|prompt|input|output|row|map|dict|image|data|translation|i18n"
+    "|continuation|site|captcha|vapid|num|min|total|completion|prompt|input|output|row|map|dict|image|data|translation|i18n"
 )
 _IN_NO_DOUBT: Final = re.compile(
     r"(?i)api[_. -]?(?:key|token|secret)|secret|(?:access|auth|bearer|refresh|server)[_. -]?token|[a-z0-9][_-]token"
@@ -98,6 +103,7 @@ _TELLING: Final = re.compile(
     r"|function|primary|secondary|user|personal|security|hmac|aes|jwt|root|unseal|recovery|ssl|tls|ssh|rest|license"
     r"|(?-i:[A-Z0-9]_))[_. -]?\Z"
 )
+_ACCOUNT: Final = re.compile(r":\d{12}:\Z")  # Amazon's names of resources
 _HEX: Final = re.compile("(?:0x)?[0-9a-fA-F]+")
 _FOREIGN: Final = re.compile(
     r"(?:密码|密碼|口令|パスワード|暗証番号|비밀번호|암호|كلمة المرور|كلمة السر|סיסמה|รหัสผ่าน)"
@@ -134,6 +140,7 @@ def name_in(before: str) -> Name:
     word = _WORD_BEFORE.search(before[:at])
     left = _PART.findall(word[1])[-2:] if word else []
     is_secret = not any(map(_NO_SECRET.fullmatch, parts)) and not any(map(_NO_SECRET_BEFORE.fullmatch, left))
+    is_secret = is_secret and not _ACCOUNT.search(before[:at])
     given = before[end:]
     signed = _SIGN.search(given)
     return Name(
@@ -154,7 +161,7 @@ _TECHNICAL: Final = re.compile(
     r"(?i)(?:sha|md|base|utf|oauth|aes|rsa|https?|ipv|win|windows|python|java|php|v|version|rfc|iso|pbkdf|argon|bcrypt"
     r"|pkcs|ed|es|hs|rs|tls|ssl|wpa|ec|level|step|chapter|page|line|option|rule|type|phase|week|day|part|tier|api|id"
     r"|no|gpt|node|erc|top|web|x|h|c|s)[-_/]?\d{1,4}(?:[-_/.]\w+)*"
-    r"|\d{1,4}(?:[-.,/:x]\d{1,4})*(?:-?[a-z%]+)*|\d+(?:st|nd|rd|th)|\w+\d*/\w+[\w.]*"
+    r"|[a-z][a-z0-9._-]*:\d[\w.]*|\d{1,4}(?:[-.,/:x]\d{1,4})*(?:-?[a-z%]+)*|\d+(?:st|nd|rd|th)|\w+\d*/\w+[\w.]*"
 )
 _WORD_AND_NUMBER: Final = re.compile(r"[A-Za-z]+[-/.]?\d+(?:\.\d+)*")
 _WORDS: Final = re.compile(r"(?i)(?:[a-z]+|\d{1,4})(?:[-_./]+(?:[a-z]+|\d{1,4}))*")
@@ -170,8 +177,9 @@ def is_no_digest(value: str) -> bool:
     return len(value) >= 20 and not _HEX.fullmatch(value) and kinds_of_character(value) >= 3
 
 
-def ends_in_foreign_password(before: str) -> bool:
-    return bool(_FOREIGN.search(before))
+def is_foreign_password(before: str, value: str) -> bool:
+    """Whether the word stands at the end of what is before, in its own script, and letters of ASCII behind it."""
+    return bool(_FOREIGN.search(before) and value[:5].isascii())
 
 
 def reads_as_words(value: str) -> bool:

@@ -78,6 +78,13 @@ def test_near_misses_in_context(kind: str, text: str, value: str) -> None:
 
 
 QUIET = {
+    "keys for all": "reCAPTCHA site key: 6LeIxAcTAAAAAJcZVRqyHh71UMIEGNQ_MXjiZKhI; cache key: 9fceb02d0ae598e95dc9",
+    "names of secrets": "arn:aws:secretsmanager:us-east-1:123456789012:secret:MyDatabaseSecret-a1b2c3",
+    "tokens of chains": "Token contract: 0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
+    "talk": "The password is case-sensitive. passing combine=True; My pass rate is 95.5%; it is SHA256-signed",
+    "images": "docker run -e POSTGRES_PASSWORD=mysecretpassword postgres:16 and xoxo-love-and-kisses-2024-to-you",
+    "other scripts": "パスワードは8文字以上 密码: 至少8位 пароль должен содержать минимум 8 символов",
+    "pages": "next_token: eyJsYXN0X2lkIjoxMjM0NTY3ODkwfQ==, nextPageToken: CiAKGjBpNDd2Nmp2Zml2cXRwYjBpOXA",
     "uuid": "id 550e8400-e29b-41d4-a716-446655440000, token: 550e8400-e29b-41d4-a716-446655440000",
     "git": "commit 9fceb02d0ae598e95dc970b74767f19372d61af8\nindex 83db48f..bf2a7c1 100644",
     "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
