@@ -58,7 +58,10 @@ class LogObserver(Protocol):
 
 
 class Recorder(Protocol):
-    """Keeps every exchange. Each future resolves once its record is durable, or fails with LogUnavailable."""
+    """Keeps every exchange. Each future resolves once its record is durable, or fails with LogUnavailable.
+
+    A record whose future failed is kept, within limits, and written once the fault is over.
+    """
 
     async def start(self) -> None:
         """Open the store; exchanges that a crash cut are finished as interrupted before anything else.
@@ -76,8 +79,12 @@ class Recorder(Protocol):
         """Put the beginning of an exchange on the log."""
         ...
 
-    def finish(self, finished: Finished) -> asyncio.Future[None]:
-        """Put the end of an exchange on the log, chained to the record that finished before."""
+    def finish(self, finished: Finished, *, revocable: bool = False) -> asyncio.Future[None]:
+        """Put the end of an exchange on the log, chained to the record that finished before.
+
+        A `revocable` end counts only if its future resolves: one that failed is never written, and one that is
+        cancelled is not written either, unless it is too late for that. The exchange then takes another end.
+        """
         ...
 
     @property

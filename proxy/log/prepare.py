@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -12,7 +13,26 @@ from proxy.log.rows import NAME_CHARS_MAX
 from proxy.model.finding import Finding
 from proxy.model.record import Begun, Finished, Json
 
-Entry: TypeAlias = Begun | Finished
+
+@dataclass(frozen=True, slots=True)
+class Revocable:
+    """An end that counts only if `waiter` resolves: it is not written once that was cancelled or failed."""
+
+    end: Finished
+    waiter: Future[None]
+
+    @property
+    def id(self) -> str:
+        """The exchange's."""
+        return self.end.id
+
+    @property
+    def revoked(self) -> bool:
+        """Asked in the writer's thread; a future only ever turns from pending to done."""
+        return self.waiter.done()
+
+
+Entry: TypeAlias = Begun | Finished | Revocable
 
 _LATENCY_KEYS: Final = ("total", "backend_first_byte", "first_byte", "guard")
 _FINDING_KEYS: Final = (
@@ -59,7 +79,7 @@ class PreparedFinish:
 Prepared: TypeAlias = PreparedBegin | PreparedFinish
 
 
-def prepare(entry: Entry) -> Prepared:
+def prepare(entry: Begun | Finished) -> Prepared:
     """Raises TypeError or ValueError for values that cannot be written."""
     model = entry.model
     if isinstance(entry, Begun):

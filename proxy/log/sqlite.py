@@ -12,10 +12,10 @@ from typing import Final, Literal, TypeVar
 
 from proxy.errors import LogUnavailable
 from proxy.log.port import LogObserver, Page, Search
-from proxy.log.prepare import Entry
+from proxy.log.prepare import Entry, Revocable
 from proxy.log.reading import Readers
 from proxy.log.schema import StoreUnusable
-from proxy.log.store import Store
+from proxy.log.store import ENDED_ALREADY, Store
 from proxy.log.writer import Fault, Item, Settled, Writer
 from proxy.model.record import Begun, Finished, Json
 
@@ -89,13 +89,13 @@ class SqliteRecorder:
         """See `Recorder.begin`."""
         return self._hand_in(begun, _RECORD_BYTES + (3 * begun.body_bytes or _weight(begun.body)))
 
-    def finish(self, finished: Finished) -> asyncio.Future[None]:
+    def finish(self, finished: Finished, *, revocable: bool = False) -> asyncio.Future[None]:
         """See `Recorder.finish`."""
         weight = _RECORD_BYTES
         for value in (finished.sent, finished.received, finished.delivered, finished.logprobs):
             if value is not None:
                 weight += _weight(value)
-        return self._hand_in(finished, weight)
+        return self._hand_in(finished, weight, revocable=revocable)
 
     @property
     def queue_depth(self) -> int:
@@ -123,7 +123,7 @@ class SqliteRecorder:
         """See `Recorder.show`."""
         return await self._readers.show(id)
 
-    def _hand_in(self, entry: Entry, weight: int) -> asyncio.Future[None]:
+    def _hand_in(self, entry: Entry, weight: int, *, revocable: bool = False) -> asyncio.Future[None]:
         loop = self._loop
         if loop is None:
             raise RuntimeError("the recorder was not started")
@@ -133,19 +133,23 @@ class SqliteRecorder:
         refused: Fault | None = None
         if full:
             refused = Fault("queue_full", "the exchange log's queue is full")
-        elif self._stalled:
-            refused = Fault("stalled", self.fault or "")
         elif self._stopping or self._over:
             refused = Fault("stopped", "the exchange log is closing")
+        elif self._stalled:
+            refused = Fault("stalled", self.fault or "")
         if refused is not None:
             future.set_exception(LogUnavailable(refused.text))
             self._failed(refused.reason)
-            return future
+            if refused.reason != "stalled" or revocable:
+                return future  # nobody waits for a stalled disk, but what it missed is written afterwards
+        if revocable and self._durable:
+            assert isinstance(entry, Finished)
+            entry = Revocable(entry, future)
         item = Item(entry, weight, loop.time())
         self._bytes += weight
         waiting.append((item, future if self._durable else None))
         self._writer.put(item)
-        if not self._durable:
+        if not self._durable and not future.done():
             future.set_result(None)
         if not self._watching:
             self._watching = True
@@ -182,7 +186,7 @@ class SqliteRecorder:
                 else:
                     future.set_exception(LogUnavailable(why))
             if why is not None:
-                self._failed(failed.reason if failed is not None else "refused")
+                self._failed(failed.reason if failed else "overtaken" if why == ENDED_ALREADY else "refused")
         for _ in range(settled.dropped):
             self._failed("dropped")
         if self._observer is not None:

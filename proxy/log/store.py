@@ -17,13 +17,15 @@ from proxy.log.context import Split
 from proxy.log.encode import Codec
 from proxy.log.index import index_some
 from proxy.log.intern import ROOT, Intern, Known, marks, slices
-from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, prepare
+from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, Revocable, prepare
 from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION, BeginRow, FinishRow, begin_digest, finish_digest
 from proxy.log.schema import StoreUnusable, open_for_writing
 from proxy.log.session import Open, Session, cut_off, present, recall
 
 BUSY_MS: Final = 250
 """How long a write waits for another connection's lock before it counts as failed."""
+ENDED_ALREADY: Final = "the exchange has its end on the log already"
+"""Why a second end is not written: it came too late to revoke the first."""
 OPEN_MAX: Final = 100_000
 """Exchanges under way; one more is not begun."""
 
@@ -91,7 +93,8 @@ class Store:
             self._lock = None
 
     def write(self, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
-        """Commit these records in one transaction; returns, by place, why one could not be written.
+        """Commit these records in one transaction, but for those that are revoked by then; returns, by place, why
+        one could not be written.
 
         With `again` some may be in the store already: those count as written.
         """
@@ -100,19 +103,22 @@ class Store:
         prepared: list[tuple[int, Prepared]] = []
         for place, entry in enumerate(entries):
             try:
-                prepared.append((place, prepare(entry)))
+                prepared.append((place, prepare(entry.end if isinstance(entry, Revocable) else entry)))
             except Exception as error:  # noqa: BLE001  # the declared boundary: one bad value must not cost the batch
                 refused[place] = f"{type(error).__name__}: {error}"
         session.db.execute("BEGIN IMMEDIATE")
-        there = present(session.db, [item for _, item in prepared]) if again else frozenset()
-        session.intern.learn_names(word for _, item in prepared for word in _words(item))
-        for place, item in prepared:
-            if isinstance(item, PreparedBegin):
-                known = ("begin", item.begun.id) in there
-                why = None if known else self._begin(session, item)
+        there = present(session.db, [ready for _, ready in prepared]) if again else frozenset()
+        session.intern.learn_names(word for _, ready in prepared for word in _words(ready))
+        for place, ready in prepared:
+            entry = entries[place]
+            if isinstance(entry, Revocable) and entry.revoked:
+                continue
+            if isinstance(ready, PreparedBegin):
+                known = ("begin", ready.begun.id) in there
+                why = None if known else self._begin(session, ready)
             else:
-                known = ("finish", item.finished.id) in there
-                why = None if known else self._finish(session, item)
+                known = ("finish", ready.finished.id) in there
+                why = None if known else self._finish(session, ready)
             if why is not None:
                 refused[place] = why
         session.intern.flush()
@@ -203,7 +209,8 @@ class Store:
         finished, intern = item.finished, session.intern
         begin = session.open.pop(finished.id, None)
         if begin is None:
-            return "its beginning is not on the log"
+            there = present(session.db, [item])
+            return ENDED_ALREADY if ("finish", finished.id) in there else "its beginning is not on the log"
         skeleton, window = _store_body(intern, item.sent)
         received, delivered = _store_part(intern, item.received), _store_part(intern, item.delivered)
         row = FinishRow._make(

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from proxy.log.encode import Damaged
-from proxy.log.prepare import Entry
+from proxy.log.prepare import Entry, Revocable
 from proxy.log.schema import StoreUnusable
 from proxy.log.store import Store
 
@@ -210,6 +210,8 @@ class Writer(threading.Thread):
     def _give_up(self, batch: list[Item], started: float) -> None:
         dropped = 0
         for item in batch:
+            if isinstance(item.entry, Revocable):
+                continue  # its exchange takes another end
             full = len(self._kept) >= KEPT_RECORDS_MAX or self._kept_bytes + item.weight > KEPT_BYTES_MAX
             if full:
                 dropped += 1

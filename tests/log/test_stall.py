@@ -11,10 +11,13 @@ import pytest
 
 from proxy.errors import LogUnavailable
 from proxy.log import sqlite, writer
+from proxy.log.port import Search
 from proxy.log.prepare import Entry
 from proxy.log.sqlite import SqliteRecorder
 from proxy.log.store import Store
 from proxy.log.writer import Item, Writer
+from proxy.model.level import Outcome
+from proxy.model.record import Begun
 from tests.log.make import begun, finished
 
 
@@ -61,11 +64,75 @@ async def test_a_stalled_commit_fails_those_who_wait_and_new_ones_at_once(
     late = recorder.begin(begun(2))
     assert late.done()
     assert isinstance(late.exception(), LogUnavailable)
-    assert recorder.queue_depth == 1
     go_on.set()
     await healthy(recorder)
-    # The record was refused to its caller and written all the same: its end finds it.
+    # The records were refused to their callers and written all the same: their ends find them.
     await recorder.finish(finished(1))
+    await recorder.finish(finished(2))
+    await recorder.stop()
+
+
+async def test_a_revocable_end_that_was_refused_leaves_its_place_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    write = Store.write
+
+    def stalled(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        if any(not isinstance(entry, Begun) for entry in entries):
+            go_on.wait(20)
+        return write(self, entries, again=again)
+
+    monkeypatch.setattr(Store, "write", stalled)
+    monkeypatch.setattr(sqlite, "STALL_S", 0.1)
+    monkeypatch.setattr(sqlite, "_WATCH_S", 0.02)
+    recorder = SqliteRecorder(tmp_path / "log.sqlite3")
+    await recorder.start()
+    for number in (1, 2, 3):
+        await recorder.begin(begun(number))
+    left = recorder.finish(finished(2, outcome=Outcome.RELEASED), revocable=True)
+    left.cancel()
+    with pytest.raises(LogUnavailable, match="has not answered"):
+        await recorder.finish(finished(1, outcome=Outcome.RELEASED), revocable=True)
+    ends = [recorder.finish(finished(number, outcome=Outcome.REFUSED)) for number in (1, 2)]
+    assert all(isinstance(end.exception(), LogUnavailable) for end in ends), (
+        "told at once, written afterwards"
+    )
+    go_on.set()
+    await healthy(recorder)
+    too_late = recorder.finish(finished(3, outcome=Outcome.RELEASED), revocable=True)
+    await too_late
+    assert not too_late.cancel()
+    with pytest.raises(LogUnavailable, match="its end on the log already"):
+        await recorder.finish(finished(3, outcome=Outcome.REFUSED))
+    page = await recorder.search(Search())
+    assert [row["outcome"] for row in page.exchanges] == ["released", "refused", "refused"]
+    await recorder.stop()
+
+
+async def test_a_revocable_end_that_could_not_be_written_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Store.write
+    faults: list[Exception] = []
+
+    def failing(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        if faults:
+            raise faults.pop()
+        return write(self, entries, again=again)
+
+    monkeypatch.setattr(Store, "write", failing)
+    recorder = SqliteRecorder(tmp_path / "log.sqlite3")
+    await recorder.start()
+    await recorder.begin(begun(1))
+    faults.append(OSError("a fault that passes"))
+    with pytest.raises(LogUnavailable, match="a fault that passes"):
+        await recorder.finish(finished(1, outcome=Outcome.RELEASED), revocable=True)
+    with pytest.raises(LogUnavailable, match="a fault that passes"):
+        await recorder.finish(finished(1, outcome=Outcome.REFUSED))
+    await healthy(recorder)
+    page = await recorder.search(Search())
+    assert [row["outcome"] for row in page.exchanges] == ["refused"]
     await recorder.stop()
 
 
