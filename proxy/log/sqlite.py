@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
+import structlog
+
 from proxy.errors import LogUnavailable
 from proxy.log.port import LogObserver, Page, Search
 from proxy.log.prepare import Entry, Revocable
@@ -27,12 +29,16 @@ STALL_S: Final = 5.0
 """A record that is not settled by then fails, and so does every new one until the disk answers again."""
 DRAIN_S: Final = 10.0
 """How long `stop` waits for the queue to be written."""
+TELL_S: Final = 1.0
+"""The proxy's own log hears of the log's health at most this often."""
 _WATCH_S: Final = 0.5
 _SAMPLE: Final = 64
 _RECORD_BYTES: Final = 1024
 _NODE_BYTES: Final = 32
 
 T = TypeVar("T")
+
+_log = structlog.get_logger("proxy.log")
 
 
 class SqliteRecorder:
@@ -50,7 +56,11 @@ class SqliteRecorder:
         self._observer = observer
         self._readers = Readers(path)
         self._writer = Writer(
-            Store(path, clock), opened=self._opened, settled=self._settled, ended=self._ended
+            Store(path, clock),
+            opened=self._opened,
+            changed=self._changed,
+            settled=self._settled,
+            ended=self._ended,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready: asyncio.Future[StoreUnusable | None] | None = None
@@ -61,6 +71,8 @@ class SqliteRecorder:
         self._watching = False
         self._stopping = False
         self._over = False
+        self._told_at: float | None = None  # since when it was said to be down
+        self._telling: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """See `Recorder.start`."""
@@ -71,12 +83,15 @@ class SqliteRecorder:
         unusable = await self._ready
         if unusable is not None:
             raise unusable
+        self._tell_health()
 
     async def stop(self) -> None:
         """See `Recorder.stop`; waits at most `DRAIN_S`."""
         if self._end is None or self._stopping:
             return
         self._stopping = True
+        if self._telling is not None:
+            self._telling.cancel()
         self._writer.finish()
         done, _ = await asyncio.wait((self._end,), timeout=DRAIN_S)
         if not done:
@@ -162,6 +177,9 @@ class SqliteRecorder:
     def _ended(self) -> None:
         self._tell(self._on_ended)
 
+    def _changed(self) -> None:
+        self._tell(self._tell_health)
+
     def _settled(self, settled: Settled) -> None:
         self._tell(self._on_settled, settled)
 
@@ -173,8 +191,30 @@ class SqliteRecorder:
             # The loop was closed under us: nobody is left to be told.
             return
 
+    def _tell_health(self) -> None:
+        """One line when the log goes down and one when it is up again; no more than one in TELL_S."""
+        assert self._loop is not None
+        if self._telling is not None or self._stopping or self.healthy == (self._told_at is None):
+            return
+        if self._told_at is None:
+            self._told_at = self._loop.time()
+            fault = self._writer.fault
+            reason = "stalled" if self._stalled or fault is None else fault.reason
+            way = {"fault": list(fault.way)} if fault is not None and fault.way else {}
+            _log.error("log_down", reason=reason, why=self.fault, **way)
+        else:
+            _log.warning("log_up", down_s=round(self._loop.time() - self._told_at, 1))
+            self._told_at = None
+        self._telling = self._loop.call_later(TELL_S, self._tell_again)
+
+    def _tell_again(self) -> None:
+        self._telling = None
+        self._tell_health()
+
     def _on_settled(self, settled: Settled) -> None:
-        self._stalled = False
+        if self._stalled:
+            self._stalled = False
+            self._tell_health()
         failed = settled.fault
         for place, item in enumerate(settled.items):
             _, future = self._waiting.popleft()
@@ -208,6 +248,7 @@ class SqliteRecorder:
         self._loop.call_later(_WATCH_S, self._watch)
         if self._waiting[0][0].since + STALL_S <= self._loop.time():
             self._stalled = True
+            self._tell_health()
             self._fail_waiting(Fault("stalled", self.fault or ""), older_than_s=STALL_S)
         if self._observer is not None:
             self._observer.on_queue(len(self._waiting))

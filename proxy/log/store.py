@@ -105,7 +105,7 @@ class Store:
             try:
                 prepared.append((place, prepare(entry.end if isinstance(entry, Revocable) else entry)))
             except Exception as error:  # noqa: BLE001  # the declared boundary: one bad value must not cost the batch
-                refused[place] = f"{type(error).__name__}: {error}"
+                refused[place] = f"it cannot be written: {type(error).__name__}"  # whose text may quote it
         session.db.execute("BEGIN IMMEDIATE")
         there = present(session.db, [ready for _, ready in prepared]) if again else frozenset()
         session.intern.learn_names(word for _, ready in prepared for word in _words(ready))

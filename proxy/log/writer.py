@@ -19,6 +19,7 @@ from proxy.log.encode import Damaged
 from proxy.log.prepare import Entry, Revocable
 from proxy.log.schema import StoreUnusable
 from proxy.log.store import Store
+from proxy.logs import faults
 
 BATCH_RECORDS_MAX: Final = 512
 BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -65,23 +66,26 @@ class Fault:
 
     reason: str
     text: str
+    way: tuple[str, ...] = ()  # through the code, of a mistake of ours
 
 
 class Writer(threading.Thread):
-    """Runs until `finish` was called and the queue is empty. `settled` and `opened` are called in this
-    thread and must not block."""
+    """Runs until `finish` was called and the queue is empty. `opened`, `changed` (of `fault`) and `settled` are
+    called in this thread and must not block."""
 
     def __init__(
         self,
         store: Store,
         *,
         opened: Callable[[StoreUnusable | None], None],
+        changed: Callable[[], None],
         settled: Callable[[Settled], None],
         ended: Callable[[], None],
     ) -> None:
         super().__init__(name="exchange-log", daemon=True)
         self._store = store
         self._opened = opened
+        self._changed = changed
         self._settled = settled
         self._ended = ended
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
@@ -241,7 +245,10 @@ class Writer(threading.Thread):
             elif self._new_records:
                 self._store.checkpoint()
                 self._new_records = self._new_bytes = 0
-            self._room = self._store.free_bytes() >= FREE_BYTES_MIN
+            room = self._store.free_bytes() >= FREE_BYTES_MIN
+            if room != self._room:
+                self._room = room
+                self._changed()
         except Exception as error:  # noqa: BLE001  # as in _commit
             self._fail(error)
             if self._fault is not None and self._fault.reason == "bug":
@@ -249,16 +256,21 @@ class Writer(threading.Thread):
 
     def _fail(self, error: Exception) -> None:
         reason = _reason(error)
-        what = str(error) if reason != "bug" else f"{type(error).__name__}: {error}"
+        # What a mistake of ours has to say may quote a record.
+        what = str(error) if reason != "bug" else f"{type(error).__name__}, a mistake of the proxy's own"
         if isinstance(error, sqlite3.Error) and reason in ("full", "locked", "io"):
             self._store.give_up()
         else:
             self._store.close()
-        self._fault = Fault(reason, f"the exchange log cannot be written: {what}")
+        way = tuple(faults(error)) if reason == "bug" else ()
+        self._fault = Fault(reason, f"the exchange log cannot be written: {what}", way)
         self._retry_at = time.monotonic() + RETRY_S
+        self._changed()
 
     def _recovered(self) -> None:
-        self._fault = None
+        if self._fault is not None:
+            self._fault = None
+            self._changed()
 
 
 def _reason(error: Exception) -> str:

@@ -65,4 +65,5 @@ class Outcome(StrEnum):
     BACKEND_ERROR = "backend_error"
     CLIENT_CLOSED = "client_closed"
     INTERRUPTED = "interrupted"
-    REFUSED = "refused"  # the request itself was at fault: bad JSON, too large, unknown path, no valid key
+    # The request was at fault (bad JSON, too large, unknown path, no valid key), or the log could not be written.
+    REFUSED = "refused"

@@ -3,11 +3,14 @@ a later turn reaches them while they run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from multidict import CIMultiDict
 
 from proxy.errors import Contained
 from proxy.model.level import Level, Outcome
 from proxy.request.exchange import Answer, Exchange, Ports
+from proxy.wire.sse import FrameDecoder
 
 SWITCHED_OFF = "this service is switched off by its operators"
 
@@ -21,6 +24,33 @@ async def contain(x: Exchange, ports: Ports) -> None:
         answer_killed(x)
     else:
         ports.dial.attach(x)
+
+
+def cut_killed(x: Exchange) -> None:
+    """The end of a stream of which something went out, in its wire's own form, by our words alone."""
+    killed = x.policy.containment.killed
+    if x.gate is None:
+        x.tail, x.cut = (
+            b"",
+            True,
+        )  # nothing of an unread form can be ended in that form: the connection is cut
+        return
+    x.tail = b"" if killed.reply == "error" else x.gate.interrupt(killed.message)
+    if x.tail:
+        x.messages = {**x.messages, **dict.fromkeys(_spoken_to(x, killed.message), killed.message)}
+    else:
+        x.tail = x.gate.fail("contained", SWITCHED_OFF)
+
+
+def _spoken_to(x: Exchange, message: str) -> Iterator[int]:
+    """The choices in which the reply's end says the message: those that were still open."""
+    assert x.wire is not None
+    assert x.view is not None
+    reader = x.wire.reader(x.view, id=x.id, created=int(x.started_at))
+    for frame in FrameDecoder().feed(x.tail):
+        for piece in reader.read(frame).pieces:
+            if piece.text == message:
+                yield piece.channel.choice
 
 
 def answer_killed(x: Exchange) -> None:

@@ -53,7 +53,7 @@ class Drive:
         self._gate.end(cut=True)
         with suppress(Killed):  # it ends now in any case
             await self._pump_all()
-        return bytes(self._gate.tail) + self._gate.fail("backend_error", message)
+        return bytes(self._gate.tail) + self._gate.fail("backend_error", message, after_tail=True)
 
     async def settle(self) -> None:
         """The reply is over: what was held and never went out is judged for the log's sake. Answers that are still

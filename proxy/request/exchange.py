@@ -27,6 +27,7 @@ from proxy.policy.compile import Policy
 from proxy.policy.match import Selection
 from proxy.policy.pseudonym import Pseudonyms
 from proxy.request.judged import JudgedText
+from proxy.request.stream_gate import StreamGate
 from proxy.settings import ClientSettings, Settings
 from proxy.wire.base import ReplyFacts, RequestView, Wire
 
@@ -101,18 +102,21 @@ class Exchange:
         "effective",
         "error",
         "facts",
-        "fail_frame",
         "findings",
         "first_byte",
+        "gate",
+        "given",
+        "given_bytes",
+        "given_messages",
         "guard_s",
         "http",
         "id",
-        "interrupted",
         "killed",
         "level",
         "messages",
         "outcome",
         "passed",
+        "passing",
         "path",
         "policy",
         "pseudonyms",
@@ -125,11 +129,13 @@ class Exchange:
         "sent",
         "sent_at",
         "sent_raw",
+        "settled",
         "started",
         "started_at",
         "static",
         "subject",
         "tail",
+        "taken_back",
         "task",
         "texts",
         "unscanned",
@@ -179,16 +185,21 @@ class Exchange:
         self.facts = ReplyFacts()
         self.texts: tuple[JudgedText, ...] = ()
         self.passed = bytearray()  # of a reply that no wire reads
-        self.messages: dict[int, str] = {}  # what a blocked choice ends with
-        self.interrupted: str | None = None  # what a killed stream ends with
-        self.fail_frame: Callable[[str, str], bytes] | None = None  # how its stream says that it failed
+        self.passing = 0  # how many bytes of that the client gets
+        self.messages: dict[int, str] = {}  # what a choice ends with that was blocked, or cut by the dial
+        self.gate: StreamGate | None = None  # of a stream
         self.static: str | None = None  # the whole text of an answer of the proxy's own
         # release, record
         self.answer: Answer | None = None
         self.response: web.StreamResponse | None = None
+        self.given: dict[JudgedText, int] = {}  # how much of each text was handed to the client's connection
+        self.given_bytes = 0
+        self.taken_back = False  # it gets nothing more of the reply
+        self.given_messages: dict[int, str] = {}
         self.tail = b""
         self.outcome = Outcome.RELEASED
         self.error: str | None = None
+        self.settled = False  # its findings are taken and nothing more can be found
         self.recorded = False
         self.cut = False  # the connection is to end without the wire's own end
         self.sent_at: float | None = None
@@ -250,6 +261,23 @@ class Exchange:
             raise
         finally:
             self.waiting = False
+
+    def give(self, data: bytes) -> None:
+        """These bytes are handed to the client's connection: what the gate has let go of until now is given."""
+        self.given_bytes += len(data)
+        if self.gate is not None:
+            self.given = {text: text.released for text in self.gate.judged()}
+            self.given_messages = dict(self.gate.blocked)
+
+    def take_back(self) -> None:
+        """The client gets nothing more of the reply: what was not given to it yet counts as not delivered."""
+        self.taken_back = True
+        self.messages = self.given_messages
+        for text in self.texts:
+            text.released = self.given.get(text, 0)
+        self.passing = min(self.passing, self.given_bytes)
+        self.static = None
+        self.tail = b""
 
     def backend_done(self, now: float) -> None:
         """The backend has given all that it will."""

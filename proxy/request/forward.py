@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from proxy import jsonio
 from proxy.errors import BackendFailed
-from proxy.request.contain import answer_killed
-from proxy.request.exchange import Exchange, Killed, Ports
+from proxy.request.exchange import Exchange, Ports
 from proxy.request.record import begin
 
 
 async def forward(x: Exchange, ports: Ports) -> None:
-    """Opens the backend's reply. Raises BackendFailed; answers where the dial is turned to killed meanwhile."""
+    """Opens the backend's reply. Raises BackendFailed, and Killed where the dial is turned meanwhile."""
     route = x.route
     assert route is not None, "identify finds the route"
     if x.sent_raw is not x.raw and x.sent is None and x.sent_raw:
@@ -30,9 +29,6 @@ async def forward(x: Exchange, ports: Ports) -> None:
                 keep_credential=not ports.settings.clients,
             )
         )
-    except Killed:
-        answer_killed(x)
-        return
     except BackendFailed:
         x.backend_done(ports.clock.monotonic())
         raise

@@ -8,7 +8,7 @@ own choice; other choices run on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from proxy.errors import UnreadableReply
@@ -63,6 +63,7 @@ class Outlet:
         self._reader = reader
         self._choices = choices
         self._queue: deque[Waiting] = deque()
+        self._untold: list[tuple[Event, Mapping[int, Edit]]] = []  # of the tail, which may never go out
 
     @property
     def all_blocked(self) -> bool:
@@ -139,13 +140,24 @@ class Outlet:
             raw = self._reader.edit(event, edits)
         else:
             raw = event.frame.raw
-        self._reader.released(event)
+        if waiting.last or out is self.tail:
+            self._untold.append((event, edits))
+        else:
+            self._reader.released(event)
         if waiting.last:
             self.tail += raw
             if len(self.tail) > TAIL_BYTES_MAX:
                 raise UnreadableReply(f"more than {TAIL_BYTES_MAX} bytes follow the finish reason")
         else:
             out += raw
+
+    def tell(self) -> None:
+        """The tail goes out before what the reader renders now."""
+        for event, edits in self._untold:
+            if edits:
+                self._reader.edit(event, edits)
+            self._reader.released(event)
+        self._untold.clear()
 
     def _edit_of(self, mark: Mark) -> Edit | None:
         if mark.text.channel.choice in self.blocked:
@@ -169,6 +181,7 @@ class Outlet:
             else:
                 edits[mark.piece] = self._edit_of(mark) or Edit(())
                 self._let_go(mark.text, mark.end)
+        self.tell()
         data = self._reader.block(waiting.event, text.channel, edits, finding.message)
         self.blocked[choice] = finding.message
         last = self._drop(waiting, text)

@@ -15,14 +15,14 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDict
 
-from proxy.errors import LogUnavailable, Refused
-from proxy.model.level import Outcome
+from proxy.errors import Contained, LogUnavailable, Refused
+from proxy.model.level import Level, Outcome
 from proxy.request.authenticate import authenticate
-from proxy.request.contain import contain
-from proxy.request.exchange import Answer, Exchange, Ports
+from proxy.request.contain import answer_killed, contain, cut_killed
+from proxy.request.exchange import Answer, Exchange, Killed, Ports
 from proxy.request.forward import forward
 from proxy.request.identify import identify
-from proxy.request.record import record
+from proxy.request.record import end, record
 from proxy.request.release import finish, release
 from proxy.request.score_output import score_output
 from proxy.request.screen_input import screen_input
@@ -43,6 +43,10 @@ STEPS: tuple[Step, ...] = (
 
 RETRY_WORTH_S = 60
 """Above this both official clients back off on their own schedule, so they are told not to retry."""
+
+OWN_WORDS_WAIT_S = 0.25
+"""How long the proxy's own words at the end of a killed reply wait for a slow log: the promise to log before
+release is about the backend's words, and a killed stream must end."""
 
 _log = structlog.get_logger("proxy.request")
 
@@ -68,9 +72,11 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
                 started = ports.clock.monotonic()
                 await step(x, ports)
                 ports.metrics.stage(step.__name__, ports.clock.monotonic() - started)
+    except Killed as killed:
+        await _kill(x, ports, killed)
     except Refused as refusal:
         refuse(x, refusal)
-        await _record_refusal(x, ports)
+        await _record_refusal(x, ports, refusal)
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception:  # noqa: BLE001 - see below
@@ -79,24 +85,47 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
         fault = Refused("the proxy failed; nothing was let through")
         x.error = "internal error"
         refuse(x, fault)
-        await _record_refusal(x, ports)
+        await _record_refusal(x, ports, fault)
     return await finish(x, ports)
 
 
-async def _record_refusal(x: Exchange, ports: Ports) -> None:
+async def _kill(x: Exchange, ports: Ports, killed: Killed) -> None:
+    """The dial rose to `killed` while it ran: nothing more of the reply goes out, and our own words end it."""
+    x.take_back()
+    if x.upstream is not None:
+        x.upstream.close()
+    x.backend_done(ports.clock.monotonic())
     try:
-        await record(x, ports)
-    except LogUnavailable as unavailable:
         if x.response is None:
+            answer_killed(x)
+            assert x.answer is not None
+            x.tail = x.answer.body
+        else:
+            cut_killed(x)
+    except Contained as refusal:
+        refuse(x, refusal)
+    x.level, x.outcome, x.error = Level.KILLED, Outcome.KILLED, killed.reason
+    await asyncio.wait((end(x, ports),), timeout=OWN_WORDS_WAIT_S)
+
+
+async def _record_refusal(x: Exchange, ports: Ports, refusal: Refused) -> None:
+    if not isinstance(refusal, LogUnavailable):
+        try:
+            await record(x, ports)
+            return
+        except LogUnavailable as unavailable:
             refuse(x, unavailable)
+    end(x, ports)
 
 
 def refuse(x: Exchange, refusal: Refused) -> None:
     """Make the answer the refusal, in the wire's own form. Where part of a reply went out already (only the log
     can fail so late), the wire's error frame takes the place of its end."""
-    if not x.recorded:
-        x.outcome = refusal.outcome
-        x.error = x.error or refusal.message
+    x.take_back()
+    if isinstance(refusal, LogUnavailable):
+        x.error = refusal.message  # whatever it would have been
+    x.outcome = refusal.outcome
+    x.error = x.error or refusal.message
     if x.response is not None:
         _fail_stream(x, refusal)
         return
@@ -113,24 +142,18 @@ def refuse(x: Exchange, refusal: Refused) -> None:
 
 def _fail_stream(x: Exchange, refusal: Refused) -> None:
     x.tail, x.cut = b"", True
-    if x.fail_frame is not None:
+    if x.gate is not None:
         # A reply nested beyond rendering is cut without a word rather than not at all.
         with contextlib.suppress(RecursionError):
-            x.tail, x.cut = x.fail_frame(refusal.code, refusal.message), False
+            x.tail, x.cut = x.gate.fail(refusal.code, refusal.message), False
 
 
 def _left(x: Exchange, ports: Ports, error: BaseException) -> None:
     """The client has gone, or the proxy is being stopped: the exchange still gets its record."""
     if x.recorded:
         return
+    x.take_back()
     stopped = ports.stopping.is_set() and isinstance(error, asyncio.CancelledError)
     x.outcome = Outcome.INTERRUPTED if stopped else Outcome.CLIENT_CLOSED
     x.error = "the proxy was stopped" if stopped else (str(error) or "the client left")
-    ports.spawn(_record_left(x, ports))
-
-
-async def _record_left(x: Exchange, ports: Ports) -> None:
-    try:
-        await record(x, ports)
-    except LogUnavailable:
-        _log.warning("record_lost", exchange=x.id, outcome=x.outcome.value)
+    end(x, ports)

@@ -6,19 +6,14 @@ Always runs, whatever became of the steps before it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeAlias
 
 from proxy.errors import LogUnavailable
 from proxy.model.level import Outcome
 from proxy.model.record import Begun, Finished, Json, Latency, ModelUsed
 from proxy.model.text import Media
-from proxy.request.exchange import Exchange, Ports
-from proxy.request.judged import JudgedText
+from proxy.request.exchange import Exchange, Killed, Ports
 from proxy.request.reply_text import reply_text
 from proxy.wire.credentials import masked
-
-Reading: TypeAlias = Callable[[JudgedText], str]
 
 
 def begin(x: Exchange, ports: Ports) -> None:
@@ -43,46 +38,81 @@ def begin(x: Exchange, ports: Ports) -> None:
 
 
 async def record(x: Exchange, ports: Ports) -> None:
-    """Make the exchange's end durable. Raises LogUnavailable where settings say that it then must not go on."""
-    if x.recorded:
-        return
-    x.recorded = True
-    finished_at = ports.clock.monotonic()
-    begin(x, ports)
-    x.take_findings(x.texts)
-    if x.first_byte is None and x.answer is not None:
-        x.first_byte = finished_at - x.started  # it goes out as soon as this record is durable
-    finished = _finished(x, (finished_at - x.started) * 1000.0, ports.clock.now())
-    _count(x, ports, finished_at)
-    ended = ports.recorder.finish(finished)
+    """Make the exchange's end durable before its last bytes go out.
+
+    Raises LogUnavailable where settings say that they then must not, and Killed where the dial rises meanwhile
+    (for a reply of the backend's). What was handed in is taken back then: the exchange takes another end.
+    """
+    finished = _finished(x, ports)
+    written = ports.recorder.finish(finished, revocable=True)
+    waiting = _both(x, written)
     try:
-        await begun(x, ports)
-    finally:
-        await _durable(ended, ports)
+        # Only the backend's words are the dial's to stop.
+        await (x.on_backend(waiting) if x.upstream is not None and x.answer is not None else waiting)
+    except LogUnavailable:
+        if ports.settings.log.on_failure == "block":
+            _forget(written)
+            raise
+        _forget(ports.recorder.finish(finished))
+    except (Killed, asyncio.CancelledError):
+        if written.cancel() or written.exception() is not None:
+            raise
+        # Its end was on the log before: it is over, and it went out.
+    x.recorded = True
+    _count(x, ports)
+
+
+def end(x: Exchange, ports: Ports) -> asyncio.Future[None]:
+    """Hand in the end of an exchange that gives its client nothing more of a reply. Nobody has to wait for that:
+    the record is kept until it can be written."""
+    x.recorded = True
+    written = ports.recorder.finish(_finished(x, ports))
+    _forget(written)
+    _count(x, ports)
+    return written
 
 
 async def begun(x: Exchange, ports: Ports) -> None:
-    """Wait until the request is on the log. Raises LogUnavailable as `record` does."""
+    """Wait until the request is on the log. Raises LogUnavailable where settings say that nothing may go out then,
+    and Killed."""
     assert x.begun is not None
-    await _durable(x.begun, ports)
-
-
-async def _durable(written: asyncio.Future[None], ports: Ports) -> None:
     try:
-        # Shielded: the record is not the client's to cancel by leaving.
-        await asyncio.shield(written)
+        await x.on_backend(_shielded(x.begun))
     except LogUnavailable:
         if ports.settings.log.on_failure == "block":
             raise
 
 
-def _finished(x: Exchange, total_ms: float, now: float) -> Finished:
+async def _both(x: Exchange, written: asyncio.Future[None]) -> None:
+    assert x.begun is not None
+    await _shielded(x.begun)
+    await _shielded(written)
+
+
+async def _shielded(written: asyncio.Future[None]) -> None:
+    """The record is not the client's to cancel by leaving, nor the dial's by turning."""
+    await asyncio.shield(written)
+
+
+def _forget(written: asyncio.Future[None]) -> None:
+    """Nobody waits for it: what becomes of it is the recorder's to count and to tell."""
+    written.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def _finished(x: Exchange, ports: Ports) -> Finished:
+    begin(x, ports)
+    if not x.settled:
+        x.settled = True
+        x.take_findings(x.texts)
+    total_s = ports.clock.monotonic() - x.started
+    if x.first_byte is None and x.answer is not None:
+        x.first_byte = total_s  # it goes out as soon as this record is durable
     received = reply_text(x.texts, x.facts.tools, lambda text: text.text)
     if x.passed:
         received = bytes(x.passed).decode("utf-8", "replace")
     return Finished(
         id=x.id,
-        finished_at=now,
+        finished_at=ports.clock.now(),
         outcome=x.outcome,
         model=_model(x),
         level=x.level,
@@ -94,7 +124,7 @@ def _finished(x: Exchange, total_ms: float, now: float) -> Finished:
         logprobs=x.facts.logprobs,
         usage=x.facts.usage,
         latency=Latency(
-            total=total_ms,
+            total=total_s * 1000.0,
             backend_first_byte=_ms(x.backend_first_byte),
             first_byte=_ms(x.first_byte),
             guard=x.guard_s * 1000.0,
@@ -108,28 +138,27 @@ def _finished(x: Exchange, total_ms: float, now: float) -> Finished:
 
 
 def _delivered(x: Exchange, received: Json) -> Json:
-    """What the client got, in the shape of `received`; None where that is the same."""
+    """What the client gets, in the shape of `received`: an empty one for nothing. None where it is the same."""
     if x.static is not None:
         return x.static
     if x.passed:
-        return None
-
-    def read(text: JudgedText) -> str:
-        return text.delivered()
-
-    delivered = reply_text(x.texts, x.facts.tools, read)
-    if x.messages or x.interrupted is not None:
+        same = x.passing >= len(x.passed)
+        return None if same else bytes(x.passed[: x.passing]).decode("utf-8", "replace")
+    texts = [text for text in x.texts if text.released or not text.length]
+    delivered: Json = None
+    if x.given or not x.taken_back:
+        delivered = reply_text(texts, x.facts.tools, lambda text: text.delivered())
+    if x.messages:
         delivered = _with_messages(x, delivered)
+    if delivered is None and received is not None:
+        return "" if isinstance(received, str) else []
     return delivered if delivered != received else None
 
 
 def _with_messages(x: Exchange, delivered: Json) -> Json:
     """The text that went out, followed by the messages that ended it."""
     choices = x.view.choices if x.view is not None else 1
-    messages = dict(x.messages)
-    if x.interrupted is not None:
-        for choice in range(choices):
-            messages.setdefault(choice, x.interrupted)
+    messages = x.messages
     if (delivered is None or isinstance(delivered, str)) and messages.keys() == {0} and choices == 1:
         return (delivered or "") + messages[0]
     entries: dict[int, dict[str, Json]] = {}
@@ -147,7 +176,7 @@ def _with_messages(x: Exchange, delivered: Json) -> Json:
     return [entries[index] for index in sorted(entries)]
 
 
-def _count(x: Exchange, ports: Ports, finished_at: float) -> None:
+def _count(x: Exchange, ports: Ports) -> None:
     metrics = ports.metrics
     model = metrics.model_label(x.view.model if x.view is not None else None)
     metrics.exchange(x.api, model, x.outcome)

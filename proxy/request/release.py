@@ -81,6 +81,7 @@ async def write(x: Exchange, data: bytes) -> None:
     transport = x.http.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client left")
+    x.give(data)
     if transport.get_write_buffer_size() + len(data) < WRITE_BUFFER_BYTES:
         await x.response.write(data)  # it cannot have to wait
     elif x.killed is not None:

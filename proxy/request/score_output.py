@@ -10,10 +10,9 @@ from multidict import CIMultiDict
 
 from proxy import jsonio
 from proxy.errors import BackendFailed, ReplyFiltered, UnreadableReply
-from proxy.model.level import Direction, Level, Outcome
+from proxy.model.level import Direction, Outcome
 from proxy.model.record import Json
 from proxy.model.text import Edit, Text
-from proxy.request.contain import SWITCHED_OFF, answer_killed
 from proxy.request.drive import Drive
 from proxy.request.exchange import Answer, Exchange, Killed, Ports
 from proxy.request.scan import judge_texts, new_text, new_texts
@@ -51,11 +50,7 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     upstream, wire = x.upstream, x.wire
     assert upstream is not None
     assert wire is not None
-    try:
-        raw = await x.on_backend(upstream.read_whole(ports.settings.limits.max_reply_bytes))
-    except Killed:
-        answer_killed(x)
-        return
+    raw = await x.on_backend(upstream.read_whole(ports.settings.limits.max_reply_bytes))
     x.backend_done(ports.clock.monotonic())
     upstream.finished()
     started = ports.clock.monotonic()
@@ -68,14 +63,9 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     for media in view.media:
         x.unscanned["media"] += media.bytes
     x.texts = new_texts(x, Direction.OUTPUT, view.texts)
-    try:
-        await judge_texts(x, ports, x.texts)
-    except Killed:
-        answer_killed(x)
-        return
+    await judge_texts(x, ports, x.texts)
     if x.killed is not None:  # the dial was turned while the reply was judged
-        answer_killed(x)
-        return
+        raise Killed(x.killed)
     headers = upstream.headers
     edited = await beside(sum(len(text.findings) for text in x.texts), _apply, x, raw, body, view)
     if edited is not None:
@@ -122,7 +112,7 @@ def _stream(x: Exchange, ports: Ports) -> None:
     except UnreadableReply as error:
         raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
     gate = StreamGate(reader, view.choices, partial(new_text, x, Direction.OUTPUT))
-    x.fail_frame = gate.fail
+    x.gate = gate
     headers = _without(upstream.headers, _BODY_HEADERS)  # it may be edited after its head has gone
     x.answer = Answer(upstream.status, headers, stream=_gated(x, ports, gate), reason=upstream.reason)
 
@@ -138,16 +128,6 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
                 yield out
         await drive.end()
         _end(x, ports, gate, complete=drive.complete)
-    except Killed as killed:
-        upstream.close()
-        x.level, x.outcome = Level.KILLED, Outcome.KILLED
-        x.error = killed.reason
-        containment = x.policy.containment.killed
-        if containment.reply == "error":
-            x.tail = bytes(gate.tail) + gate.fail("contained", SWITCHED_OFF)
-        else:
-            x.tail = bytes(gate.tail) + gate.interrupt(containment.message)
-            x.interrupted = containment.message
     except (BackendFailed, UnreadableReply) as error:
         upstream.close()
         x.outcome, x.error = Outcome.BACKEND_ERROR, str(error)
@@ -179,7 +159,7 @@ def _end(x: Exchange, ports: Ports, gate: StreamGate, *, complete: bool) -> None
     elif not complete:
         message = f"backend {upstream.backend}: it cut its reply short"
         x.outcome, x.error = Outcome.BACKEND_ERROR, message
-        x.tail += gate.fail("backend_error", message)
+        x.tail += gate.fail("backend_error", message, after_tail=True)
     elif any(text.redacted for text in gate.judged()):
         x.outcome = Outcome.REDACTED
 
@@ -198,14 +178,10 @@ async def _passed(x: Exchange, ports: Ports) -> AsyncGenerator[bytes, None]:
                 yield x.tail
             x.tail = data
         upstream.finished()
-    except Killed as killed:
-        # Nothing of an unread form can be ended in that form: the connection is cut.
-        upstream.close()
-        x.level, x.outcome, x.error = Level.KILLED, Outcome.KILLED, killed.reason
-        x.tail, x.cut = b"", True
     except BackendFailed as error:
         x.outcome, x.error, x.cut = Outcome.BACKEND_ERROR, str(error), True
     finally:
+        x.passing = x.given_bytes + len(x.tail)
         x.backend_done(ports.clock.monotonic())
 
 

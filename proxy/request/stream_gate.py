@@ -153,15 +153,18 @@ class StreamGate:
             text.poll(last=True)
 
     def interrupt(self, message: str) -> bytes:
-        """End every open choice in the wire's filtered form. What is held stays back."""
+        """End every open choice in the wire's filtered form. What is held stays back, and so does the tail. Empty
+        where the wire's end has gone out, or a block of the last choice stands in the tail."""
         self.settle()
         self._outlet.clear()
         self._ended = True
         return self.reader.interrupt(message)
 
-    def fail(self, code: str, message: str) -> bytes:
-        """The wire's error frame."""
+    def fail(self, code: str, message: str, *, after_tail: bool = False) -> bytes:
+        """The wire's error frame, in the place of all that has not gone out, or after the tail."""
         self.settle()
+        if after_tail:
+            self._outlet.tell()
         self._outlet.clear()
         self._ended = True
         return self.reader.fail(code, message)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 
 from proxy.errors import LogUnavailable
 from proxy.log import sqlite, writer
@@ -201,6 +202,63 @@ async def test_what_was_kept_and_cannot_be_written_does_not_hold_up_the_log_for_
     assert counts.failures == ["io", "dropped"]
     await recorder.begin(begun(2))
     await recorder.stop()
+
+
+async def test_going_down_and_coming_back_are_told_once_each_and_quote_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Store.write
+    broken = [True]
+
+    def failing(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        if broken:
+            raise KeyError("sk-canary")
+        return write(self, entries, again=again)
+
+    monkeypatch.setattr(Store, "write", failing)
+    monkeypatch.setattr(Store, "probe", lambda self: failing(self, ()))
+    monkeypatch.setattr(writer, "RETRY_S", 0.001)
+    monkeypatch.setattr(sqlite, "TELL_S", 0.0)
+    with structlog.testing.capture_logs() as lines:
+        recorder = SqliteRecorder(tmp_path / "log.sqlite3")
+        await recorder.start()
+        for number in range(20):
+            with pytest.raises(LogUnavailable, match="KeyError") as raised:
+                await recorder.begin(begun(number))
+            assert "canary" not in str(raised.value)
+        broken.clear()
+        await healthy(recorder)
+        await recorder.begin(begun(100))
+        await asyncio.sleep(0)
+    down, up = lines
+    assert (down["event"], down["reason"], down["log_level"]) == ("log_down", "bug", "error")
+    assert down["fault"][0].startswith("KeyError < ")
+    assert (up["event"], up["log_level"]) == ("log_up", "warning")
+    assert "canary" not in str(lines)
+    await recorder.stop()
+
+
+async def test_a_log_that_comes_and_goes_does_not_flood_the_proxys_own_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Store.write
+    calls = iter(range(1000))
+
+    def flapping(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        if next(calls) % 2:
+            raise OSError("now and then")
+        return write(self, entries, again=again)
+
+    monkeypatch.setattr(Store, "write", flapping)
+    monkeypatch.setattr(writer, "RETRY_S", 0.0)
+    monkeypatch.setattr(sqlite, "TELL_S", 60.0)
+    with structlog.testing.capture_logs() as lines:
+        recorder = SqliteRecorder(tmp_path / "log.sqlite3")
+        await recorder.start()
+        for number in range(100):
+            await asyncio.gather(recorder.begin(begun(number)), return_exceptions=True)
+        await recorder.stop()
+    assert [line["event"] for line in lines] == ["log_down"]
 
 
 async def test_a_writer_that_ended_is_not_taken_for_healthy(
