@@ -70,7 +70,8 @@ class Metrics:
         self._scorer_seconds = histogram("scorer_seconds", "One scoring", _FAST_S, "scorer")
         self._scorer_errors = counter("scorer_errors", "Scorings that failed", "scorer", "reason")
         self._scorer_info = gauge("scorer_info", "The engine behind a detector", "detector", "engine")
-        self._children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
+        self._counters: dict[tuple[str, ...], Counter] = {}
+        self._histograms: dict[tuple[str, ...], Histogram] = {}
 
     def render(self) -> bytes:
         """The Prometheus text of now."""
@@ -80,15 +81,11 @@ class Metrics:
         return model if model in self._models else OTHER
 
     def exchange(self, api: str, model: str, outcome: Outcome) -> None:
-        key = ("exchange", api, model, outcome)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = self._exchanges.labels(api, model, outcome)
-        child.inc()  # type: ignore[union-attr]  # the key's first word names a counter
+        self._count(("exchange", api, model, outcome), self._exchanges)
 
     def finding(self, finding: Finding) -> None:
         rule = finding.rule if finding.rule in self._rules else OTHER
-        self._rule_hits.labels(rule, finding.direction, finding.action, finding.mode).inc()
+        self._count(("finding", rule, finding.direction, finding.action, finding.mode), self._rule_hits)
 
     def score(self, label: str, model: str, value: float) -> None:
         self._observe(("score", label, model), self._score, value)
@@ -104,7 +101,7 @@ class Metrics:
         self._observe(("first_byte", model), self._first_byte, seconds)
 
     def unscanned(self, reason: str, characters: int) -> None:
-        self._unscanned.labels(reason).inc(characters)
+        self._count(("unscanned", reason), self._unscanned, characters)
 
     def policy(self, digest: str, rules: Iterable[str], loaded_at: float) -> None:
         """A policy came into force."""
@@ -127,7 +124,13 @@ class Metrics:
         return ScorerMetrics(self._scorer_queue, self._scorer_seconds, self._scorer_errors)
 
     def scorer_error(self, scorer: str, reason: str) -> None:
-        self._scorer_errors.labels(scorer, reason).inc()
+        self._count(("scorer_error", scorer, reason), self._scorer_errors)
+
+    def _count(self, key: tuple[str, ...], counter: Counter, amount: float = 1) -> None:
+        child = self._counters.get(key)
+        if child is None:
+            child = self._counters[key] = counter.labels(*key[1:])
+        child.inc(amount)
 
     def scorers(self, engines: Iterable[tuple[str, str]]) -> None:
         """The detectors that score, each with its engine, of the policy in force."""
@@ -136,10 +139,10 @@ class Metrics:
             self._scorer_info.labels(detector, engine).set(1)
 
     def _observe(self, key: tuple[str, ...], histogram: Histogram, value: float) -> None:
-        child = self._children.get(key)
+        child = self._histograms.get(key)
         if child is None:
-            child = self._children[key] = histogram.labels(*key[1:])
-        child.observe(value)  # type: ignore[union-attr]  # the key's first word names a histogram
+            child = self._histograms[key] = histogram.labels(*key[1:])
+        child.observe(value)
 
 
 @dataclass(frozen=True, slots=True)

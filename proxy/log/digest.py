@@ -45,7 +45,7 @@ def window(parent: bytes, slot: int, part: bytes) -> bytes:
 
 def half(plain: Sequence[Scalar], commitments: Sequence[bytes | None]) -> bytes:
     """The digest of one half of a record (its begin, its end): plain fields, and commitments to the rest."""
-    fields = (*plain, *(None if value is None else value.hex() for value in commitments))
+    fields = (*plain, *[None if value is None else value.hex() for value in commitments])
     return blake2b(encode_plain(fields), digest_size=HASH_BYTES, person=b"guardrail.half").digest()
 
 

@@ -88,7 +88,7 @@ def index_some(db: sqlite3.Connection, intern: Intern, codec: Codec, records_max
     db.execute("BEGIN IMMEDIATE")
     fetch = Fetch(db, codec)
     words = [found_words(fetch, finish) for _, finish in records]
-    intern.learn_names(word for rules, scores in words for word in (*rules, *scores))
+    intern.learn_names((*rules, *scores) for rules, scores in words)
     last = 0
     rows: list[tuple[int, int, int, int]] = []
     for (begin, finish), (rules, scores) in zip(records, words, strict=True):

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
 
 from proxy.log import digest
@@ -77,9 +78,10 @@ class Intern:
             self._names.clear()
             self._texts.clear()
 
-    def learn_names(self, words: Iterable[str | None]) -> None:
-        """See that every word has a number."""
-        unknown = {word for word in words if word is not None and word not in self._names}
+    def learn_names(self, groups: Iterable[Iterable[str | None]]) -> None:
+        """See that every word of every group has a number."""
+        names = self._names
+        unknown = {word for words in groups for word in words if word not in names and word is not None}
         if not unknown:
             return
         stored = {encode_name(word): word for word in unknown}
@@ -163,13 +165,21 @@ class Intern:
 
 def insert(db: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
     """Insert rows of one width by as few statements as a handful of statement sizes allows."""
+    if len(rows) == 1:
+        db.execute(_insertion(table, len(rows[0]), 1), rows[0])
+        return
     at = 0
     for size in _ROWS_AT_ONCE:
         while len(rows) - at >= size:
-            row = f"({marks(rows[at])})"
-            sql = f"INSERT INTO {table} VALUES {','.join([row] * size)}"
-            db.execute(sql, [value for values in rows[at : at + size] for value in values])
+            values = [value for row in rows[at : at + size] for value in row]
+            db.execute(_insertion(table, len(rows[at]), size), values)
             at += size
+
+
+@lru_cache(maxsize=128)
+def _insertion(table: str, width: int, rows: int) -> str:
+    row = f"({','.join('?' * width)})"
+    return f"INSERT INTO {table} VALUES {','.join([row] * rows)}"
 
 
 def slices(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -212,7 +212,9 @@ def _finding(row: Json) -> Mapping[str, Json]:
 
 
 def _cut(name: str | None) -> str | None:
-    return None if name is None else _must(name)
+    if name is None or (name.__class__ is str and len(name) <= NAME_CHARS_MAX):
+        return name
+    return _must(name)
 
 
 def _must(name: str) -> str:

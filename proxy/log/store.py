@@ -108,7 +108,7 @@ class Store:
                 refused[place] = f"it cannot be written: {type(error).__name__}"  # whose text may quote it
         session.db.execute("BEGIN IMMEDIATE")
         there = present(session.db, [ready for _, ready in prepared]) if again else frozenset()
-        session.intern.learn_names(word for _, ready in prepared for word in _words(ready))
+        session.intern.learn_names(_words(ready) for _, ready in prepared)
         for place, ready in prepared:
             entry = entries[place]
             if isinstance(entry, Revocable) and entry.revoked:
@@ -187,8 +187,8 @@ class Store:
                 intern.number(item.api),
                 intern.number(item.path),
                 int(begun.stream),
-                *(intern.name(word) for word in item.subject),
-                *(intern.name(word) for word in item.model),
+                *map(intern.name, item.subject),
+                *map(intern.name, item.model),
                 int(begun.level),
                 intern.number(item.policy),
                 begun.body_bytes,
@@ -221,7 +221,7 @@ class Store:
                 intern.number(item.outcome),
                 int(finished.level),
                 intern.name(item.backend),
-                *(intern.name(word) for word in item.model),
+                *map(intern.name, item.model),
                 None if skeleton is None else skeleton.number,
                 window.number,
                 None if received is None else received.number,
