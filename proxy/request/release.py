@@ -37,7 +37,7 @@ class _Response(web.StreamResponse):
 
 
 async def release(x: Exchange, ports: Ports) -> None:
-    """Send a stream up to its tail. Raises LogUnavailable (before the first byte), ConnectionError."""
+    """Send a stream up to its tail. Raises LogUnavailable (before the first byte), Killed, ConnectionError."""
     answer = x.answer
     assert answer is not None, "an earlier step answers"
     if answer.stream is None:
@@ -49,6 +49,8 @@ async def release(x: Exchange, ports: Ports) -> None:
             if x.response is None:
                 await begun(x, ports)
                 await head(x, ports, length=None)
+            if x.killed is not None:
+                raise Killed(x.killed)
             await write(x, data)
     finally:
         # A reply that its client left is still judged as far as it came.

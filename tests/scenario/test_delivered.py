@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -17,10 +18,12 @@ from proxy.log.prepare import Entry
 from proxy.log.store import Store
 from proxy.model.record import Begun
 from proxy.settings import LogSettings
-from tests.fakes import Action, Chunk, End, Json, Pause, ScriptedBackend, Sse
+from tests.fakes import Action, Chunk, Drip, End, Json, Pause, ScriptedBackend, Sse, sse
+from tests.fakes.actions import chunk
 from tests.scenario.harness import LEAK_RULES, Proxy, proxy_for
 from tests.scenario.test_failures import counted
 from tests.scenario.test_no_leak import anthropic_frames, chat_frames
+from tests.wire.samples_responses import Events, response
 
 SAID = "All is well here. And so on. "
 HELD = "jane.doe@example.com"
@@ -30,11 +33,23 @@ REPLY = {
     "id": "1", "object": "chat.completion", "created": 1, "model": "m",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": SAID}, "finish_reason": "stop"}],
 }  # fmt: skip
-CHAT = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+CHAT = {"model": "m", "input": "hi", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+
+
+def responses_frames(pieces: list[str]) -> Iterator[bytes]:
+    events = Events()
+    events.add("created", {"response": response([], "in_progress")})
+    events.add("completed", {"response": response([events.message(0, pieces)], "completed")})
+    for frame in events.out.split(b"\n\n")[:-1]:
+        yield frame + b"\n\n"
+
+
 WIRES = {
+    "responses": ("/v1/responses", responses_frames),
     "chat": ("/v1/chat/completions", chat_frames),
     "anthropic": ("/v1/messages", anthropic_frames),
 }
+TEXTLESS = {"chat": 1, "anthropic": 2, "responses": 3}  # frames before the first text
 wires = pytest.mark.parametrize("wire", WIRES)
 
 
@@ -93,6 +108,8 @@ def texts(raw: bytes | bytearray) -> str:
                 out += choice["delta"].get("content") or ""
             if body.get("type") == "content_block_delta":
                 out += body["delta"]["text"]
+            if body.get("type") == "response.output_text.delta":
+                out += body["delta"]
     return out
 
 
@@ -117,7 +134,7 @@ async def recovered(proxy: Proxy, disk: Disk) -> list[dict[str, Any]]:
 @wires
 async def test_a_client_that_leaves_while_text_is_held_got_what_it_read(wire: str, tmp_path: Path) -> None:
     frames = list(WIRES[wire][1]([SAID, HELD]))
-    script: list[Action] = [Sse(frames[: 3 if wire == "chat" else 4], end=False), Pause()]
+    script: list[Action] = [Sse(frames[: TEXTLESS[wire] + 2], end=False), Pause()]
     async with (
         ScriptedBackend(script) as backend,
         proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy,
@@ -137,7 +154,7 @@ async def test_a_client_that_leaves_while_text_is_held_got_what_it_read(wire: st
 @pytest.mark.parametrize("rules", [LEAK_RULES, LEAK_RULES + KILL_BY_ERROR], ids=["static", "error"])
 async def test_a_kill_delivers_nothing_of_what_was_held(wire: str, rules: str, tmp_path: Path) -> None:
     frames = list(WIRES[wire][1]([HELD]))
-    script: list[Action] = [Sse(frames[: 2 if wire == "chat" else 3], end=False), Pause()]
+    script: list[Action] = [Sse(frames[: TEXTLESS[wire] + 1], end=False), Pause()]
     async with ScriptedBackend(script) as backend, proxy_for(tmp_path, backend.url, rules=rules) as proxy:
         async with asked(proxy, wire) as (answer, read):
             read += await answer.content.readany()  # its first frames, without text
@@ -181,6 +198,55 @@ async def _until_killed(proxy: Proxy, wire: str, read: bytearray) -> AsyncIterat
         async for data in answer.content.iter_any():
             read += data
         yield answer.status
+
+
+async def test_a_kill_speaks_only_in_the_choices_that_were_open(tmp_path: Path) -> None:
+    def frame(index: int, text: str, finish: str | None = None) -> bytes:
+        delta = {"content": text} if text else {}
+        choice = {"index": index, "delta": delta, "finish_reason": finish}
+        return sse({"id": "c", "object": "chat.completion.chunk", "model": "m", "choices": [choice]})
+
+    frames = [frame(0, "One. "), frame(0, "", "stop"), frame(1, "Two. "), frame(1, HELD)]
+    script: list[Action] = [Sse(frames, end=False), Pause()]
+    async with (
+        ScriptedBackend(script) as backend,
+        proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy,
+    ):
+        async with aiohttp.ClientSession() as session:
+            body = {**CHAT, "n": 2, "stream": True}
+            async with session.post(f"{proxy.url}/v1/chat/completions", json=body) as answer:
+                read = bytearray()
+                while "Two. " not in texts(read):
+                    read += await answer.content.readany()
+                await proxy.dial("killed")
+                read += await answer.content.read()
+        assert texts(read) == f"One. Two. {STATIC}"
+        record = await proxy.finished()
+        assert record["response"]["received"][1]["text"] == f"Two. {HELD}"
+        assert record["response"]["delivered"] == [
+            {"index": 0, "text": "One. "},
+            {"index": 1, "text": f"Two. {STATIC}"},
+        ]
+
+
+async def test_an_unread_reply_that_is_cut_is_delivered_as_far_as_it_went(tmp_path: Path) -> None:
+    script: list[Action] = [Sse([], end=False), Drip(b"".join(chunk(b"more ") for _ in range(50))), Pause()]
+    async with ScriptedBackend(script) as backend:
+        async with proxy_for(tmp_path, backend.url, unknown_paths="pass") as proxy:
+            async with aiohttp.ClientSession() as session:
+                async with session.post(f"{proxy.url}/v1/unheard-of", data=b"{}") as answer:
+                    read = await answer.content.readany()
+                    await proxy.dial("killed")
+                    with contextlib.suppress(aiohttp.ClientError):
+                        while data := await answer.content.readany():
+                            read += data
+            record = await proxy.finished()
+            assert record["outcome"] == "killed"
+            assert record["response"]["delivered"].startswith(read.decode())
+            assert record["response"]["received"].startswith(record["response"]["delivered"])
+            assert record["response"]["received"] != record["response"]["delivered"], (
+                "the last piece was kept back"
+            )
 
 
 async def test_a_kill_replaces_a_whole_reply_that_waits_for_the_log(disk: Disk, tmp_path: Path) -> None:
@@ -236,7 +302,7 @@ async def test_a_stream_that_the_log_failed_is_refused_with_what_went_out(
 ) -> None:
     go_on = asyncio.Event()
     frames = list(WIRES[wire][1]([SAID, "Write to ", HELD]))
-    script: list[Action] = [Sse(frames[: 3 if wire == "chat" else 4], end=False), Pause(go_on)]
+    script: list[Action] = [Sse(frames[: TEXTLESS[wire] + 2], end=False), Pause(go_on)]
 
     async with ScriptedBackend([*script, *_rest(frames, wire)]) as backend:
         async with proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy:
@@ -256,7 +322,7 @@ async def test_a_stream_that_the_log_failed_is_refused_with_what_went_out(
 
 
 def _rest(frames: list[bytes], wire: str) -> list[Action]:
-    return [Chunk(b"".join(frames[3 if wire == "chat" else 4 :])), End()]
+    return [Chunk(b"".join(frames[TEXTLESS[wire] + 2 :])), End()]
 
 
 async def test_where_settings_allow_it_a_reply_goes_out_and_its_record_follows(
