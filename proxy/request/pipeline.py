@@ -44,7 +44,7 @@ STEPS: tuple[Step, ...] = (
 RETRY_WORTH_S = 60
 """Above this both official clients back off on their own schedule, so they are told not to retry."""
 
-OWN_WORDS_WAIT_S = 0.25
+OWN_WORDS_WAIT_S = 0.1
 """How long the proxy's own words at the end of a killed reply wait for a slow log: the promise to log before
 release is about the backend's words, and a killed stream must end."""
 

@@ -9,8 +9,7 @@ from proxy.model.record import Json
 from proxy.model.text import Text
 from proxy.policy.pseudonym import Pseudonyms
 from proxy.policy.redact import first_block
-from proxy.request.contain import answer_killed
-from proxy.request.exchange import Exchange, Killed, Ports
+from proxy.request.exchange import Exchange, Ports
 from proxy.request.judged import JudgedText
 from proxy.request.scan import judge_texts, new_texts
 from proxy.request.turn import beside
@@ -34,9 +33,6 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
     judged = new_texts(x, Direction.INPUT, x.view.texts)
     try:
         await judge_texts(x, ports, judged)
-    except Killed:
-        answer_killed(x)
-        return
     finally:
         x.take_findings(judged)
     for text in judged:

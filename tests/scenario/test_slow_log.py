@@ -106,7 +106,7 @@ async def test_a_kill_ends_a_stream_at_once_while_the_log_is_slow(
         await proxy.dial("killed")
         killed_at = loop.time()
         status = await asking
-        assert loop.time() - killed_at < 0.5
+        assert loop.time() - killed_at < 3.0, "it does not wait for the log, which does not answer at all"
         ending = STATIC if rules == LEAK_RULES else ""
         assert texts(read) == before + ending, "nothing of the reply goes out after the kill"
         assert status == (503 if slow == "begin" and not ending else 200)
