@@ -22,8 +22,23 @@ _EXTENSION: Final = re.compile(
 )
 _EXTENSION_ENDS: Final = frozenset("tTnNiIoOóxXбБ=\u0301")
 _IBAN_BEGUN: Final = re.compile(r"[A-Za-zıİ]{2}[0-9]{2}(?:[ -]?[A-Za-zıİ0-9]{4}){0,7}[ -]\Z")
-_NEVER_SPANNED: Final = frozenset("\n\r\v\f")
-_BLANK: Final = re.compile(r"\s")
+EDGE: Final = "<"
+"""No recognizer's pattern spans it, or takes it for a letter."""
+_MARKS: Final = "\u3001\u3002\u300a-\u3011\u3014\u3015\u30fb"
+_NEVER_SPANNED: Final = re.compile(f"[\n\r\v\f{EDGE}{_MARKS}]")
+# Scripts whose words stand beside Latin letters and digits without a blank: of Asia, and Arabic and Hebrew.
+_OTHER: Final = (
+    "[\u0590-\u109f\u1780-\u17ff\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+_PAUSE: Final = rf"(?<={_OTHER})[,;:!?]"
+_END: Final = re.compile(rf"[\s{EDGE}{_MARKS}]|{_PAUSE}")
+_EDGES: Final = re.compile(rf"(?<=[A-Za-z0-9]){_OTHER}|{_OTHER}(?=[A-Za-z0-9])|[{_MARKS}]|{_PAUSE}")
+
+
+def edged(text: str) -> str:
+    """The text with EDGE for what ends an address or a number to its reader, though Presidio's patterns would read
+    on, or not begin: a letter of another script right beside a Latin one or a digit, and those scripts' marks."""
+    return text if text.isascii() else _EDGES.sub(EDGE, text)
 
 
 class Cuts:
@@ -51,33 +66,35 @@ class Cuts:
     def before(self, text: str, at: int, least: int) -> int:
         """The last cut in [least, at]; `least` where there is none after it."""
         while at > least:
-            if text[at - 1].isspace() and self.at(text, at):
+            if _END.match(text, at - 1) and self.at(text, at):
                 return at
             at -= 1
         return least
 
     def after(self, text: str, at: int, most: int) -> int:
         """The first cut in [at, most]; `most` where there is none before it."""
-        for blank in _BLANK.finditer(text, max(0, at - 1), most):
+        for blank in _END.finditer(text, max(0, at - 1), most):
             if self.at(text, blank.end()):
                 return blank.end()
         return most
 
-    def neighbourhoods(self, text: str, ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """The ranges widened to cuts, ascending; those that meet become one."""
-        ranges.sort()
-        begin = until = -1
-        for start, end in ranges:
-            if end <= until:
-                continue
-            first = self.before(text, start, max(until, 0))
-            if first > until:
-                if until >= 0:
-                    yield begin, until
-                begin = first
-            until = self.after(text, end, len(text))
+    def around(self, text: str, start: int, end: int) -> tuple[int, int]:
+        """The range widened to cuts."""
+        return self.before(text, start, 0), self.after(text, end, len(text))
+
+
+def merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The ranges, ascending; those that overlap become one."""
+    begin = until = -1
+    for start, end in sorted(ranges):
+        if start < until:
+            until = max(until, end)
+            continue
         if until >= 0:
             yield begin, until
+        begin, until = start, end
+    if until >= 0:
+        yield begin, until
 
 
 def _plain(text: str, at: int) -> bool:
@@ -89,10 +106,10 @@ def _plain(text: str, at: int) -> bool:
     if at == 0:
         return True
     last = text[at - 1]
-    if last in _NEVER_SPANNED:
+    if _NEVER_SPANNED.match(last):
         return True
     if not last.isspace():
-        return False
+        return _END.match(text, at - 1) is not None
     tail = text[max(0, at - CONTEXT_CHARS) : at]
     said = tail.rstrip(_BESIDE)
     if len(said) < len(tail) - 1 and not _LEADS.isdisjoint(tail[len(said) :]):

@@ -61,8 +61,8 @@ def _folded(char: str) -> str:
         return ""
     if char.isspace() or code in _BLANK_LETTERS:
         return "\n" if code in (0x85, 0x2028, 0x2029) else " "
-    if category == "Nd":
-        return str(unicodedata.decimal(char))
+    if category == "Nd" or (category == "No" and unicodedata.digit(char, None) is not None):
+        return str(unicodedata.digit(char))  # of any script, raised, or in a circle
     if category == "Pd" or code in _MORE_DASHES:
         return "-"
     plain = unicodedata.normalize("NFKC", char)

@@ -19,20 +19,10 @@ from typing import Final, Protocol, cast
 import phonenumbers
 from phonenumbers import phonenumbermatcher, phonenumberutil
 
-from proxy.detect.patterns import PatternError, RegexSet, compile_regex
+from proxy.detect.numbering import Plan, possible
+from proxy.detect.patterns import RegexSet
 
-_TYPES: Final = (
-    "fixed_line",
-    "mobile",
-    "toll_free",
-    "premium_rate",
-    "shared_cost",
-    "personal_number",
-    "voip",
-    "pager",
-    "uan",
-    "voicemail",
-)
+_SIGNS: Final = re.compile(r"\D+")
 _PLAIN: Final = frozenset("0123456789-/ ()[].")  # of folded text; anything else may be an extension or a plus
 
 # The matcher's own parts, so that candidates are exactly its candidates. The differential test watches them.
@@ -69,7 +59,7 @@ class PhoneRecognizer(Protocol):
 class Phones:
     """Finds the numbers of some regions, for folded text. A set of regions is an integer, a bit for each."""
 
-    __slots__ = ("_all", "_leniency", "_matcher", "_regions", "_score", "_set")
+    __slots__ = ("_all", "_leniency", "_matcher", "_plans", "_regions", "_score", "_set")
 
     def __init__(self, regions: Sequence[str], leniency: int, score: float) -> None:
         self._regions = tuple(regions)
@@ -77,7 +67,9 @@ class Phones:
         self._leniency = leniency
         self._score = score
         self._matcher = phonenumbers.PhoneNumberMatcher("", None, leniency=leniency)
-        self._set = RegexSet(_possible(region) for region in self._regions)
+        plain = leniency == phonenumbers.Leniency.VALID
+        self._plans = tuple(Plan(region) if plain else None for region in self._regions)
+        self._set = RegexSet(possible(region) for region in self._regions)
 
     def find(self, text: str) -> list[PhoneResult]:
         """The numbers of a text by start, none within another."""
@@ -92,6 +84,7 @@ class Phones:
     def _spans(self, text: str) -> set[tuple[int, int]]:
         """What the walks of all regions find."""
         spans: set[tuple[int, int]] = set()
+        reading = _Reading(text)
         walks = {0: self._all}  # where the regions' walks stand
         while walks:
             index = min(walks)
@@ -105,7 +98,7 @@ class Phones:
             # Digits and plain signs that are a number of some region as they stand: what the other regions find
             # lies within, and none of their walks comes out at another place.
             plain = end == found.end() and _PLAIN.issuperset(candidate)
-            for begin, until, valid in self._matches(text, candidate, start, regions, whole=plain):
+            for begin, until, valid in self._matches(reading, candidate, start, regions, whole=plain):
                 spans.add((begin, until))
                 regions &= ~valid
                 walks[until] = walks.get(until, 0) | valid
@@ -114,15 +107,15 @@ class Phones:
         return spans
 
     def _matches(
-        self, text: str, candidate: str, start: int, regions: int, *, whole: bool
+        self, reading: _Reading, candidate: str, start: int, regions: int, *, whole: bool
     ) -> Iterator[tuple[int, int, int]]:
         """As PhoneNumberMatcher's _extract_match and _extract_inner_match: ranges, each with the regions whose
         walk it ends at this candidate. With `whole`, the candidate ends the walks of all if of any."""
         if _DATES.search(candidate):
             return
-        if _STAMP.search(candidate) and _STAMP_GOES_ON.match(text, start + len(candidate)):
+        if _STAMP.search(candidate) and _STAMP_GOES_ON.match(reading.text, start + len(candidate)):
             return
-        valid = self._valid(text, candidate, start, regions & self._fitting(candidate), one=whole)
+        valid = self._valid(reading, candidate, start, regions, one=whole)
         if valid:
             yield start, start + len(candidate), regions if whole else valid
             if whole:
@@ -138,7 +131,7 @@ class Phones:
                     first = False
                 for group, at in groups:
                     part = _trimmed(_UNWANTED_END, group)
-                    valid = self._valid(text, part, start + at, regions & self._fitting(part))
+                    valid = self._valid(reading, part, start + at, regions)
                     if valid:
                         yield start + at, start + at + len(part), valid
                         regions &= ~valid
@@ -146,44 +139,95 @@ class Phones:
             if not regions:
                 return
 
-    def _fitting(self, candidate: str) -> int:
-        """The regions in which it may be valid."""
-        if not _PLAIN.issuperset(candidate):
-            return self._all
-        digits = "".join(filter(str.isdigit, candidate))
-        return sum(1 << index for index in self._set.hits(digits))
-
-    def _valid(self, text: str, candidate: str, at: int, regions: int, *, one: bool = False) -> int:
+    def _valid(self, reading: _Reading, candidate: str, at: int, regions: int, *, one: bool = False) -> int:
         """Those of the regions in which it is valid, as PhoneNumberMatcher's _parse_and_verify; with `one`, the
         first."""
-        if not regions or not _BRACKETS.fullmatch(candidate) or _PAGES.search(candidate):
+        judged = reading.judged.get(candidate)
+        if judged is None:
+            judged = reading.judged[candidate] = self._fresh(candidate)
+        if not judged.fits & regions:
             return 0
+        text, end = reading.text, at + len(candidate)
         if self._leniency >= phonenumbers.Leniency.VALID:
             if at > 0 and not _LEAD.match(candidate) and self._touches(text[at - 1]):
                 return 0
-            end = at + len(candidate)
             if end < len(text) and self._touches(text[end]):
                 return 0
-        if candidate.startswith("+") and _has_country(candidate):
-            return regions if self._valid_in(candidate, self._regions[0]) else 0
-        valid = 0
-        for index, region in enumerate(self._regions):
-            if regions >> index & 1 and self._valid_in(candidate, region):
-                valid |= 1 << index
-                if one:
-                    break
-        return valid
+        todo = judged.fits & regions & ~judged.tested
+        if todo and judged.abroad:
+            # The number says itself where it belongs.
+            judged.tested = self._all
+            judged.valid = self._all if self._parsed(candidate, self._regions[0]) else 0
+            todo = 0
+        if not (one and judged.valid & regions):
+            for index in range(len(self._regions)):
+                if todo >> index & 1:
+                    judged.tested |= 1 << index
+                    if self._in_region(reading, candidate, judged.digits, index):
+                        judged.valid |= 1 << index
+                        if one:
+                            break
+        return judged.valid & regions
+
+    def _fresh(self, candidate: str) -> _Judged:
+        """What can be said of a candidate without asking: in which regions it may be valid."""
+        if not _BRACKETS.fullmatch(candidate) or _PAGES.search(candidate):
+            return _Judged("", 0)
+        if not _PLAIN.issuperset(candidate):
+            return _Judged("", self._all, abroad=candidate.startswith("+") and _has_country(candidate))
+        digits = _SIGNS.sub("", candidate)
+        return _Judged(digits, sum(1 << index for index in self._set.hits(digits)))
 
     def _touches(self, char: str) -> bool:
+        """Whether a number that has this character beside it is none: a Latin letter, a currency's sign."""
+        if char.isascii():
+            return char.isalpha() or char in "%$"
         matcher = self._matcher
         return matcher._is_invalid_punctuation_symbol(char) or matcher._is_latin_letter(char)
 
-    def _valid_in(self, candidate: str, region: str) -> bool:
+    def _in_region(self, reading: _Reading, candidate: str, digits: str, index: int) -> bool:
+        plan = self._plans[index]
+        national = plan.national(digits) if plan is not None and digits else None
+        if plan is None or national is None:
+            return self._parsed(candidate, self._regions[index])
+        number, prefixed = national
+        if not prefixed and plan.needs_prefix(number):
+            return False
+        key = (plan.code, number)
+        valid = reading.valid.get(key)
+        if valid is None:
+            whole = phonenumbers.PhoneNumber(country_code=plan.code, national_number=int(number))
+            valid = reading.valid[key] = phonenumbers.is_valid_number(whole)
+        return valid
+
+    def _parsed(self, candidate: str, region: str) -> bool:
         try:
             number = phonenumbers.parse(candidate, region, keep_raw_input=True)
         except phonenumbers.NumberParseException:
             return False
         return phonenumbermatcher._verify(self._leniency, number, candidate, self._matcher)
+
+
+@dataclass(slots=True)
+class _Judged:
+    """A candidate: the regions in which it may be valid, was tested, is valid. `digits` where it is plain."""
+
+    digits: str
+    fits: int
+    tested: int = 0
+    valid: int = 0
+    abroad: bool = False
+
+
+class _Reading:
+    """One text, and what was found out about its candidates."""
+
+    __slots__ = ("judged", "text", "valid")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.judged: dict[str, _Judged] = {}
+        self.valid: dict[tuple[int, str], bool] = {}  # by country code and national number
 
 
 def _has_country(candidate: str) -> bool:
@@ -197,34 +241,6 @@ def _has_country(candidate: str) -> bool:
 def _trimmed(pattern: re.Pattern[str], candidate: str) -> str:
     found = pattern.search(candidate)
     return candidate[: found.start()] if found else candidate
-
-
-def _possible(region: str) -> str:
-    """An RE2 pattern that the digits of every number valid for that region fit, from first to last."""
-    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
-    code = phonenumberutil.country_code_for_region(region)
-    if metadata is None:
-        return ""
-    national: dict[str, None] = {}
-    # A number is judged by the region that it belongs to, among all that share the country code.
-    for other in phonenumberutil.COUNTRY_CODE_TO_REGION_CODE[code]:
-        of_other = phonenumbers.PhoneMetadata.metadata_for_region(other)
-        for kind in _TYPES:
-            description = getattr(of_other, kind)
-            if description is not None and description.national_number_pattern:
-                national[description.national_number_pattern] = None
-    prefix = metadata.national_prefix_for_parsing or metadata.national_prefix or ""
-    if metadata.national_prefix_transform_rule:
-        prefix = r"\d{0,5}"
-    pattern = (
-        # The prefix may be taken off twice: after a country code, and from what is left.
-        rf"^(?:(?:{code})?(?:{prefix}){{0,2}}(?:{'|'.join(national)})|(?:{metadata.international_prefix})\d+)$"
-    )
-    try:
-        compile_regex(pattern)
-    except PatternError:
-        return ""  # fits anything: more is asked, nothing missed
-    return pattern
 
 
 def phones_of(recognizers: Mapping[str, object]) -> Phones:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.detect.base import Context, InlineScan, Progress
-from proxy.detect.cuts import CONTEXT_CHARS
+from proxy.detect.cuts import CONTEXT_CHARS, edged
 from proxy.detect.entities import NER_ENTITIES, PATTERN_ENTITIES
-from proxy.detect.normalise import Reader, View, folded
-from proxy.detect.presidio import Recognizer, Result, load_recognizers
+from proxy.detect.normalise import Reader, View, latin
+from proxy.detect.presidio import Recognizer, load_recognizers
 from proxy.detect.recognize import Recognizers
-from proxy.detect.settle import settle
+from proxy.detect.settle import Settled, Settler, apart
+from proxy.detect.shapes import PREFILTERS
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
 
@@ -53,8 +54,8 @@ class PiiBank:
         for entity in entities:
             if entity not in PATTERN_ENTITIES:
                 raise PiiError(f"{entity} has no pattern recognizer")
-        self._view = folded()
-        self._engine = _Engine(entities, recognizers or load_recognizers())
+        self._view = latin()
+        self._engine = _Engine(entities, recognizers or load_recognizers(), self._view)
         self._wanted = tuple((entry.rule, entry.entities, entry.min_score) for entry in entries)
 
     def open(self, context: Context) -> _PiiScan:
@@ -64,20 +65,28 @@ class PiiBank:
 class _Engine:
     """Recognizing, then settling."""
 
-    __slots__ = ("_recognizers", "cuts")
+    __slots__ = ("_recognizers", "_settler", "cuts")
 
-    def __init__(self, entities: Sequence[str], recognizers: Mapping[str, Recognizer]) -> None:
-        self._recognizers = Recognizers(entities, recognizers)
+    def __init__(self, entities: Sequence[str], recognizers: Mapping[str, Recognizer], view: View) -> None:
+        also = [one for entity in entities for one in PREFILTERS.get(entity, ())]
+        self._recognizers = Recognizers(entities, recognizers, also)
+        self._settler = Settler(entities, self._recognizers, recognizers, view)
         self.cuts = self._recognizers.cuts
 
-    def analyze(self, text: str) -> Sequence[Result]:
-        """What is found in a text that begins and ends at cuts."""
-        results = self._recognizers.find(text)
-        return settle(text, results, self._recognizers) if results else results
+    def analyze(self, text: str, begin: int) -> Sequence[Settled]:
+        """What is found, by start, from the cut at `begin` on; the text before is context, its end is a cut."""
+        apart = edged(text)
+        results = self._recognizers.find(apart[begin:])
+        if results is None:
+            return ()
+        for result in results:
+            result.start += begin
+            result.end += begin
+        return self._settler.settle(text, apart, begin, results)
 
 
 class _PiiScan(InlineScan):
-    """One text. Offsets are those of the folded view until a match is reported."""
+    """One text. Offsets are those of the Latin view until a match is reported."""
 
     __slots__ = ("_cut", "_engine", "_reader", "_wanted")
 
@@ -142,14 +151,23 @@ class _PiiScan(InlineScan):
         reader = self._reader
         begin = self._cut
         self._cut = cut
+        base = reader.base
+        found = self._engine.analyze(reader.text[: cut - base], begin - base)
         matches: list[Match] = []
-        for result in self._engine.analyze(reader.text[begin - reader.base : cut - reader.base]):
-            start, end = result.start + begin, result.end + begin
-            first, last = reader.raw_start(start), reader.raw_end(end)
-            touches = bound >= 0 and end == cut
-            for rule, entities, least in self._wanted:
-                if result.entity_type in entities and result.score >= least:
-                    last = min(last, bound) if touches else last
-                    matches.append(Match(rule, result.entity_type, result.score, first, last, touches))
+        for rule, entities, least in self._wanted if found else ():
+            for one in apart([one for one in found if one.entity in entities and one.score >= least]):
+                start, end = one.start + base, one.end + base
+                touches = bound >= 0 and end == cut
+                last = reader.raw_end(end)
+                matches.append(
+                    Match(
+                        rule,
+                        one.entity,
+                        one.score,
+                        reader.raw_start(start),
+                        min(last, bound) if touches else last,
+                        touches,
+                    )
+                )
         matches.sort(key=lambda match: (match.start, -match.end, match.rule, match.label))
         return matches

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Final, Protocol, cast
 
 from proxy.detect.entities import RECOGNIZERS
+from proxy.detect.normalise import latin
 
 _FLAGS: Final = int(re.DOTALL | re.MULTILINE | re.IGNORECASE)
 """What the default registry sets on every pattern recognizer, whatever its own choice (an IBAN in small
@@ -79,6 +80,8 @@ class Recognizer(Protocol):
 
     @property
     def patterns(self) -> Sequence[PatternOf]: ...
+    @property
+    def context(self) -> Sequence[str]: ...
 
     def analyze(self, text: str, entities: list[str]) -> list[Result]: ...
 
@@ -137,8 +140,11 @@ def _keep_offline(email: Recognizer) -> None:
 
     extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     extract("example.com")  # reads the list, now rather than in an exchange
+    # Domains of other scripts, as the view shows them in which the text is read.
+    view = latin()
+    shown = frozenset(view.of(suffix) for suffix in extract.tlds if not suffix.isascii())
 
     def validate_result(pattern_text: str) -> bool:
-        return bool(extract(pattern_text).fqdn)
+        return bool(extract(pattern_text).fqdn) or pattern_text.rpartition(".")[2].lower() in shown
 
     vars(email)["validate_result"] = validate_result

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
-from proxy.detect.cuts import CONTEXT_CHARS, Cuts
+from proxy.detect.cuts import CONTEXT_CHARS, EDGE, Cuts, merged
 from proxy.detect.entities import DEFAULT_ENTITIES
+from proxy.detect.matching import Matching, PatternRecognizer
 from proxy.detect.patterns import Regex, RegexSet, compile_regex
 from proxy.detect.phone import phones_of
 from proxy.detect.presidio import Recognizer, Result
@@ -23,7 +24,10 @@ _BETWEEN: Final = r"\-xX/ ()\[\].~⁓∼"
 _TELLTALE: Final = re.compile(r"[0-9@.:\-]")
 """No recognizer finds anything without one of these. (A UUID has its version's digit.)"""
 _GLANCE_CHARS: Final = 64  # a text so short is looked at for them first: a word of prose needs no more
+_ADDRESSES: Final = frozenset({"EMAIL_ADDRESS", "URL"})
 _PHONES: Final = frozenset({"PHONE_NUMBER", "ZA_MOBILE_NUMBER", "ZA_TELEPHONE_NUMBER"})
+_OWN_WAY: Final = _PHONES | {"IBAN_CODE", "URL"}
+"""Their recognizers do more than to match patterns."""
 
 
 def _prefilters(entity: str, recognizer: Recognizer) -> Iterator[str]:
@@ -69,12 +73,15 @@ def widened(pattern: str) -> str:
             case "space":  # RE2's own lacks the vertical tab
                 out.append(r"\s\x0b" if in_class else r"[\s\x0b]")
             case "other" if text == "[" and not in_class:
-                in_class = True
-                out.append(text)
-            case "other" if text == "]" and in_class:
                 # Where case is folded, Presidio's engine takes both of Turkish's other letters i for one.
+                in_class = True
+                out.append(
+                    "[" if pattern.startswith("^", at) else r"[\-ıİ" if pattern.startswith("-", at) else "[ıİ"
+                )
+                at += pattern.startswith("-", at)
+            case "other" if text == "]" and in_class:
                 in_class = False
-                out.append("ıİ]")
+                out.append(text)
             case "other" if text in "iI" and not in_class:
                 out.append("[iıİ]")
             case "other":
@@ -95,11 +102,20 @@ def _group_end(pattern: str, at: int) -> int:
 class Recognizers:
     """The recognizers of some entities behind their prefilter."""
 
-    __slots__ = ("_by_entity", "_owners", "_phones", "_regexes", "_set", "_urls", "cuts")
+    __slots__ = ("_by_entity", "_matching", "_owners", "_phones", "_regexes", "_set", "_urls", "cuts")
 
-    def __init__(self, entities: Sequence[str], recognizers: Mapping[str, Recognizer]) -> None:
+    def __init__(
+        self, entities: Sequence[str], recognizers: Mapping[str, Recognizer], also: Sequence[str] = ()
+    ) -> None:
+        """`also` are patterns that are looked for beside the recognizers' own, for whoever reads on."""
         patterns = [(entity, one) for entity in entities for one in _prefilters(entity, recognizers[entity])]
+        patterns.extend(("", one) for one in also)
         self._by_entity = recognizers
+        self._matching = {
+            entity: Matching(entity, cast(PatternRecognizer, recognizers[entity]))
+            for entity in entities
+            if entity not in _OWN_WAY
+        }
         self._urls = Urls(recognizers["URL"].patterns)
         self._phones = phones_of(recognizers)
         self._owners = [entity for entity, _ in patterns]
@@ -111,22 +127,44 @@ class Recognizers:
             if entity not in DEFAULT_ENTITIES and entity not in _PHONES and (" " in one or r"\s" in one)
         )
 
-    def find(self, text: str) -> list[Result]:
-        """The findings in a text that begins and ends at cuts; those of an entity by start."""
+    def find(self, text: str) -> list[Result] | None:
+        """The findings in a text that begins and ends at cuts; those of an entity by start. None where no
+        pattern occurs at all."""
         if len(text) < _GLANCE_CHARS and not _TELLTALE.search(text):
-            return []
-        near: dict[str, list[tuple[int, int]]] = {}
-        for index in self._set.hits(text):
-            ranges = near.setdefault(self._owners[index], [])
-            ranges.extend(found.span() for found in self._regexes[index].finditer(text))
+            return None
+        # In an address `_` is a letter. Beside a number it joins it to a name, as in card_4111.
+        apart = text.replace("_", EDGE)
+        hits = self._set.hits(apart)
+        if not hits:
+            return None
+        areas: list[tuple[int, int]] = []
+        near: dict[str, dict[tuple[int, int], None]] = {}
+        for index in hits:
+            if owner := self._owners[index]:
+                near.setdefault(owner, {}).update(dict.fromkeys(self._areas(index, text, apart, areas)))
         results: list[Result] = []
-        for entity, ranges in near.items():
-            for start, end in self.cuts.neighbourhoods(text, ranges):
-                for result in self.of(entity, text[start:end]):
+        for entity, mine in near.items():
+            part = text if entity in _ADDRESSES else apart
+            for start, end in merged(mine):
+                for result in self.of(entity, part[start:end]):
                     result.start += start
                     result.end += start
                     results.append(result)
         return results
+
+    def _areas(
+        self, index: int, text: str, apart: str, known: list[tuple[int, int]]
+    ) -> Iterator[tuple[int, int]]:
+        """The neighbourhoods in which a pattern occurs. `known` are those found for others before."""
+        regex, at = self._regexes[index], 0
+        while (found := regex.search(apart, at)) is not None:
+            start, end = found.span()
+            area = next((one for one in known if one[0] <= start and end <= one[1]), None)
+            if area is None:
+                area = self.cuts.around(text, start, end)
+                known.append(area)
+            yield area
+            at = max(area[1], end)
 
     def of(self, entity: str, text: str) -> Sequence[Result]:
         """What the recognizer of one entity finds in a text."""
@@ -134,7 +172,8 @@ class Recognizers:
             return self._phones.find(text)
         if entity == "URL":
             return self._urls.find(text)
-        results = self._by_entity[entity].analyze(text, [entity])
+        matching = self._matching.get(entity)
+        results = matching.find(text) if matching else self._by_entity[entity].analyze(text, [entity])
         if entity in DEFAULT_ENTITIES or len(text) <= CONTEXT_CHARS:
             return results
         # A longer run of blanks within a finding is more than a cut can see.

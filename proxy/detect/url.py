@@ -8,22 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from proxy.detect.matching import Found, outermost
 from proxy.detect.patterns import compile_unchecked
 
 _WORD_OF_LETTERS: Final = re.compile(r"\(\?:([a-z]+)\)")
-
-
-@dataclass(slots=True)
-class UrlResult:
-    """One URL, as Presidio's RecognizerResult."""
-
-    start: int
-    end: int
-    score: float
-    entity_type: str = "URL"
 
 
 class _Pattern(Protocol):
@@ -43,17 +33,10 @@ class Urls:
             (compile_unchecked(_as_re2(pattern.regex)), pattern.score) for pattern in patterns
         )
 
-    def find(self, text: str) -> list[UrlResult]:
+    def find(self, text: str) -> list[Found]:
         """The URLs by start; none that lies within another of at least its score."""
-        found = {(*match.span(), score) for regex, score in self._patterns for match in regex.finditer(text)}
-        results: list[UrlResult] = []
-        around: list[UrlResult] = []  # those that reach beyond the start of the one at hand
-        for start, end, score in sorted(found, key=lambda one: (one[0], -one[1], -one[2])):
-            around = [other for other in around if other.end > start]
-            if not any(end <= other.end and score <= other.score for other in around):
-                around.append(UrlResult(start, end, score))
-                results.append(around[-1])
-        return results
+        ranges = {(*match.span(), score) for regex, score in self._patterns for match in regex.finditer(text)}
+        return outermost("URL", ranges)
 
 
 def _as_re2(pattern: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from proxy.detect.base import HELD_CHARS_MAX, Bank
 from proxy.detect.phrases import PHRASE_CHARS_MAX, PhraseBank, PhraseEntry
+from proxy.detect.pii import PiiBank, PiiEntry
 from proxy.detect.prompt_leak import RUN_CHARS_MAX
 from proxy.detect.prompt_leak_index import PROMPT_CHARS_MAX, RUN_WORDS_MAX, WHOLE_PROMPT_WORDS_MIN
 from proxy.detect.secret_issuers import EXACT, ISSUED
@@ -84,6 +85,9 @@ DISGUISES: Final[Mapping[str, Callable[[str], str]]] = {
     "look-alikes": _drawn("aceopxyisABCEHIKMOPTX", "асеорхуіѕАВСЕНІКМОРТХ"),
     "combining marks": _between("\u0336"),
     "other styles": _drawn(_LATIN, "".join(chr(0x1D400 + (at + 26) % 52) for at in range(52))),
+    "digits of other scripts": _drawn(
+        "0123456789", "\u0660\u2460\u2777\uff13\u09ea\u06f5\u2465\u277c\u0e58\u2079"
+    ),
     "non-breaking": _drawn("-", "\u2011"),
     "letters set apart": _between(" "),
     "figures for letters": _drawn("oieas", "013@$"),
@@ -97,12 +101,24 @@ PHRASES: Final = (
     "state-of-the-art password",
     "idiot",
 )
+PERSONAL: Final = {
+    "EMAIL_ADDRESS": "jane.doe@example.com",
+    "PHONE_NUMBER": "+1 415-555-2671",
+    "CREDIT_CARD": "4111-1111-1111-1111",
+    "US_SSN": "219-09-9999",
+    "IBAN_CODE": "GB33 BUKB 2020 1555 5555 55",
+    "IP_ADDRESS": "192.168.10.24",
+}
 
 COLUMNS: Final[Mapping[str, tuple[Bank, Sequence[tuple[str, str]]]]] = {
     "phrases": (PhraseBank([PhraseEntry(0, PHRASES)]), [(phrase, phrase) for phrase in PHRASES]),
     "secrets": (
         SecretsBank([SecretEntry(0, frozenset(KINDS))]),
         [*((token, token) for token in TOKENS.values()), *((text, value) for _, text, value in IN_CONTEXT)],
+    ),
+    "personal data": (
+        PiiBank([PiiEntry(0, frozenset(PERSONAL), 0.4)]),
+        [*((value, value) for value in PERSONAL.values()), ("call 030 1234567 now", "030 1234567")],
     ),
 }
 """Per column a bank and its samples: a text and what is found in it."""

@@ -1,0 +1,173 @@
+"""Sentences around personal data and its look-alikes. The first set is to tune on; the second is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+_ANY: Final = (
+    "{v}",
+    "Here it is: {v}",
+    "I have {v} on file.",
+    "- {v}",
+    '"{v}"',
+    "As you asked, {v}.",
+    "That would be {v}, I believe.\nAnything else?",
+)
+_ANY_HELD: Final = (
+    "It says {v} there.",
+    "Sure! {v}",
+    "The record shows {v}, nothing more.",
+    "> {v}",
+    "1. {v}",
+    "({v})",
+    "Found it – {v} – in the second row.",
+)
+
+TUNING: Final[Mapping[str, tuple[str, ...]]] = {
+    "email": (*_ANY, "Write to {v} for details.", "email={v}", "Contact: {v}, Mon–Fri", "<{v}>"),
+    "phone": (
+        "Call me at {v}.",
+        "Phone: {v}",
+        "My mobile is {v}, ring any time.",
+        "Tel. {v}",
+        "You can reach her on {v} after six.",
+        "Fax {v}",
+        '{{"phone": "{v}"}}',
+        "Telefon: {v}",
+        "Ruf mich an: {v}",
+        "Mon portable : {v}",
+        "text {v} to confirm",
+    ),
+    "fiction": ("Call us on {v}.", "Phone: {v}", "Her cell is {v}.", "tel: {v}", "{v} is the number to dial"),
+    "card": (*_ANY, "Card number {v}, expires 12/27.", "Please charge {v}.", "Visa {v}"),
+    "ssn": ("SSN: {v}", "His social security number is {v}.", "My SSN is {v}, thanks.", "ssn={v}", *_ANY),
+    "iban": (*_ANY, "Please transfer to {v} by Friday.", "IBAN: {v}"),
+    "ip4": (*_ANY, "The visitor came from {v}.", "IP {v} was blocked", "client={v}"),
+    "ip6": (*_ANY, "The visitor came from {v}.", "IPv6: {v}"),
+    "mac": (*_ANY, "The laptop's MAC address is {v}.", "ether {v}"),
+    "crypto": (*_ANY, "Send the bitcoin to {v}.", "wallet {v}"),
+    "nhs": ("NHS number: {v}", "Her NHS number is {v}.", "The patient (NHS {v}) was seen today."),
+    "itin": (*_ANY, "ITIN: {v}", "taxpayer id {v}"),
+    "nino": ("National insurance number {v}.", "NINO: {v}", "Her NI number is {v}.", "{v}"),
+    "passport": ("Passport number {v}.", "My passport is {v}.", "passport no. {v}"),
+    "license": ("Driver license {v}.", "Driver's license number: {v}", "license no. {v}"),
+    "account": ("Account number {v}.", "my bank account is {v}", "acct {v}"),
+    "url": (*_ANY, "See {v} for her profile.", "website: {v}"),
+    "date": (*_ANY, "born {v}", "DOB: {v}", "Date of birth {v}."),
+}
+
+HELD_OUT: Final[Mapping[str, tuple[str, ...]]] = {
+    "email": (*_ANY_HELD, "You'll get an answer from {v} tomorrow.", "mailto:{v}", "| name | {v} |"),
+    "phone": (
+        "Give them a call on {v} please.",
+        "mobile no: {v}",
+        "If urgent, dial {v} and ask for Sam.",
+        "Telephone number – {v}",
+        "contact phone\t{v}",
+        "WhatsApp: {v}",
+        "cell {v}",
+        "Handy: {v}",
+        "Téléphone {v}",
+        "Mi teléfono es {v}.",
+        "She left her number: {v}",
+        "Sam, {v}, is on duty.",
+    ),
+    "fiction": (
+        "For bookings phone {v}.",
+        "My number's {v}",
+        "Mobile: {v}.",
+        "ring {v}",
+        "Contact Jo ({v}) first.",
+    ),
+    "card": (*_ANY_HELD, "Paid with {v} yesterday", "credit card: {v}", "pan={v}"),
+    "ssn": ("Social Security No. {v}", "the applicant's SSN ({v})", "social: {v}", *_ANY_HELD),
+    "iban": (*_ANY_HELD, "My bank details are {v}.", "Konto {v}"),
+    "ip4": (*_ANY_HELD, "login from {v} at noon", "host {v} answered"),
+    "ip6": (*_ANY_HELD, "login from {v} at noon", "addr {v}"),
+    "mac": (*_ANY_HELD, "device {v} joined", "HW address {v}"),
+    "crypto": (*_ANY_HELD, "My BTC address: {v}", "pay {v}"),
+    "nhs": ("NHS no. {v}", "nhs: {v}", "The NHS number on the letter reads {v}."),
+    "itin": (*_ANY_HELD, "His ITIN is {v}.", "tax id {v}"),
+    "nino": ("My national insurance no is {v}", "NI number {v}", "It says {v} there."),
+    "passport": ("I travel on passport {v}.", "Passport: {v}", "US passport no {v}"),
+    "license": ("Driving license: {v}", "The driver's license is {v}.", "DL / license {v}"),
+    "account": ("Bank account: {v}", "account no. {v}", "debit account {v}"),
+    "url": (*_ANY_HELD, "More at {v}", "link: {v}"),
+    "date": (*_ANY_HELD, "birthday {v}", "He was born on {v}."),
+}
+"""`{v}` is where the value stands."""
+
+LOOKALIKES: Final[Mapping[str, tuple[str, ...]]] = {
+    "version": (
+        "Upgrade to version {v} first.",
+        "python {v} is out",
+        "v{v}",
+        "requires numpy=={v}",
+        "Release {v} fixes it.",
+    ),
+    "decimal": (
+        "pi is about {v}",
+        "The mean was {v} with n = 40.",
+        "loss: {v}",
+        "It weighs {v} kg.",
+        "ratio {v}",
+    ),
+    "price": ("That comes to {v} in total.", "It costs {v} today.", "Budget: {v}"),
+    "order": (
+        "Order {v} has shipped.",
+        "Your order number is {v}.",
+        "Invoice {v} is overdue.",
+        "ticket #{v}",
+        "Reference: {v}",
+        "Case number {v} is closed.",
+        "part no. {v}",
+    ),
+    "tracking": ("Tracking number {v}", "Your parcel {v} is on its way.", "shipment {v}"),
+    "isbn": ("ISBN {v}", "The book (ISBN {v}) is out of print."),
+    "stamp": ("at {v} the job failed", "created_at: {v}", "ts={v}", "Log entry {v} ok"),
+    "coordinates": ("The hut stands at {v}.", "lat/lon {v}", "GPS: {v}"),
+    "uuid": ("Request id {v}.", "trace {v} done"),
+    "hash": ("Fixed in commit {v}.", "sha {v}"),
+    "range": ("See pages {v}.", "between {v} people", "years {v}"),
+    "count": ("We sold {v} of them.", "{v} rows affected", "population {v}"),
+    "code": ("x = arr[{v}]", "def f(a={v}): pass", "for i in range({v}):", "color: #{v}"),
+    "time": ("We meet at {v}.", "from {v} sharp", "It took {v}."),
+    "size": ("The file has {v}.", "resolution {v}", "{v} of memory"),
+}
+
+LOOKALIKES_HELD_OUT: Final[Mapping[str, tuple[str, ...]]] = {
+    "version": (
+        "It runs on release {v} only.",
+        "We pinned it to {v} last week.",
+        "nginx/{v}",
+        "Firmware {v} is needed",
+    ),
+    "decimal": (
+        "It scored {v} on the test.",
+        "a slope of {v} per day",
+        "y = {v}x",
+        "The constant equals {v}.",
+    ),
+    "price": ("You owe {v}.", "a fee of {v} applies", "{v} per month"),
+    "order": (
+        "I looked up order {v} for you.",
+        "PO {v} was approved",
+        "your booking reference {v}",
+        "Ticket {v} was merged.",
+        "The SKU is {v}.",
+        "Confirmation number: {v}",
+        "serial number {v}",
+    ),
+    "tracking": ("The tracking id is {v}.", "Package {v} was delivered", "UPS {v}"),
+    "isbn": ("Look for isbn {v} in the library.", "ISBN-13: {v}"),
+    "stamp": ("[{v}] started", "epoch {v}", "Timestamp {v} is in UTC", "expires {v}"),
+    "coordinates": ("Meet us at {v}", "position {v} on the map", "coordinates: {v}"),
+    "uuid": ("session {v} ended", "id={v}"),
+    "hash": ("see {v} in the history", "digest {v}"),
+    "range": ("chapters {v}", "from {v} on", "the seasons {v}"),
+    "count": ("There were {v} visitors.", "a total of {v}", "{v} downloads so far"),
+    "code": ("return {v}", "assert n == {v}", "timeout={v}"),
+    "time": ("The train leaves at {v}.", "runtime {v}", "at {v} precisely"),
+    "size": ("a picture of {v}", "It needs {v} of disk.", "{v} max"),
+}
