@@ -113,10 +113,13 @@ def compile_unchecked(pattern: str) -> Regex:
 def check_pattern(pattern: str, max_length: int | None = None) -> int:
     """The most characters that a match can have. Raises PatternError where RE2 refuses the pattern, or where
     that number is not bounded by HELD_CHARS_MAX and `max_length` does not bound it."""
+    compile_regex(pattern)
+    return _longest(_shape(pattern), max_length)
+
+
+def _longest(shape: prefixes.Node | None, max_length: int | None) -> int:
     if max_length is not None and not 1 <= max_length <= HELD_CHARS_MAX:
         raise PatternError(f"max_length must be between 1 and {HELD_CHARS_MAX}")
-    compile_regex(pattern)
-    shape = _shape(pattern)
     widest = prefixes.WIDTH_MAX if shape is None else prefixes.width(shape)
     if max_length is not None:
         return min(widest, max_length)
@@ -139,6 +142,7 @@ class _Pattern:
     rule: int
     regex: Regex
     length: int  # the most characters of a match
+    least: int  # the fewest
     bounded: bool  # by its own shape, so that RE2's search needs no help
 
 
@@ -167,28 +171,24 @@ class _Hold:
 
 def hold_of(patterns: Iterable[tuple[str, int]]) -> _Hold:
     """The hold for patterns, each with the most characters of a match."""
-    begun: list[str] = []
+    begun: dict[str, int] = {}  # beginnings spelt out → characters of a match
     blind = longest = 0
     for pattern, length in patterns:
         longest = max(longest, length)
-        shape = _shape(pattern)
-        if shape is None:
-            blind = max(blind, length)
-            continue
         try:
-            spelt = prefixes.closure(shape)
-            compile_unchecked(rf"(?:{spelt})\z")
-        except (prefixes.UnknownSyntax, PatternError, RecursionError):
+            spelt = prefixes.closure(prefixes.parse(pattern))
+        except (prefixes.UnknownSyntax, RecursionError):
             blind = max(blind, length)
             continue
         if spelt:
-            begun.append(spelt)
-    if not begun:
-        return _Hold(None, blind, longest)
-    try:
-        return _Hold(compile_unchecked(rf"(?:{'|'.join(dict.fromkeys(begun))})\z"), blind, longest)
-    except PatternError:  # together they are more than RE2 takes
-        return _Hold(None, longest, longest)
+            begun[spelt] = max(length, begun.get(spelt, 0))
+    while begun:
+        try:
+            return _Hold(compile_unchecked(rf"(?:{'|'.join(begun)})\z"), blind, longest)
+        except PatternError:  # more than RE2 takes: the longer half is held by length alone
+            for spelt in sorted(begun, key=len)[len(begun) // 2 :]:
+                blind = max(blind, begun.pop(spelt))
+    return _Hold(None, blind, longest)
 
 
 class PatternBank:
@@ -204,10 +204,7 @@ class PatternBank:
         self.view = folded()
         self.patterns = tuple(_pattern(entry) for entry in entries)
         self.every = RegexSet(entry.pattern for entry in entries)
-        shapes = (_shape(entry.pattern) for entry in entries)
-        self.least = min(
-            (1 if one is None else max(1, prefixes.least_width(one)) for one in shapes), default=1
-        )
+        self.least = min((pattern.least for pattern in self.patterns), default=1)
         lengths = [(entry.pattern, item.length) for entry, item in zip(entries, self.patterns, strict=True)]
         # To spell out the beginnings of a hundred patterns takes seconds.
         late = _Hold(None, 0, max((length for _, length in lengths), default=0), late=True)
@@ -218,10 +215,12 @@ class PatternBank:
 
 
 def _pattern(entry: PatternEntry) -> _Pattern:
-    length = check_pattern(entry.pattern, entry.max_length)
-    shape = _shape(entry.pattern)
+    regex, shape = compile_regex(entry.pattern), _shape(entry.pattern)
+    length = _longest(shape, entry.max_length)
     bounded = shape is not None and prefixes.width(shape) <= length
-    return _Pattern(entry.rule, compile_regex(entry.pattern), length, bounded)
+    return _Pattern(
+        entry.rule, regex, length, 1 if shape is None else max(1, prefixes.least_width(shape)), bounded
+    )
 
 
 class _PatternScan(InlineScan):

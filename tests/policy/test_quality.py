@@ -5,17 +5,49 @@ The floors lie a little below what was measured (docs/rules.md), so that a rule 
 
 from __future__ import annotations
 
-from benchmarks import quality_injection
-from benchmarks.quality_data import count, samples, shipped_policy
+import pytest
+
+from benchmarks import quality_injection, quality_toxicity
+from benchmarks.quality_data import HALVES, Half, count, samples, shipped_policy
+from proxy.detect.lexicon import LexicalModel
+from proxy.detect.toxicity import LABEL, ToxicityBank, ToxicityEntry
 from proxy.model.level import Direction
 
 POLICY = shipped_policy()
+BANK = ToxicityBank([ToxicityEntry(0, {LABEL: quality_toxicity.RECALL_AT})], LexicalModel.load())
 
 
-def test_most_attacks_are_flagged_and_few_ordinary_requests() -> None:
+@pytest.mark.parametrize("half", HALVES)
+def test_most_attacks_are_flagged_and_few_ordinary_requests(half: Half) -> None:
     rules = quality_injection.RULES
-    attacks = count(POLICY, Direction.INPUT, rules, samples("injection_attacks", "held"))
-    benign = count(POLICY, Direction.INPUT, rules, samples("injection_benign", "held"))
+    attacks = count(POLICY, Direction.INPUT, rules, samples("injection_attacks", half))
+    benign = count(POLICY, Direction.INPUT, rules, samples("injection_benign", half))
     assert attacks.flagged >= 0.85 * attacks.texts
     assert benign.flagged <= 0.03 * benign.texts
     assert benign.blocked == 0
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_most_toxic_replies_are_blocked_and_hardly_an_ordinary_one(half: Half) -> None:
+    rules = quality_toxicity.RULES
+    toxic, fine, named = (
+        count(POLICY, Direction.OUTPUT, rules, samples(name, half))
+        for name in ("toxic_replies", "ordinary_replies", "group_statements")
+    )
+    assert toxic.blocked >= 0.85 * toxic.texts
+    assert fine.blocked <= 0.04 * fine.texts  # these were chosen to be hard; see docs/rules.md
+    assert named.blocked == 0
+
+
+@pytest.mark.parametrize("disguise", quality_toxicity.DISGUISES)
+def test_disguised_words_keep_the_lexical_score(disguise: str) -> None:
+    texts = [sample.text for sample in samples("toxic_replies", "dev")]
+    plain = [
+        text
+        for text, score in zip(texts, quality_toxicity.scores(BANK, texts), strict=True)
+        if score >= quality_toxicity.RECALL_AT
+    ]
+    hidden = [quality_toxicity.DISGUISES[disguise](text) for text in plain]
+    kept = sum(score >= quality_toxicity.RECALL_AT for score in quality_toxicity.scores(BANK, hidden))
+    assert len(plain) > 80
+    assert kept >= 0.95 * len(plain)
