@@ -83,3 +83,9 @@ def alive(pid: int) -> bool:
 
 def kill(pid: int) -> None:
     os.kill(pid, 9)
+
+
+def mapped(pid: int) -> str:
+    """The files that a process has in its memory, its libraries among them."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+        return file.read()
