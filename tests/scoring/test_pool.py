@@ -20,7 +20,7 @@ async def test_a_question_is_answered(tmp_path: Path) -> None:
         assert scorer.state == "off"
         assert await scorer.loaded() is None
         assert (scorer.state, scorer.model) == ("up", "odd")
-        assert await scorer.ask("so says Jane") == (Scored("NAME", 0.5, 8, 12),)
+        assert await scorer.ask("so says Jane") == (Scored("PERSON", 0.5, 8, 12),)
         assert heard.answers == 1
 
 
@@ -140,7 +140,7 @@ async def test_a_stopped_scorer_fails_what_is_open_and_starts_again_when_asked(t
 
 async def test_prints_of_libraries_are_no_answers(tmp_path: Path) -> None:
     async with pool(odd_spec(tmp_path)) as (scorer, _):
-        assert await scorer.ask("print Jane") == (Scored("NAME", 0.5, 6, 10),)
+        assert await scorer.ask("print Jane") == (Scored("PERSON", 0.5, 6, 10),)
 
 
 async def test_a_process_sees_none_of_the_proxys_secrets(
