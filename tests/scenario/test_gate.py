@@ -34,7 +34,8 @@ def policy(action: str) -> Policy:
     """A rule on words that every sample has in its middle."""
     rules = (
         "rules: [{id: words, on: output, detect: {phrases: "
-        "[france, bloom, skies, paris, 'greets me', there, sorry, now, rains, upon, you, rain, print, help, looking]}, "
+        "[france, bloom, skies, paris, 'greets me', there, sorry, now, rains, upon, you, "
+        "rain, print, help, looking]}, "
         f"action: {action}, message: STOP}}]"
     )
     with TemporaryDirectory() as folder:
