@@ -1,0 +1,65 @@
+"""How long ordinary prose waits: a word or two under the shipped rules, its sentence under a sentence scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from proxy.model.level import Direction
+from proxy.model.text import Channel
+from proxy.policy.compile import Policy, compile_policy
+from proxy.policy.match import Judge, plan
+from proxy.policy.reading import read_folder
+from proxy.request.judged import JudgedText
+from proxy.request.stream_gate import StreamGate
+from tests.policy.banks import ANY, rule
+from tests.policy.late import Desk, LateBank
+from tests.policy.shipped import RULES
+from tests.wire import replies
+from tests.wire.drive import reader_of
+from tests.wire.samples import Sample
+
+PROSE = (
+    "The parcel left our warehouse on Monday morning, and it should reach you within three days. If it does not, "
+    "please write to us and we will send another one at once. Most customers in the north wait a little longer "
+    "because the ferry runs only twice a week. Thank you for your patience! Is there anything else that we can do? "
+    "The garden behind the old house was full of apples when the children came home from school in September. "
+)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Policy:
+    return compile_policy(read_folder(RULES))
+
+
+def held(sample: Sample, words: list[str], judge: Callable[[Channel], Judge], desk: Desk | None) -> list[int]:
+    """After each word: how many words are held."""
+    gate = StreamGate(reader_of(sample), 1, lambda channel: JudgedText(channel, lambda _: judge(channel)))
+    waiting: list[int] = []
+    for number, frame in enumerate(sample.reply.split(b"\n\n")[1 : len(words) + 1], start=1):
+        for _ in gate.read(frame + b"\n\n"):
+            assert list(gate.pump(lambda: 1000)) is not None
+        if desk is not None:
+            desk.answer_all()
+            assert list(gate.pump(lambda: 1000)) is not None
+        waiting.append(number - gate.out.count(b'"content": "') - gate.tail.count(b'"content": "'))
+    return waiting
+
+
+def test_a_word_is_delayed_by_two_words_at_most(shipped: Policy) -> None:
+    words = [word + " " for word in PROSE.split()]
+    waiting = held(
+        replies.chat(words), words, lambda channel: shipped.judge(Direction.OUTPUT, ANY, channel.field), None
+    )
+    assert max(waiting) <= 2
+    assert sum(waiting) / len(waiting) < 1.2
+
+
+def test_under_a_sentence_scorer_a_word_waits_for_the_end_of_its_sentence() -> None:
+    words = [" " + word for word in PROSE.split()]
+    desk = Desk()
+    chosen = plan((rule(),), (LateBank(desk),), Direction.OUTPUT, ANY)
+    waiting = held(replies.chat(words), words, lambda channel: Judge(chosen, channel.field), desk)
+    for word, count in zip(words, waiting, strict=True):
+        assert (count == 0) is word.endswith(".")
