@@ -13,6 +13,7 @@ from proxy.errors import BadRequest, UnknownPath
 from proxy.model.subject import Reach, Subject
 from proxy.request.body import parse_body, read_body
 from proxy.request.exchange import Exchange, Ports
+from proxy.request.turn import READ_INLINE_BYTES_MAX, beside
 from proxy.wire.registry import wire_for
 
 FORWARDED_HOPS_MAX = 32
@@ -33,6 +34,7 @@ async def identify(x: Exchange, ports: Ports) -> None:
     x.wire = wire_for(http.method, http.path, is_anthropic=x.api == "anthropic")
     x.raw = await read_body(http, settings.limits.max_body_bytes)
     x.body_bytes = len(x.raw)
+    large = x.body_bytes > READ_INLINE_BYTES_MAX
     if x.wire is None:
         if settings.unknown_paths == "deny":
             raise UnknownPath(f"{http.method} {http.path} is not a path that this proxy can read")
@@ -40,13 +42,13 @@ async def identify(x: Exchange, ports: Ports) -> None:
         requested = None
     else:
         if http.method == "POST":
-            x.body = parse_body(x.raw)
+            x.body = await beside(large, parse_body, x.raw)
         elif x.raw:
             raise BadRequest("a body has no meaning on this call")
         if "starting_after" in http.query:
             # What came before that point is not read again, so a match over it could not be seen.
             raise BadRequest("a stream cannot be resumed through this proxy; ask for the response as a whole")
-        x.view = x.wire.read_request(x.body)
+        x.view = await beside(large, x.wire.read_request, x.body)
         requested = x.view.model
         if x.subject.user is None and x.view.user is not None:
             user = x.view.user[:NAME_CHARS_MAX]
@@ -59,7 +61,7 @@ async def identify(x: Exchange, ports: Ports) -> None:
     x.route = ports.router.route(x.api, requested)
     x.reach = Reach(models=x.route.names, app=x.app, app_verified=x.app_verified)
     if x.wire is not None and x.route.sent is not None and x.route.sent != requested:
-        x.sent_raw = x.wire.rename_model(x.raw, x.route.sent)
+        x.sent_raw = await beside(large, x.wire.rename_model, x.raw, x.route.sent)
 
 
 def _check_path(path: str) -> None:

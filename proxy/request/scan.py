@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from proxy.model.level import Direction
 from proxy.model.text import Channel, Text
@@ -31,43 +31,41 @@ def new_text(x: Exchange, direction: Direction, channel: Channel) -> JudgedText:
     return JudgedText(channel, judge, x.pseudonyms, restore=direction is Direction.OUTPUT)
 
 
-def new_texts(x: Exchange, direction: Direction, texts: Iterable[Text]) -> tuple[JudgedText, ...]:
-    """Whole texts, yet to be judged."""
-    order = Order()
-    out: list[JudgedText] = []
-    for text in texts:
-        judged = new_text(x, direction, text.channel)
-        judged.read(text.value)
-        order.opened(judged)
-        out.append(judged)
-    order.ended()
-    return tuple(out)
+async def judge_texts(
+    x: Exchange, ports: Ports, direction: Direction, texts: Sequence[Text], judged: list[JudgedText]
+) -> None:
+    """Judge whole texts; each joins `judged` as it is begun. Raises Killed while it waits: for its turn, or for a
+    scorer's answer."""
+    if sum(len(text.value) for text in texts) <= LARGE_CHARS:
+        await _judge(x, ports, direction, texts, judged)
+        return
+    await x.on_backend(ports.large_scans.acquire())
+    try:
+        await _judge(x, ports, direction, texts, judged)
+    finally:
+        ports.large_scans.release()
 
 
-async def judge_texts(x: Exchange, ports: Ports, texts: tuple[JudgedText, ...]) -> None:
-    """Judge them all. Raises Killed while it waits: for its turn, or for a scorer's answer."""
-    if sum(text.length for text in texts) <= LARGE_CHARS:
-        await _judge(x, ports, texts)
-    else:
-        await x.on_backend(ports.large_scans.acquire())
-        try:
-            await _judge(x, ports, texts)
-        finally:
-            ports.large_scans.release()
-
-
-async def _judge(x: Exchange, ports: Ports, texts: tuple[JudgedText, ...]) -> None:
-    turn = Turn(ports.clock)
-    answers = Answers()
+async def _judge(
+    x: Exchange, ports: Ports, direction: Direction, texts: Sequence[Text], judged: list[JudgedText]
+) -> None:
+    turn, answers, order = Turn(ports.clock), Answers(), Order()
     asking: list[JudgedText] = []
-    for text in texts:
-        while judged := text.work(turn.chars):
-            await turn.done(judged)
+    for source in texts:
+        text = new_text(x, direction, source.channel)
+        text.read(source.value)
+        judged.append(text)
+        order.opened(text)
+        if len(judged) == len(texts):
+            order.ended()
+        while done := text.work(turn.chars):
+            await turn.done(done)
         await turn.done()
         if text.waiting:
             asking.append(text)
         while len(asking) >= ASKING_TEXTS_MAX:
             asking = await _answered(x, turn, answers, asking)
+    asking = [text for text in judged if text.waiting]
     while asking:
         asking = await _answered(x, turn, answers, asking)
 

@@ -15,10 +15,11 @@ from proxy.model.record import Json
 from proxy.model.text import Edit, Text
 from proxy.request.drive import Drive
 from proxy.request.exchange import Answer, Exchange, Killed, Ports
-from proxy.request.scan import judge_texts, new_text, new_texts
+from proxy.request.judged import JudgedText
+from proxy.request.scan import judge_texts, new_text
 from proxy.request.stream_gate import StreamGate
-from proxy.request.turn import Turn, beside
-from proxy.wire.base import ReplyView
+from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, Turn, beside
+from proxy.wire.base import ReplyView, Wire
 
 PASSED_BYTES_KEPT_MAX = 65_536
 """How much of a reply that no wire reads is kept for the log."""
@@ -55,24 +56,32 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     upstream.finished()
     started = ports.clock.monotonic()
     try:
-        body = jsonio.loads_strict(raw) if raw else None
-        view = wire.read_reply(body)
+        body, view = await beside(len(raw) > READ_INLINE_BYTES_MAX, _read, wire, raw)
     except (jsonio.InvalidJson, UnreadableReply) as error:
         raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
     x.facts = view.facts
     for media in view.media:
         x.unscanned["media"] += media.bytes
-    x.texts = new_texts(x, Direction.OUTPUT, view.texts)
-    await judge_texts(x, ports, x.texts)
+    judged: list[JudgedText] = []
+    try:
+        await judge_texts(x, ports, Direction.OUTPUT, view.texts, judged)
+    finally:
+        x.texts = tuple(judged)
     if x.killed is not None:  # the dial was turned while the reply was judged
         raise Killed(x.killed)
     headers = upstream.headers
-    edited = await beside(sum(len(text.findings) for text in x.texts), _apply, x, raw, body, view)
+    many = sum(len(text.findings) for text in judged) > CHANGES_INLINE_MAX
+    edited = await beside(many, _apply, x, raw, body, view)
     if edited is not None:
         headers = _without(headers, _BODY_HEADERS)
         raw = edited
     x.answer = Answer(upstream.status, headers, raw, reason=upstream.reason)
     x.guard_s += ports.clock.monotonic() - started
+
+
+def _read(wire: Wire, raw: bytes) -> tuple[Json, ReplyView]:
+    body = jsonio.loads_strict(raw) if raw else None
+    return body, wire.read_reply(body)
 
 
 def _apply(x: Exchange, raw: bytes, body: Json, view: ReplyView) -> bytes | None:

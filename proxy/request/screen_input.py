@@ -11,8 +11,8 @@ from proxy.policy.pseudonym import Pseudonyms
 from proxy.policy.redact import first_block
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.judged import JudgedText
-from proxy.request.scan import judge_texts, new_texts
-from proxy.request.turn import beside
+from proxy.request.scan import judge_texts
+from proxy.request.turn import CHANGES_INLINE_MAX, beside
 from proxy.wire.base import Wire
 
 
@@ -30,21 +30,23 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
         raise ContentFiltered(too_large.message)
     if plan.pseudonymizes:
         x.pseudonyms = _pseudonyms(x, ports)
-    judged = new_texts(x, Direction.INPUT, x.view.texts)
+    judged: list[JudgedText] = []
     try:
-        await judge_texts(x, ports, judged)
+        await judge_texts(x, ports, Direction.INPUT, x.view.texts, judged)
     finally:
         x.take_findings(judged)
     for text in judged:
         if text.block is not None:
             raise ContentFiltered(text.block.message)
-    edited = await beside(len(x.findings), _edited, x.wire, x.sent_raw, x.view.texts, judged)
+    edited = await beside(
+        len(x.findings) > CHANGES_INLINE_MAX, _edited, x.wire, x.sent_raw, x.view.texts, judged
+    )
     if edited is not None:
         x.sent_raw, x.sent = edited
 
 
 def _edited(
-    wire: Wire, raw: bytes, sources: tuple[Text, ...], judged: tuple[JudgedText, ...]
+    wire: Wire, raw: bytes, sources: tuple[Text, ...], judged: list[JudgedText]
 ) -> tuple[bytes, Json] | None:
     """The request with what its findings ask for; None where they ask for nothing."""
     edits = [

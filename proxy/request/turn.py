@@ -24,15 +24,18 @@ SLICE_CHARS_MAX = 1024
 prose and lists of numbers (each may be a telephone number), so the slice follows what the last one took."""
 
 
+READ_INLINE_BYTES_MAX: Final = 32_768
+"""A larger body is read in a thread, so that the loop goes on beside it."""
+
 CHANGES_INLINE_MAX: Final = 256
-"""Work for more changes than this is done in a thread, so that the loop goes on beside it."""
+"""More changes than this are made to a body in a thread."""
 
 
-async def beside(changes: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Pure work that takes the longer the more changes there are to make."""
-    if changes <= CHANGES_INLINE_MAX:
-        return work(*args, **kwargs)
-    return await asyncio.to_thread(work, *args, **kwargs)
+async def beside(large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Pure work that cannot be cut into steps; in a thread where it is large."""
+    if large:
+        return await asyncio.to_thread(work, *args, **kwargs)
+    return work(*args, **kwargs)
 
 
 class Turn:
