@@ -97,7 +97,8 @@ class JudgedText:
         """What was found, by start. A text ends with the finding that blocks it: a stream is read no further, and
         a whole reply is held to the same."""
         end = self.length if self.block is None else min(self.length, self.block_end)
-        found = [finding for finding in self._found if finding.end <= end]
+        # A bank that fails over a text and over its seam fails twice at one place.
+        found = dict.fromkeys(finding for finding in self._found if finding.end <= end)
         return sorted(found, key=lambda finding: (finding.start, -finding.end))
 
     @property

@@ -41,6 +41,7 @@ class Seam:
         self._length = 0
         self._over = False  # nothing across can begin any more
         self._ending = False
+        self._failures: list[Finding] = []  # of banks that failed before anything followed
 
     @property
     def open(self) -> bool:
@@ -57,6 +58,9 @@ class Seam:
             return
         if side is not self._sides[-1][0]:
             self._sides.append((side, self._length))
+            for failure in self._failures:
+                self._tell(failure)
+            self._failures.clear()
         self._length += len(piece)
         self._take(self._judge.feed(readable(piece)))
 
@@ -76,11 +80,16 @@ class Seam:
             self._take(self._judge.give_up() if last else self._judge.poll())
 
     def _take(self, ruling: Ruling) -> None:
+        followed = len(self._sides) > 1
         for finding in ruling.findings:
-            self._tell(finding)
-        self._errors.update(self._judge.errors)
+            if followed:
+                self._tell(finding)
+            elif finding.label == ERROR_LABEL:
+                self._failures.append(finding)
+        if followed:
+            self._errors.update(self._judge.errors)
         latest = self._sides[-1][1]
-        past = len(self._sides) > 1 and ruling.settled >= latest
+        past = followed and ruling.settled >= latest
         if past or (self._ending and not self._judge.waiting):
             self.leave()
             return

@@ -229,3 +229,25 @@ def test_late_answers_of_several_choices_do_not_mix(
         expected = through(alone, [alone.reply], late_judge(prompt), prompt)
         name = f"choices[{index}].message.content"
         assert got.texts.get(name, "") == expected.texts.get("choices[0].message.content", "")
+
+
+@given(
+    turns=st.lists(
+        st.tuples(
+            st.sampled_from(["It is ba", "d. Hm", "m. ", "one "]),
+            st.sampled_from(["Fine. ", "wo", "rd. ", "It is bad. "]),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    cuts=points,
+    answers=st.lists(st.integers(-1, 9), max_size=20),
+)
+@settings(max_examples=100, deadline=None)
+def test_reasoning_that_goes_on_after_an_answer_is_judged_alike_whenever_answers_come(
+    turns: list[tuple[str, str]], cuts: list[int], answers: list[int]
+) -> None:
+    sample, prompt, desk = replies.reasoned(*turns), Desk(prompt=True), Desk()
+    expected = through(sample, [bytes([byte]) for byte in sample.reply], late_judge(prompt), prompt)
+    got = through(sample, cut_bytes(sample.reply, cuts), late_judge(desk), desk, answers)
+    assert got == expected

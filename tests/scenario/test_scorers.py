@@ -159,6 +159,30 @@ async def test_a_scorer_that_never_answers_is_on_error_in_the_end(
     assert [(found["label"], found["start"]) for found in record["findings"]] == [("error", 0)]
 
 
+async def test_while_much_waits_for_answers_no_more_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.request.stream_gate.ANSWERS_CHARS_MAX", 50)
+    monkeypatch.setattr("proxy.request.stream_gate.BATCH_FRAMES", 2)
+    desk = Desk()
+    text = [f"Sentence {number:02}." for number in range(60)]
+    async with proxy_with(tmp_path, [Sse(list(chat_frames(text)))], LateBank(desk), Direction.OUTPUT) as (
+        proxy,
+        _,
+    ):
+        asked = asyncio.create_task(post(f"{proxy.url}/v1/chat/completions", {**CHAT, "stream": True}))
+        most = 0
+        while not asked.done():
+            await until(lambda: desk.open or asked.done())
+            most = max(most, len(desk.open))
+            if desk.open:
+                desk.answer()
+        reply = await asked
+    assert reply.body.count(b"Sentence") == 60
+    assert desk.asked == 60
+    assert most <= 7, "50 characters and a batch of two frames"
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_kill_ends_the_wait_for_an_answer(tmp_path: Path, stream: bool) -> None:
     desk = Desk()

@@ -39,6 +39,23 @@ def chat(*choices: Pieces) -> Sample:
     return Sample("chat", "/v1/chat/completions", request, b"".join(frames) + b"data: [DONE]\n\n")
 
 
+def reasoned(*turns: tuple[str, str]) -> Sample:
+    """A chat reply that reasons and answers by turns."""
+
+    def chunk(delta: Json, finish: str | None = None) -> bytes:
+        choice: Json = {"index": 0, "delta": delta, "finish_reason": finish}
+        return frame(
+            {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+        )
+
+    frames = [chunk({"role": "assistant", "content": ""})]
+    for reasoning, said in turns:
+        frames += [chunk({"reasoning_content": reasoning}), chunk({"content": said})]
+    request: dict[str, Json] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    reply = b"".join(frames) + chunk({}, "stop") + b"data: [DONE]\n\n"
+    return Sample("reasoned", "/v1/chat/completions", request, reply)
+
+
 def tool_call(arguments: Pieces) -> Sample:
     """A chat reply that calls a tool with these arguments."""
 
