@@ -79,13 +79,21 @@ class Changes:
         self._to_change = []
 
     def cover(self, start: int, end: int, text: str) -> None:
-        """Have [start, end) of a text that is no JSON redacted; with what it overlaps it becomes one change."""
+        """Have [start, end) of a text that is no JSON redacted. With what it overlaps it becomes one change, with
+        the text of the one that begins first, whichever was found first."""
         self.redacted = True
+        self._covered = max(self._covered, end)
+        behind: list[Replacement] = []
         while self._changes and self._changes[-1].end > start:
             last = self._changes.pop()
-            start, end = min(start, last.start), max(end, last.end)
+            if last.start >= end:
+                behind.append(last)
+                continue
+            if last.start <= start:
+                start, text = last.start, last.text
+            end = max(end, last.end)
         self._changes.append(Replacement(start, end, text))
-        self._covered = max(self._covered, end)
+        self._changes.extend(reversed(behind))
 
     def edit(self, start: int, end: int) -> Edit | None:
         """What becomes of characters [start, end), relative to `start`; None where they stay as they are.
@@ -141,14 +149,9 @@ class Changes:
         return tuple(change for change in self._json.replacements(start, end, text) if change.end > last)
 
     def _redact(self, start: int, end: int, text: str) -> None:
-        if end <= self._covered:
-            return
-        self.redacted = True
-        if self._json is not None:
+        if self._json is None:
+            self.cover(start, end, text)
+        elif end > self._covered:
+            self.redacted = True
             self._changes.extend(self._replaced(max(start, self._covered), end, text))
-        elif start < self._covered:
-            last = self._changes[-1]
-            self._changes[-1] = Replacement(last.start, end, last.text)
-        else:
-            self._changes.append(Replacement(start, end, text))
-        self._covered = end
+            self._covered = end
