@@ -13,7 +13,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import heappop, heappush
@@ -143,9 +143,13 @@ class Pool:
             self._runs = [_Run(self) for _ in range(self.workers)]
 
     async def loaded(self) -> str | None:
-        """Start, and wait until one process is up or one start has failed; what is wrong, if anything."""
+        """Start, and wait until one process is up or one start has failed; what is wrong, if anything. A process
+        that is to be started later is started now: whoever asks has something new."""
         self.start()
         if not any(run.up for run in self._runs):
+            for run in self._runs:
+                run.tried.clear()
+                run.hurry.set()
             tries = [asyncio.ensure_future(run.tried.wait()) for run in self._runs]
             try:
                 await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
@@ -241,7 +245,8 @@ class _Run:
         self.process: ScorerProcess | None = None
         self.up = False
         self.due = -math.inf  # before this, in the loop's time, it will not be up
-        self.tried = asyncio.Event()  # it was up, or failed, once
+        self.tried = asyncio.Event()  # it was up, or failed, since somebody cleared this
+        self.hurry = asyncio.Event()  # ends the wait before the next start
         self._pool = pool
         self.task = asyncio.get_running_loop().create_task(self._live(), name=f"scorer-{pool.name}")
 
@@ -268,7 +273,10 @@ class _Run:
                 self.due = loop.time() + wait_s
                 self.tried.set()
                 _log.warning("scorer_failed", scorer=pool.name, reason=str(error), restart_in_s=wait_s)
-                await asyncio.sleep(wait_s)
+                self.hurry.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self.hurry.wait()
 
     @asynccontextmanager
     async def _started(self) -> AsyncIterator[ScorerProcess]:

@@ -114,6 +114,16 @@ async def test_an_engine_that_does_not_load_says_why_and_is_tried_again(tmp_path
         assert await scorer.ask("Jane")
 
 
+async def test_who_waits_for_a_scorer_has_it_started_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "RESTART_S", (0.0, 60.0))
+    async with pool(odd_spec(tmp_path, "broken")) as (scorer, _):
+        assert await scorer.loaded() is not None
+        odd_spec(tmp_path, "fine")
+        assert await scorer.loaded() is None
+
+
 async def test_nobody_waits_for_a_start_that_comes_too_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
