@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -20,6 +19,7 @@ from typing import Any, Final
 from proxy.errors import GuardrailError
 from proxy.scoring.detoxify_engine import max_tokens
 from proxy.scoring.exported import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, Manifest, digest
+from proxy.settings.scoring import installed
 
 NEEDED: Final = ("torch", "transformers", "detoxify", "onnx", "onnxruntime", "tokenizers")
 
@@ -67,7 +67,7 @@ def export_published(name: str, out: Path) -> Manifest:
 @contextmanager
 def _written(out: Path) -> Iterator[Path]:
     """A folder beside `out` that becomes it at the end of the block, whole or not at all."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [name for name in NEEDED if not installed(name)]
     if missing:
         raise ExportFailed(f"{', '.join(missing)} must be installed: the extra `detoxify`")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

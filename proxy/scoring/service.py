@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -18,7 +17,7 @@ from proxy.scoring.exported import BadExport, read_manifest
 from proxy.scoring.pool import Observer, Pool
 from proxy.scoring.process import Spec
 from proxy.settings import Scoring
-from proxy.settings.scoring import EXPORTED, MANIFEST, missing_packages
+from proxy.settings.scoring import EXPORTED, MANIFEST, installed, missing_packages
 
 NER: Final = "ner"
 DETOXIFY: Final = "detoxify"
@@ -73,7 +72,7 @@ class ScorerService:
             return made
 
         ner = None
-        if find_spec(NER_PACKAGE) is not None and find_spec("spacy") is not None:
+        if installed(NER_PACKAGE) and installed("spacy"):
             ner = pool(NER_SPEC)
         toxicity, labels = None, Offers().toxicity_labels
         checkpoint = self.choice.checkpoint

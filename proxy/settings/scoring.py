@@ -18,10 +18,18 @@ MANIFEST: Final = "manifest.json"
 """The file by which an exported model's folder is known."""
 
 
+def installed(package: str) -> bool:
+    """Whether a package can be imported; it is not."""
+    try:
+        return find_spec(package) is not None
+    except ImportError:  # whoever keeps packages out of a process may say so by raising
+        return False
+
+
 def missing_packages(checkpoint: Path) -> tuple[str, ...]:
     """What is to be installed to run a toxicity model: an exported folder, or a checkpoint file."""
     needed = ("onnxruntime", "tokenizers") if checkpoint.is_dir() else ("torch", "detoxify")
-    return tuple(name for name in needed if find_spec(name) is None)
+    return tuple(name for name in needed if not installed(name))
 
 
 def resolve_scoring(
