@@ -52,7 +52,7 @@ def test_a_word_is_delayed_by_a_few_words_at_most(shipped: Policy) -> None:
     waiting = held(
         replies.chat(words), words, lambda channel: shipped.judge(Direction.OUTPUT, ANY, channel.field), None
     )
-    # Two is what every detector should keep to. Words that may lead to the meaning of a number hold longer, for now:
+    # Two is what detectors should keep to. Words that may lead to the meaning of a number hold longer, for now:
     # this is what they may hold at most.
     assert max(waiting) <= 8
     assert sum(waiting) / len(waiting) < 2.5
