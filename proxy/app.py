@@ -169,6 +169,7 @@ class App:
         # What stands now stays: the collector need not walk it on every pass.
         gc.collect()
         gc.freeze()
+        stack.callback(gc.unfreeze)
         return Bound(client=client, admin=admin)
 
     async def _serve_clients(self, backlog: int) -> str:

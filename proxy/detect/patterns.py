@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol, cast
 
 import re2
@@ -23,6 +24,14 @@ from proxy.model.finding import Match
 
 PATTERN_CHARS_MAX: Final = 10_000
 """A longer pattern is refused before RE2 reads it."""
+
+PATTERNS_KEPT_MAX: Final = 4096
+"""Patterns whose compiled form, shape and beginnings are kept: checking a rule, building its bank and building it
+anew after an edit somewhere else cost one compilation."""
+
+UNION_CHARS_MAX: Final = 100_000
+"""Beginnings of matches that one expression looks for: each expression costs a stream's piece a microsecond, and what
+RE2 takes to compile one grows with its length times the number of its parts."""
 
 _MEMORY_BYTES: Final = 64 << 20
 """What RE2 may spend on a set's automata; they grow only as texts need them."""
@@ -97,6 +106,7 @@ def compile_regex(pattern: str) -> Regex:
     return compile_unchecked(pattern)
 
 
+@lru_cache(maxsize=PATTERNS_KEPT_MAX)
 def compile_unchecked(pattern: str) -> Regex:
     """As `compile_regex`, for patterns that the program made, of any length."""
     try:
@@ -130,6 +140,7 @@ def _longest(shape: prefixes.Node | None, max_length: int | None) -> int:
     return widest
 
 
+@lru_cache(maxsize=PATTERNS_KEPT_MAX)
 def _shape(pattern: str) -> prefixes.Node | None:
     try:
         return prefixes.parse(pattern)
@@ -150,7 +161,7 @@ class _Pattern:
 class _Hold:
     """Finds where the text must be held: at the leftmost place from which some pattern could still match."""
 
-    begun: Regex | None  # beginnings of matches, at the text's end
+    begun: tuple[Regex, ...]  # beginnings of matches, at the text's end
     blind: int  # characters held for patterns whose beginnings could not be spelt out
     longest: int
     late: bool = False  # nothing waits: by length alone, in steps, so that each character is read twice
@@ -161,11 +172,12 @@ class _Hold:
         if self.late:
             return length - self.longest if length > 2 * self.longest else 0
         hold = length
-        if self.begun is not None:
-            # RE2 reads UTF-8. Where a character is a byte, its offsets need no translation.
-            found = self.begun.search(text.encode() if text.isascii() else text)
+        # RE2 reads UTF-8. Where a character is a byte, its offsets need no translation.
+        subject = text.encode() if text.isascii() else text
+        for begun in self.begun:
+            found = begun.search(subject)
             if found is not None:
-                hold = found.span()[0]
+                hold = min(hold, found.span()[0])
         return min(length, max(min(hold, length - self.blind), length - self.longest, 0))
 
 
@@ -175,20 +187,47 @@ def hold_of(patterns: Iterable[tuple[str, int]]) -> _Hold:
     blind = longest = 0
     for pattern, length in patterns:
         longest = max(longest, length)
-        try:
-            spelt = prefixes.closure(prefixes.parse(pattern))
-        except (prefixes.UnknownSyntax, RecursionError):
+        spelt = _beginnings(pattern)
+        if spelt is None:
             blind = max(blind, length)
-            continue
-        if spelt:
+        elif spelt:
             begun[spelt] = max(length, begun.get(spelt, 0))
-    while begun:
+    regexes: list[Regex] = []
+    unions = list(_unions(begun))
+    while unions:
+        union = unions.pop()
         try:
-            return _Hold(compile_unchecked(rf"(?:{'|'.join(begun)})\z"), blind, longest)
-        except PatternError:  # more than RE2 takes: the longer half is held by length alone
-            for spelt in sorted(begun, key=len)[len(begun) // 2 :]:
-                blind = max(blind, begun.pop(spelt))
-    return _Hold(None, blind, longest)
+            regexes.append(compile_unchecked(rf"(?:{'|'.join(union)})\z"))
+        except PatternError:  # more than RE2 takes: in halves, and what it takes in no way is held by length alone
+            if len(union) > 1:
+                unions += [union[: len(union) // 2], union[len(union) // 2 :]]
+            else:
+                blind = max(blind, begun[union[0]])
+    return _Hold(tuple(regexes), blind, longest)
+
+
+def _unions(spelt: Iterable[str]) -> Iterator[list[str]]:
+    """The beginnings, some together, so that none is too long for RE2 to compile at once."""
+    union: list[str] = []
+    size = 0
+    for one in spelt:
+        if union and size + len(one) > UNION_CHARS_MAX:
+            yield union
+            union, size = [], 0
+        union.append(one)
+        size += len(one)
+    if union:
+        yield union
+
+
+@lru_cache(maxsize=PATTERNS_KEPT_MAX)
+def _beginnings(pattern: str) -> str | None:
+    """The beginnings of the pattern's matches, spelt out; None where that cannot be done."""
+    shape = _shape(pattern)
+    try:
+        return None if shape is None else prefixes.closure(shape)
+    except (prefixes.UnknownSyntax, RecursionError):
+        return None
 
 
 class PatternBank:
@@ -207,7 +246,7 @@ class PatternBank:
         self.least = min((pattern.least for pattern in self.patterns), default=1)
         lengths = [(entry.pattern, item.length) for entry, item in zip(entries, self.patterns, strict=True)]
         # To spell out the beginnings of a hundred patterns takes seconds.
-        late = _Hold(None, 0, max((length for _, length in lengths), default=0), late=True)
+        late = _Hold((), 0, max((length for _, length in lengths), default=0), late=True)
         self.hold = hold_of(lengths) if holds else late
 
     def open(self, context: Context) -> _PatternScan:
