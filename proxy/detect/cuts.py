@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from proxy.detect.patterns import compile_unchecked
+from proxy.detect.patterns import Regex, compile_unchecked
 from proxy.detect.prefixes import closure, parse
 
 CONTEXT_CHARS: Final = 128
@@ -30,6 +30,7 @@ _NEVER_SPANNED: Final = re.compile(f"[\n\r\v\f{EDGE}{_MARKS}]")
 _OTHER: Final = (
     "[\u0590-\u109f\u1780-\u17ff\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+_ASCII_WORD: Final = re.compile("[A-Za-z0-9]")  # `_` and letters of other scripts may be edges to a reader
 _PAUSE: Final = rf"(?<={_OTHER})[,;:!?]"
 _END: Final = re.compile(rf"[\s{EDGE}{_MARKS}]|{_PAUSE}")
 _EDGES: Final = re.compile(rf"(?<=[A-Za-z0-9]){_OTHER}|{_OTHER}(?=[A-Za-z0-9])|[{_MARKS}]|{_PAUSE}")
@@ -43,25 +44,39 @@ def edged(text: str) -> str:
 
 class Cuts:
     """Where no match of the recognizers at work spans. `spanning` are RE2 patterns that occur wherever those of
-    their patterns do that may hold a blank, but for what `_plain` knows."""
+    their patterns do that may hold a blank, but for what `_plain` knows; those `at_edges` begin no match in the
+    middle of a word."""
 
-    __slots__ = ("_begun",)
+    __slots__ = ("_at_edges", "_begun")
 
-    def __init__(self, spanning: Iterable[str] = ()) -> None:
-        begun = [closure(parse(pattern)) for pattern in dict.fromkeys(spanning)]
-        self._begun = compile_unchecked(rf"(?:{'|'.join(begun)})\z") if begun else None
+    def __init__(self, spanning: Iterable[str] = (), at_edges: Iterable[str] = ()) -> None:
+        self._begun = _begun(spanning)
+        self._at_edges = _begun(at_edges)
 
     def at(self, text: str, at: int) -> bool:
         """Whether no match can span the place before `text[at]`. Looks at CONTEXT_CHARS characters before it."""
         if not _plain(text, at):
             return False
-        return self._begun is None or at == 0 or not self._begins(text[max(0, at - CONTEXT_CHARS) : at])
+        return at == 0 or not self._begins(text[max(0, at - CONTEXT_CHARS) : at])
 
     def _begins(self, tail: str) -> bool:
         """Whether a beginning of a match, longer than nothing, ends here."""
-        assert self._begun is not None
-        found = self._begun.search(tail)
-        return found is not None and found.span()[0] < len(tail)
+        end = len(tail)
+        if (
+            self._begun is not None
+            and (found := self._begun.search(tail)) is not None
+            and found.span()[0] < end
+        ):
+            return True
+        start = 0
+        while self._at_edges is not None and (found := self._at_edges.search(tail, start)) is not None:
+            start = found.span()[0]
+            if start >= end:
+                return False
+            if start == 0 or not _ASCII_WORD.match(tail[start - 1]):
+                return True
+            start += 1
+        return False
 
     def before(self, text: str, at: int, least: int) -> int:
         """The last cut in [least, at]; `least` where there is none after it."""
@@ -81,6 +96,12 @@ class Cuts:
     def around(self, text: str, start: int, end: int) -> tuple[int, int]:
         """The range widened to cuts."""
         return self.before(text, start, 0), self.after(text, end, len(text))
+
+
+def _begun(spanning: Iterable[str]) -> Regex | None:
+    """Finds the beginnings of matches at a text's end."""
+    begun = [closure(parse(pattern)) for pattern in dict.fromkeys(spanning)]
+    return compile_unchecked(rf"(?:{'|'.join(begun)})\z") if begun else None
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -30,8 +30,8 @@ PATTERNS_KEPT_MAX: Final = 4096
 anew after an edit somewhere else cost one compilation."""
 
 UNION_CHARS_MAX: Final = 100_000
-"""Beginnings of matches that one expression looks for: each expression costs a stream's piece a microsecond, and what
-RE2 takes to compile one grows with its length times the number of its parts."""
+"""Beginnings of matches that one expression looks for, in characters. Each expression costs a stream's piece a
+microsecond, and what RE2 takes to compile one grows with its length times the number of its parts."""
 
 _MEMORY_BYTES: Final = 64 << 20
 """What RE2 may spend on a set's automata; they grow only as texts need them."""
@@ -198,7 +198,9 @@ def hold_of(patterns: Iterable[tuple[str, int]]) -> _Hold:
         union = unions.pop()
         try:
             regexes.append(compile_unchecked(rf"(?:{'|'.join(union)})\z"))
-        except PatternError:  # more than RE2 takes: in halves, and what it takes in no way is held by length alone
+        except (
+            PatternError
+        ):  # more than RE2 takes: in halves, and what it takes in no way is held by length alone
             if len(union) > 1:
                 unions += [union[: len(union) // 2], union[len(union) // 2 :]]
             else:

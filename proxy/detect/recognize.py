@@ -46,6 +46,14 @@ def _prefilters(entity: str, recognizer: Recognizer) -> Iterator[str]:
             yield f"(?is){widened(pattern.regex)}"
 
 
+_AT_EDGE: Final = re.compile(r"(?:\(\?i\))?(?:\\b|\(\?<!\[\\w-\]\))")
+
+
+def _at_edges(recognizer: Recognizer) -> bool:
+    """Whether none of its matches begins in the middle of a word."""
+    return all(_AT_EDGE.match(pattern.regex) for pattern in recognizer.patterns)
+
+
 _PIECE: Final = re.compile(
     r"(?P<behind>\(\?<=)|(?P<ahead>\(\?(?:!|=|<!))|(?P<drop>\\b|\(\?i\))|(?P<back>\\1)|(?P<space>\\s)"
     r"|(?P<other>\\.|.)",
@@ -121,10 +129,15 @@ class Recognizers:
         self._owners = [entity for entity, _ in patterns]
         self._regexes: list[Regex] = [compile_regex(pattern) for _, pattern in patterns]
         self._set = RegexSet(pattern for _, pattern in patterns)
-        self.cuts = Cuts(
-            one
+        spanning = [
+            (entity, one)
             for entity, one in patterns
             if entity not in DEFAULT_ENTITIES and entity not in _PHONES and (" " in one or r"\s" in one)
+        ]
+        edged = {entity for entity, _ in spanning if entity and _at_edges(recognizers[entity])}
+        self.cuts = Cuts(
+            spanning=(one for entity, one in spanning if entity not in edged),
+            at_edges=(one for entity, one in spanning if entity in edged),
         )
 
     def find(self, text: str) -> list[Result] | None:

@@ -47,15 +47,23 @@ def held(sample: Sample, words: list[str], judge: Callable[[Channel], Judge], de
     return waiting
 
 
-def test_a_word_is_delayed_by_a_few_words_at_most(shipped: Policy) -> None:
+@pytest.mark.parametrize(
+    ("detectors", "most"),
+    [
+        (("phrases", "pii", "secrets", "prompt_leak", "obfuscation"), 2),
+        # A sentence that begins as an insult may: "You within three …".
+        (("phrases", "pii", "secrets", "prompt_leak", "obfuscation", "regex", "size", "toxicity"), 3),
+    ],
+)
+def test_a_word_is_delayed_by_a_few_words_at_most(
+    detectors: tuple[str, ...], most: int, shipped: Policy
+) -> None:
     words = [word + " " for word in PROSE.split()]
-    waiting = held(
-        replies.chat(words), words, lambda channel: shipped.judge(Direction.OUTPUT, ANY, channel.field), None
-    )
-    # Two is what detectors should keep to. Words that may lead to the meaning of a number hold longer, for now:
-    # this is what they may hold at most.
-    assert max(waiting) <= 8
-    assert sum(waiting) / len(waiting) < 2.5
+    banks = [built.bank for built in shipped.built if built.direction is Direction.OUTPUT]
+    assert {bank.detector for bank in banks} <= {*detectors, "regex", "size", "toxicity"}
+    chosen = plan(shipped.rules, [b for b in banks if b.detector in detectors], Direction.OUTPUT, ANY)
+    waiting = held(replies.chat(words), words, lambda channel: Judge(chosen, channel.field), None)
+    assert max(waiting) <= most
 
 
 def test_under_a_sentence_scorer_a_word_waits_for_the_end_of_its_sentence() -> None:
