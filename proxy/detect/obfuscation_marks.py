@@ -148,15 +148,18 @@ def _tells(run: str) -> bool:
 
 
 def _splits(text: str, kinds: str, start: int, end: int) -> bool:
-    """Whether the invisible characters in a word are more than typesetting: a joiner that keeps two letters from
-    one ligature, a place where a long name may be broken, a syllable's end."""
+    """Whether the invisible characters in a word are more than typesetting: a non-joiner that keeps an f from a
+    ligature, a place where a long name may be broken, a syllable's end."""
     run = _NO_WIDTH.search(kinds, start, end)
     if run is not None and _tells(text[run.start() : run.end()]):
         return False  # told as invisible text
-    if _HYPHENED.search(kinds, start, end) or kinds.count("j", start, end) >= 2:
+    if _HYPHENED.search(kinds, start, end):
         return True
     for at in range(start, end):
-        if kinds[at] == "z" and not (text[at - 1].islower() and text[at + 1 : at + 2].isupper()):
+        before, after = text[at - 1], text[at + 1 : at + 2]
+        if kinds[at] == "z" and not (before.islower() and after.isupper()):
+            return True
+        if kinds[at] == "j" and not (text[at] == "\u200c" and before in "fF"):
             return True
     return False
 

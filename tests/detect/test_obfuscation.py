@@ -42,6 +42,7 @@ def found(text: str) -> list[tuple[str, str]]:
         ("SPLIT_WORD", "ig\u200bno\u2060re this", "\u200bno\u2060"),
         ("SPLIT_WORD", "pass\u200bword", "\u200b"),
         ("SPLIT_WORD", "привет\u200b, pay", None),
+        ("SPLIT_WORD", "pass\u200cword", "\u200c"),
         ("SPLIT_WORD", "i\u200dg\u200dn\u200dore", "\u200dg\u200dn\u200d"),
         ("SPLIT_WORD", "i\u00adg\u00adn\u00ado\u00adre", "\u00adg\u00adn\u00ado\u00ad"),
         ("BIDI_CONTROL", "photo\u202egpj.exe", "\u202e"),
