@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from proxy.detect.patterns import Regex, compile_unchecked
 from proxy.detect.prefixes import closure, parse
+from proxy.detect.regexes import Regex, compile_unchecked
 
 CONTEXT_CHARS: Final = 128
 """Characters before a place that decide whether it is a cut."""

@@ -8,7 +8,7 @@ from typing import Final
 import phonenumbers
 from phonenumbers import phonenumberutil
 
-from proxy.detect.patterns import PatternError, compile_regex
+from proxy.detect.regexes import PatternError, compile_regex
 
 _TYPES: Final = (
     "fixed_line",

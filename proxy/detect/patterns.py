@@ -9,36 +9,15 @@ behind it. Patterns read the folded view; findings are ranges of the raw text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, Protocol, cast
-
-import re2
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
+from proxy.detect.hold import Hold, hold_of
 from proxy.detect.normalise import Reader, folded
-from proxy.errors import GuardrailError
+from proxy.detect.regexes import Found, PatternError, Regex, RegexSet, compile_regex, shape_of
 from proxy.model.finding import Match
-
-PATTERN_CHARS_MAX: Final = 10_000
-"""A longer pattern is refused before RE2 reads it."""
-
-PATTERNS_KEPT_MAX: Final = 4096
-"""Patterns whose compiled form, shape and beginnings are kept: checking a rule, building its bank and building it
-anew after an edit somewhere else cost one compilation."""
-
-UNION_CHARS_MAX: Final = 100_000
-"""Beginnings of matches that one expression looks for, in characters. Each expression costs a stream's piece a
-microsecond, and what RE2 takes to compile one grows with its length times the number of its parts."""
-
-_MEMORY_BYTES: Final = 64 << 20
-"""What RE2 may spend on a set's automata; they grow only as texts need them."""
-
-
-class PatternError(GuardrailError):
-    """A pattern that cannot be looked for; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,81 +29,11 @@ class PatternEntry:
     max_length: int | None = None
 
 
-class Found(Protocol):
-    """RE2's match."""
-
-    def span(self) -> tuple[int, int]: ...
-
-
-class Regex(Protocol):
-    """A compiled RE2 pattern. Offsets are characters; text before `pos` and after `endpos` is context."""
-
-    def search(self, text: str | bytes, pos: int = ..., endpos: int = ...) -> Found | None: ...
-    def match(self, text: str, pos: int = ..., endpos: int = ...) -> Found | None: ...
-    def finditer(self, text: str, pos: int = ...) -> Iterator[Found]: ...
-
-
-class RegexSet:
-    """Which of many patterns occur in a text, in one pass over it."""
-
-    __slots__ = ("_count", "_set")
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._set = re2.Set.SearchSet(_options())
-        self._count = 0
-        for pattern in patterns:
-            self._set.Add(pattern)
-            self._count += 1
-        # A set that runs out of memory reports no match at all. This one matches anywhere: missed, the set
-        # failed.
-        self._set.Add("")
-        self._set.Compile()
-
-    def hits(self, text: str) -> Sequence[int]:
-        """The numbers of the patterns that occur; of all, where RE2 could not tell."""
-        found = cast("list[int] | None", self._set.Match(text.encode() if text.isascii() else text))
-        if not found or self._count not in found:
-            return range(self._count)
-        if len(found) == 1:
-            return ()
-        return sorted(index for index in found if index != self._count)
-
-
-def _options() -> re2.Options:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY_BYTES
-    return options
-
-
-def compile_regex(pattern: str) -> Regex:
-    """Raises PatternError with RE2's own words."""
-    if len(pattern) > PATTERN_CHARS_MAX:
-        raise PatternError(
-            f"the pattern has {len(pattern)} characters; at most {PATTERN_CHARS_MAX} are taken"
-        )
-    return compile_unchecked(pattern)
-
-
-@lru_cache(maxsize=PATTERNS_KEPT_MAX)
-def compile_unchecked(pattern: str) -> Regex:
-    """As `compile_regex`, for patterns that the program made, of any length."""
-    try:
-        return cast(Regex, re2.compile(pattern, _options()))
-    except re2.error as error:
-        reason = error.args[0] if error.args else b""
-        raise PatternError(
-            reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        ) from None
-    except UnicodeEncodeError:
-        raise PatternError("the pattern holds a lone surrogate") from None
-
-
 def check_pattern(pattern: str, max_length: int | None = None) -> int:
     """The most characters that a match can have. Raises PatternError where RE2 refuses the pattern, or where
     that number is not bounded by HELD_CHARS_MAX and `max_length` does not bound it."""
     compile_regex(pattern)
-    return _longest(_shape(pattern), max_length)
+    return _longest(shape_of(pattern), max_length)
 
 
 def _longest(shape: prefixes.Node | None, max_length: int | None) -> int:
@@ -140,14 +49,6 @@ def _longest(shape: prefixes.Node | None, max_length: int | None) -> int:
     return widest
 
 
-@lru_cache(maxsize=PATTERNS_KEPT_MAX)
-def _shape(pattern: str) -> prefixes.Node | None:
-    try:
-        return prefixes.parse(pattern)
-    except (prefixes.UnknownSyntax, RecursionError):
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     rule: int
@@ -155,81 +56,6 @@ class _Pattern:
     length: int  # the most characters of a match
     least: int  # the fewest
     bounded: bool  # by its own shape, so that RE2's search needs no help
-
-
-@dataclass(frozen=True, slots=True)
-class _Hold:
-    """Finds where the text must be held: at the leftmost place from which some pattern could still match."""
-
-    begun: tuple[Regex, ...]  # beginnings of matches, at the text's end
-    blind: int  # characters held for patterns whose beginnings could not be spelt out
-    longest: int
-    late: bool = False  # nothing waits: by length alone, in steps, so that each character is read twice
-
-    def at(self, text: str) -> int:
-        """The offset in `text`; its length where nothing is open."""
-        length = len(text)
-        if self.late:
-            return length - self.longest if length > 2 * self.longest else 0
-        hold = length
-        # RE2 reads UTF-8. Where a character is a byte, its offsets need no translation.
-        subject = text.encode() if text.isascii() else text
-        for begun in self.begun:
-            found = begun.search(subject)
-            if found is not None:
-                hold = min(hold, found.span()[0])
-        return min(length, max(min(hold, length - self.blind), length - self.longest, 0))
-
-
-def hold_of(patterns: Iterable[tuple[str, int]]) -> _Hold:
-    """The hold for patterns, each with the most characters of a match."""
-    begun: dict[str, int] = {}  # beginnings spelt out → characters of a match
-    blind = longest = 0
-    for pattern, length in patterns:
-        longest = max(longest, length)
-        spelt = _beginnings(pattern)
-        if spelt is None:
-            blind = max(blind, length)
-        elif spelt:
-            begun[spelt] = max(length, begun.get(spelt, 0))
-    regexes: list[Regex] = []
-    unions = list(_unions(begun))
-    while unions:
-        union = unions.pop()
-        try:
-            regexes.append(compile_unchecked(rf"(?:{'|'.join(union)})\z"))
-        except (
-            PatternError
-        ):  # more than RE2 takes: in halves, and what it takes in no way is held by length alone
-            if len(union) > 1:
-                unions += [union[: len(union) // 2], union[len(union) // 2 :]]
-            else:
-                blind = max(blind, begun[union[0]])
-    return _Hold(tuple(regexes), blind, longest)
-
-
-def _unions(spelt: Iterable[str]) -> Iterator[list[str]]:
-    """The beginnings, some together, so that none is too long for RE2 to compile at once."""
-    union: list[str] = []
-    size = 0
-    for one in spelt:
-        if union and size + len(one) > UNION_CHARS_MAX:
-            yield union
-            union, size = [], 0
-        union.append(one)
-        size += len(one)
-    if union:
-        yield union
-
-
-@lru_cache(maxsize=PATTERNS_KEPT_MAX)
-def _beginnings(pattern: str) -> str | None:
-    """The beginnings of the pattern's matches, spelt out; None where that cannot be done."""
-    shape = _shape(pattern)
-    try:
-        return None if shape is None else prefixes.closure(shape)
-    except (prefixes.UnknownSyntax, RecursionError):
-        return None
 
 
 class PatternBank:
@@ -248,7 +74,7 @@ class PatternBank:
         self.least = min((pattern.least for pattern in self.patterns), default=1)
         lengths = [(entry.pattern, item.length) for entry, item in zip(entries, self.patterns, strict=True)]
         # To spell out the beginnings of a hundred patterns takes seconds.
-        late = _Hold((), 0, max((length for _, length in lengths), default=0), late=True)
+        late = Hold((), 0, max((length for _, length in lengths), default=0), late=True)
         self.hold = hold_of(lengths) if holds else late
 
     def open(self, context: Context) -> _PatternScan:
@@ -256,7 +82,7 @@ class PatternBank:
 
 
 def _pattern(entry: PatternEntry) -> _Pattern:
-    regex, shape = compile_regex(entry.pattern), _shape(entry.pattern)
+    regex, shape = compile_regex(entry.pattern), shape_of(entry.pattern)
     length = _longest(shape, entry.max_length)
     bounded = shape is not None and prefixes.width(shape) <= length
     return _Pattern(

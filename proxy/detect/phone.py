@@ -20,7 +20,7 @@ import phonenumbers
 from phonenumbers import phonenumbermatcher, phonenumberutil
 
 from proxy.detect.numbering import Plan, possible
-from proxy.detect.patterns import RegexSet
+from proxy.detect.regexes import RegexSet
 
 _SIGNS: Final = re.compile(r"\D+")
 _PLAIN: Final = frozenset("0123456789-/ ()[].")  # of folded text; anything else may be an extension or a plus

@@ -14,9 +14,9 @@ from typing import Final, cast
 from proxy.detect.cuts import CONTEXT_CHARS, EDGE, Cuts, merged
 from proxy.detect.entities import DEFAULT_ENTITIES
 from proxy.detect.matching import Matching, PatternRecognizer
-from proxy.detect.patterns import Regex, RegexSet, compile_regex
 from proxy.detect.phone import phones_of
 from proxy.detect.presidio import Recognizer, Result
+from proxy.detect.regexes import Regex, RegexSet, compile_regex
 from proxy.detect.url import Urls
 
 # What may stand between the digits of a phone number (phonenumbers' _VALID_PUNCTUATION, folded).

@@ -16,8 +16,9 @@ from typing import Final, Protocol, cast
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
+from proxy.detect.hold import hold_of
 from proxy.detect.normalise import Reader, View, latin
-from proxy.detect.patterns import RegexSet, compile_unchecked, hold_of
+from proxy.detect.regexes import RegexSet, compile_unchecked
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match

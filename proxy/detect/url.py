@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from proxy.detect.matching import Found, outermost
-from proxy.detect.patterns import compile_unchecked
+from proxy.detect.regexes import compile_unchecked
 
 _WORD_OF_LETTERS: Final = re.compile(r"\(\?:([a-z]+)\)")
 

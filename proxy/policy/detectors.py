@@ -10,9 +10,10 @@ from typing import Final
 from proxy.detect import obfuscation
 from proxy.detect.normalise import View, skeleton
 from proxy.detect.offers import Offers
-from proxy.detect.patterns import PatternError, check_pattern
+from proxy.detect.patterns import check_pattern
 from proxy.detect.phrases import PhraseError, check_phrase
 from proxy.detect.pii import NER_ENTITIES, PATTERN_ENTITIES
+from proxy.detect.regexes import PatternError
 from proxy.detect.secrets import KINDS
 from proxy.detect.toxicity import LABELS
 from proxy.errors import Problem

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT
-from proxy.detect.patterns import PatternBank, PatternEntry, PatternError, RegexSet, check_pattern, hold_of
+from proxy.detect.hold import hold_of
+from proxy.detect.patterns import PatternBank, PatternEntry, check_pattern
+from proxy.detect.regexes import PatternError, RegexSet
 from tests.detect.support import assert_any_cut_is_the_same, shown, sizes, texts_of, whole
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT
 from proxy.detect.normalise import latin
-from proxy.detect.patterns import RegexSet
+from proxy.detect.regexes import RegexSet
 from proxy.detect.secret_checks import base62
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
 from proxy.detect.secrets import SecretEntry, SecretError, SecretsBank, loosened

@@ -1,0 +1,105 @@
+"""RE2 as the detectors use it: compiled patterns, sets of them, and what a pattern looks like inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Final, Protocol, cast
+
+import re2
+
+from proxy.detect import prefixes
+from proxy.errors import GuardrailError
+
+PATTERN_CHARS_MAX: Final = 10_000
+"""A longer pattern is refused before RE2 reads it."""
+
+PATTERNS_KEPT_MAX: Final = 4096
+"""Patterns whose compiled form, shape and beginnings are kept: checking a rule, building its bank and building it
+anew after an edit somewhere else cost one compilation."""
+
+_MEMORY_BYTES: Final = 64 << 20
+"""What RE2 may spend on a set's automata; they grow only as texts need them."""
+
+
+class PatternError(GuardrailError):
+    """A pattern that cannot be looked for; the message says why."""
+
+
+class Found(Protocol):
+    """RE2's match."""
+
+    def span(self) -> tuple[int, int]: ...
+
+
+class Regex(Protocol):
+    """A compiled RE2 pattern. Offsets are characters; text before `pos` and after `endpos` is context."""
+
+    def search(self, text: str | bytes, pos: int = ..., endpos: int = ...) -> Found | None: ...
+    def match(self, text: str, pos: int = ..., endpos: int = ...) -> Found | None: ...
+    def finditer(self, text: str, pos: int = ...) -> Iterator[Found]: ...
+
+
+class RegexSet:
+    """Which of many patterns occur in a text, in one pass over it."""
+
+    __slots__ = ("_count", "_set")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._set = re2.Set.SearchSet(_options())
+        self._count = 0
+        for pattern in patterns:
+            self._set.Add(pattern)
+            self._count += 1
+        # A set that runs out of memory reports no match at all. This one matches anywhere: missed, the set
+        # failed.
+        self._set.Add("")
+        self._set.Compile()
+
+    def hits(self, text: str) -> Sequence[int]:
+        """The numbers of the patterns that occur; of all, where RE2 could not tell."""
+        found = cast("list[int] | None", self._set.Match(text.encode() if text.isascii() else text))
+        if not found or self._count not in found:
+            return range(self._count)
+        if len(found) == 1:
+            return ()
+        return sorted(index for index in found if index != self._count)
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY_BYTES
+    return options
+
+
+def compile_regex(pattern: str) -> Regex:
+    """Raises PatternError with RE2's own words."""
+    if len(pattern) > PATTERN_CHARS_MAX:
+        raise PatternError(
+            f"the pattern has {len(pattern)} characters; at most {PATTERN_CHARS_MAX} are taken"
+        )
+    return compile_unchecked(pattern)
+
+
+@lru_cache(maxsize=PATTERNS_KEPT_MAX)
+def compile_unchecked(pattern: str) -> Regex:
+    """As `compile_regex`, for patterns that the program made, of any length."""
+    try:
+        return cast(Regex, re2.compile(pattern, _options()))
+    except re2.error as error:
+        reason = error.args[0] if error.args else b""
+        raise PatternError(
+            reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        ) from None
+    except UnicodeEncodeError:
+        raise PatternError("the pattern holds a lone surrogate") from None
+
+
+@lru_cache(maxsize=PATTERNS_KEPT_MAX)
+def shape_of(pattern: str) -> prefixes.Node | None:
+    """The pattern's shape; None where it cannot be read."""
+    try:
+        return prefixes.parse(pattern)
+    except (prefixes.UnknownSyntax, RecursionError):
+        return None
