@@ -6,7 +6,7 @@ number is bounded because every label value is taken from a closed set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -57,6 +57,7 @@ class Metrics:
         self._unscanned = counter("unscanned_characters", "Text that no rule could read", "reason")
         self._dial_level = gauge("dial_level", "The level set at a scope, 0 open to 4 killed", "scope")
         self._dial_changes = counter("dial_changes", "Changes of the dial", "actor_kind", "level")
+        self._restraints = gauge("restraints", "Blocks, limits and rollbacks that hold", "kind")
         self.dial_unstored = gauge("dial_unstored", "Changes of the dial that hold but are not stored yet")
         self._dial_dropped = counter("dial_dropped", "Changes of the dial that were never put on its trail")
         self._policy_info = gauge("policy_info", "The policy in force", "digest")
@@ -118,7 +119,9 @@ class Metrics:
         return LogMetrics(self.log_commit, self.log_records, self._log_failures, self.log_queue)
 
     def dial_observer(self) -> DialMetrics:
-        return DialMetrics(self._dial_level, self._dial_changes, self.dial_unstored, self._dial_dropped)
+        return DialMetrics(
+            self._dial_level, self._dial_changes, self._restraints, self.dial_unstored, self._dial_dropped
+        )
 
     def scorer_observer(self) -> ScorerMetrics:
         return ScorerMetrics(self._scorer_queue, self._scorer_seconds, self._scorer_errors)
@@ -189,6 +192,7 @@ class DialMetrics:
 
     levels: Gauge
     changes: Counter
+    restraints: Gauge
     unstored: Gauge
     dropped: Counter
 
@@ -201,6 +205,10 @@ class DialMetrics:
             self.levels.remove(scope)
         else:
             self.levels.labels(scope).set(int(level))
+
+    def on_restraints(self, counts: Mapping[str, int]) -> None:
+        for kind, count in counts.items():
+            self.restraints.labels(kind).set(count)
 
     def on_unstored(self, changes: int) -> None:
         self.unstored.set(changes)

@@ -11,7 +11,8 @@ from proxy.admin.endpoint import Call, Endpoint, answer, if_match, read_object, 
 from proxy.admin.errors import from_turn, unprocessable
 from proxy.dial.levels import SETTABLE
 from proxy.dial.setting import Invalid, Scope, parse_ttl
-from proxy.dial.turn import Turned, TurnError
+from proxy.dial.setting_turn import Turned
+from proxy.dial.turn import TurnError
 from proxy.model.level import Level
 from proxy.model.record import Json
 from proxy.model.subject import Reach

@@ -1,4 +1,4 @@
-"""All settings of the dial at one moment, and what they mean for an exchange. Immutable and pure."""
+"""All settings and restraints at one moment, and what they mean for an exchange. Immutable and pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hashlib import blake2b
 from math import inf
 
 from proxy.dial.levels import DEFAULT
+from proxy.dial.restraints import Restraints
 from proxy.dial.setting import ActorKind, Scope, ScopeKind, Setting
 from proxy.model.level import Level
 from proxy.model.subject import Reach, fold_name
@@ -34,34 +35,37 @@ class Board:
         "_by_key",
         "_by_scope",
         "_global",
+        "_mark",
         "_models",
         "_strictest",
-        "mark",
         "next_expiry",
+        "restraints",
         "settings",
     )
 
-    def __init__(self, settings: Iterable[Setting] = ()) -> None:
+    def __init__(self, settings: Iterable[Setting] = (), restraints: Restraints | None = None) -> None:
         by_key = {one.key: one for one in settings}
         mark = 0
         for one in by_key.values():
             mark ^= _mark(one)
-        self._index(by_key, mark)
+        self._index(by_key, mark, restraints or Restraints())
 
     @classmethod
-    def _of(cls, by_key: dict[tuple[str, str], Setting], mark: int) -> Board:
+    def _of(cls, by_key: dict[tuple[str, str], Setting], mark: int, restraints: Restraints) -> Board:
         board = cls.__new__(cls)
-        board._index(by_key, mark)
+        board._index(by_key, mark, restraints)
         return board
 
-    def _index(self, by_key: dict[tuple[str, str], Setting], mark: int) -> None:
-        self.mark = mark  # tells boards apart: the same for the same settings in any order
+    def _index(self, by_key: dict[tuple[str, str], Setting], mark: int, restraints: Restraints) -> None:
+        self._mark = mark
+        self.restraints = restraints
         self._by_key = by_key
         self.settings: tuple[Setting, ...] = tuple(by_key.values())
         self._by_scope: dict[Scope, tuple[Setting, ...]] = {}
         for one in self.settings:
             self._by_scope[one.scope] = (*self._by_scope.get(one.scope, ()), one)
-        self.next_expiry = min((one.expires for one in self.settings if one.expires is not None), default=inf)
+        first = min((one.expires for one in self.settings if one.expires is not None), default=inf)
+        self.next_expiry = min(first, restraints.next_expiry)
         self._global: Setting | None = None
         self._models: dict[str, Setting] = {}
         self._apps: dict[str, Setting] = {}
@@ -79,6 +83,11 @@ class Board:
                         self._models[name] = setting if before is None else max(before, setting, key=_rank)
                 case ScopeKind.APP:
                     self._apps[scope.name] = setting
+
+    @property
+    def mark(self) -> int:
+        """Tells boards apart: the same for the same settings and restraints in any order."""
+        return self._mark ^ self.restraints.mark
 
     def effective(self, reach: Reach) -> Effective:
         """The strictest setting that matches; where levels are equal, the wider scope is named.
@@ -116,13 +125,13 @@ class Board:
     def with_setting(self, setting: Setting) -> Board:
         key = setting.key
         old = self._by_key.get(key)
-        mark = self.mark ^ _mark(setting) ^ (_mark(old) if old is not None else 0)
-        return Board._of({**self._by_key, key: setting}, mark)
+        mark = self._mark ^ _mark(setting) ^ (_mark(old) if old is not None else 0)
+        return Board._of({**self._by_key, key: setting}, mark, self.restraints)
 
     def without(self, key: tuple[str, str]) -> Board:
         left = dict(self._by_key)
         gone = left.pop(key, None)
-        return self if gone is None else Board._of(left, self.mark ^ _mark(gone))
+        return self if gone is None else Board._of(left, self._mark ^ _mark(gone), self.restraints)
 
     def without_kind(self, scope: Scope, kind: ActorKind) -> Board:
         board = self
@@ -130,6 +139,11 @@ class Board:
             if one.actor.kind is kind:
                 board = board.without(one.key)
         return board
+
+    def with_restraints(self, restraints: Restraints) -> Board:
+        if restraints is self.restraints:
+            return self
+        return Board._of(self._by_key, self._mark, restraints)
 
 
 def _mark(setting: Setting) -> int:

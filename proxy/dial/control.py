@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import Protocol
 
 import structlog
 
@@ -18,9 +17,12 @@ from proxy.clock import new_id
 from proxy.dial.board import Board, Effective
 from proxy.dial.keep import RETRY_FIRST_S, RETRY_MAX_S, Keeper
 from proxy.dial.levels import DEFAULT, SETTABLE
+from proxy.dial.listeners import DialObserver, Live, Unobserved
+from proxy.dial.restraints import Restraints
 from proxy.dial.setting import Actor, Change, Scope, Setting, check_reason
-from proxy.dial.state import DialStore, StoredChange, StoreError
-from proxy.dial.turn import LevelUnavailable, Loosening, NotDurable, Snapshot, Turn, Turned
+from proxy.dial.setting_turn import SettingTurn, Turned
+from proxy.dial.state import DialStore, Stored, StoredChange, StoreError
+from proxy.dial.turn import Done, LevelUnavailable, Loosening, NotDurable, Snapshot, Turn, stored
 from proxy.model.level import Level
 from proxy.model.subject import Reach
 
@@ -33,47 +35,6 @@ TIMER_S_MAX = 3600.0
 """The longest sleep of the expiry timer: the wall clock may be set meanwhile."""
 
 _log = structlog.get_logger("proxy.dial")
-
-
-class Live(Protocol):
-    """An exchange under way. Compared by identity."""
-
-    @property
-    def reach(self) -> Reach: ...
-
-    @property
-    def began(self) -> Level: ...
-
-    def tightened(self, effective: Effective) -> None:
-        """A stricter level holds for it from now on. Called on the event loop, and must not block."""
-        ...
-
-
-class DialObserver(Protocol):
-    """Told of turns, for the metrics."""
-
-    def on_change(self, actor_kind: str, level: Level) -> None:
-        """Somebody turned the dial; `level` is what their scope holds after it."""
-        ...
-
-    def on_level(self, scope: str, level: Level | None) -> None:
-        """The strictest setting of that scope now; None when nothing is set there any more."""
-        ...
-
-    def on_unstored(self, changes: int) -> None:
-        """How many changes hold but are not stored."""
-        ...
-
-    def on_dropped(self, changes: int) -> None:
-        """Changes that hold and will never be on the trail: too many waited for the store."""
-        ...
-
-
-class _Unobserved:
-    def on_change(self, actor_kind: str, level: Level) -> None: ...
-    def on_level(self, scope: str, level: Level | None) -> None: ...
-    def on_unstored(self, changes: int) -> None: ...
-    def on_dropped(self, changes: int) -> None: ...
 
 
 class Dial:
@@ -91,7 +52,7 @@ class Dial:
         loosen_wait_s: float = LOOSEN_WAIT_S,
     ) -> None:
         self._clock = clock
-        self._observer: DialObserver = observer or _Unobserved()
+        self._observer: DialObserver = observer or Unobserved()
         self._tighten_wait_s = tighten_wait_s
         self._loosen_wait_s = loosen_wait_s
         self._board = Board()
@@ -104,9 +65,8 @@ class Dial:
 
     async def start(self) -> None:
         """Takes up what was stored. Raises StoreError: without it nobody knows what is killed."""
-        stored = await self._keeper.start()
-        self._version = stored.version
-        self._replace(Board(stored.settings), version=stored.version)
+        found = await self._keeper.start()
+        self._replace(Board(found.settings, Restraints(found.restraints)), version=found.version)
         self.expire()
 
     async def stop(self) -> None:
@@ -128,6 +88,16 @@ class Dial:
         if self._board.next_expiry <= self._clock():
             self.expire()
         return self._board.effective(reach)
+
+    def restraints(self) -> Restraints:
+        """The blocks, limits and rollbacks that hold now."""
+        if self._board.next_expiry <= self._clock():
+            self.expire()
+        return self._board.restraints
+
+    def now(self) -> float:
+        """The dial's clock, in Unix seconds."""
+        return self._clock()
 
     def snapshot(self) -> Snapshot:
         self.expire()
@@ -179,13 +149,15 @@ class Dial:
         now = self._clock()
         expires = None if ttl_s is None else now + ttl_s
         setting = Setting(scope, level, actor, check_reason(reason), now, expires)
-        return await self._turn(Turn(scope, actor, setting, setting.reason, now, if_match))
+        turn = SettingTurn(actor, setting.reason, now, if_match, scope, setting)
+        return turn.turned(await self.turn(turn))
 
     async def clear(
         self, scope: Scope, *, actor: Actor, reason: str, if_match: frozenset[str] | None = None
     ) -> Turned:
         """Take the actor's own setting at a scope away. Raises Invalid, TurnError."""
-        return await self._turn(Turn(scope, actor, None, check_reason(reason), self._clock(), if_match))
+        turn = SettingTurn(actor, check_reason(reason), self._clock(), if_match, scope, None)
+        return turn.turned(await self.turn(turn))
 
     async def note(
         self, *, actor: Actor, action: str, scope: str, before: str | None, after: str | None, reason: str
@@ -198,18 +170,19 @@ class Dial:
 
     def hold(self, board: Board, turn: Turn) -> None:
         """A turn takes effect. For `Loosening`, which calls it once its turn is stored."""
-        own = turn.setting
-        level = board.level_at(turn.scope)
+        change = turn.change(self._board)
         self._replace(board, version=self._version + 1)
-        self._observer.on_change(turn.actor.kind, DEFAULT if level is None else level)
+        if isinstance(turn, SettingTurn):
+            level = board.level_at(turn.at_scope)
+            self._observer.on_change(turn.actor.kind, DEFAULT if level is None else level)
         _log.warning(
             "dial_turned",
-            scope=str(turn.scope),
-            actor=str(turn.actor),
-            level=own.level.word if own else None,
-            holds=(DEFAULT if level is None else level).word,
-            reason=turn.reason,
-            expires=own.expires if own else None,
+            action=change.action,
+            scope=change.scope,
+            actor=str(change.actor),
+            before=change.before,
+            after=change.after,
+            reason=change.reason,
             version=self._version,
             running=len(self._running),
         )
@@ -217,37 +190,38 @@ class Dial:
     def expire(self) -> None:
         """Take away what has run out. Every reading does it, and a timer."""
         now = self._clock()
-        lapsed = [one for one in self._board.settings if one.expires is not None and one.expires <= now]
-        if not lapsed:
+        settings = [one for one in self._board.settings if one.expires is not None and one.expires <= now]
+        restraints = [one for one in self._board.restraints if one.expires is not None and one.expires <= now]
+        if not settings and not restraints:
             return
-        board = self._board
-        for one in lapsed:
-            board = board.without(one.key)
+        board = self._board.with_restraints(self._board.restraints.without(*(one.key for one in restraints)))
+        for setting in settings:
+            board = board.without(setting.key)
         self._replace(board, version=self._version + 1)
-        for one in lapsed:
-            change = Change(
-                new_id(now), now, one.actor, "dial.expire", str(one.scope), one.level.word, None, "ttl ended"
-            )
+        lapsed = [("dial", str(one.scope), one.level.word, one.actor) for one in settings]
+        lapsed += [(str(one.kind), one.scope, one.does, one.actor) for one in restraints]
+        for what, scope, before, actor in lapsed:
+            change = Change(new_id(now), now, actor, f"{what}.expire", scope, before, None, "ttl ended")
             self._keeper.remember(change)
             _log.warning(
-                "dial_setting_expired", scope=str(one.scope), level=one.level.word, actor=str(one.actor)
+                "dial_setting_expired", action=change.action, scope=scope, before=before, actor=str(actor)
             )
 
-    async def _turn(self, turn: Turn) -> Turned:
+    async def turn(self, turn: Turn) -> Done:
+        """Make a turn of whatever part hold. Raises TurnError."""
         now = self.snapshot()
         turn.check(now)
         after = turn.apply(self._board)
         if after is self._board:
-            return turn.turned(now, after.level_at(turn.scope), durable=True, changed=False)
+            return Done(now, changed=False)
         if turn.loosens(self._board, after):
             return await self._store_then_hold(turn)
         change = turn.change(self._board)
         self.hold(after, turn)
         held = self.snapshot()
-        durable = await self._keeper.durable(self._keeper.remember(change), self._tighten_wait_s)
-        return turn.turned(held, after.level_at(turn.scope), durable=durable)
+        return Done(held, await self._keeper.durable(self._keeper.remember(change), self._tighten_wait_s))
 
-    async def _store_then_hold(self, turn: Turn) -> Turned:
+    async def _store_then_hold(self, turn: Turn) -> Done:
         loosening = Loosening(turn, self, self._clock)
         try:
             self._keeper.propose(loosening)
@@ -262,11 +236,13 @@ class Dial:
                 return loosening.done.result()  # it came true at the very moment
             raise NotDurable("this may loosen, was not stored in time and does not hold") from None
 
-    def _current(self) -> tuple[int, Sequence[Setting]]:
-        return self._version, self._board.settings
+    def _current(self) -> Stored:
+        return stored(self._version, self._board)
 
     def _replace(self, board: Board, *, version: int) -> None:
         before, after = self._board.strictest_by_scope(), board.strictest_by_scope()
+        if board.restraints is not self._board.restraints:
+            self._observer.on_restraints(board.restraints.counts)
         self._board = board
         self._version = version
         self._tell(tuple(self._running))

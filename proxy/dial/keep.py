@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
-from proxy.dial.setting import Change, Setting
+from proxy.dial.setting import Change
 from proxy.dial.state import DialStore, Stored, StoredChange, StoreError
 
 RETRY_FIRST_S = 0.2
@@ -39,8 +38,8 @@ class Busy(StoreError):
 class Proposal(Protocol):
     """A change that must be stored before it takes effect. Its methods are called on the event loop."""
 
-    def prepare(self) -> tuple[int, Sequence[Setting], Change] | None:
-        """The version, settings and change to store, as of now; None where it no longer stands."""
+    def prepare(self) -> tuple[Stored, Change] | None:
+        """What to store, as of now, and the change; None where it no longer stands."""
         ...
 
     def stored(self) -> Change | None:
@@ -55,7 +54,7 @@ class Proposal(Protocol):
 class Current(Protocol):
     """The dial as it holds now."""
 
-    def __call__(self) -> tuple[int, Sequence[Setting]]: ...
+    def __call__(self) -> Stored: ...
 
 
 class KeepObserver(Protocol):
@@ -214,13 +213,13 @@ class Keeper:
         changes = list(self._backlog.changes)
         number = self._backlog.added
         if prepared is None:
-            version, settings = self._current()
+            contents = self._current()
         else:
-            version, settings, change = prepared
+            contents, change = prepared
             changes.append(change)
         try:
             await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._store.write, version, settings, changes
+                self._thread, self._store.write, contents, changes
             )
         except StoreError as error:
             _log.error("dial_store_failed", error=str(error), unstored=len(self._backlog.changes))

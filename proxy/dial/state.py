@@ -1,8 +1,8 @@
 """Where the dial is kept: the store's port, and the embedded store in SQLite.
 
-A write replaces all settings (there are few) and appends to the changes in one transaction, so that a crash
-leaves the state before or after it, never between. Changes are append-only; triggers hold that against
-mistakes. The store is used by one thread, which is not the event loop's.
+A write replaces all settings (there are few), brings the restraints to what they are and appends to the changes,
+all in one transaction, so that a crash leaves the state before or after it, never between. Changes are append-only;
+triggers hold that against mistakes. The store is used by one thread, which is not the event loop's.
 """
 
 from __future__ import annotations
@@ -14,15 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.setting import Actor, ActorKind, Change, Invalid, Scope, Setting
 from proxy.errors import GuardrailError
 from proxy.model.level import Level
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x47444C31  # "GDL1": tells the dial's file from any other database
 BUSY_MS_MAX = 500
 """How long a write waits for another process's lock before it counts as failed."""
 
+_RESTRAINTS = """
+CREATE TABLE restraints (
+    kind TEXT NOT NULL, id TEXT NOT NULL, about TEXT NOT NULL, value TEXT NOT NULL,
+    actor_kind TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, since REAL NOT NULL, expires REAL,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+"""
 _SCHEMA = """
 CREATE TABLE settings (
     scope TEXT NOT NULL, slot TEXT NOT NULL, level TEXT NOT NULL,
@@ -41,8 +49,13 @@ CREATE TRIGGER changes_stay BEFORE UPDATE ON changes
 CREATE TRIGGER changes_last BEFORE DELETE ON changes
     BEGIN SELECT RAISE(ABORT, 'changes are append-only'); END;
 """
+_UPGRADES = (_SCHEMA, _RESTRAINTS)
+"""From each version of the schema to the next one, the first from an empty file."""
 _SETTINGS = "SELECT scope, level, actor_kind, actor, reason, since, expires FROM settings"
 _ADD_SETTING = "INSERT INTO settings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ALL_RESTRAINTS = "SELECT kind, id, about, value, actor_kind, actor, reason, since, expires FROM restraints"
+_PUT_RESTRAINT = "INSERT OR REPLACE INTO restraints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_DROP_RESTRAINT = "DELETE FROM restraints WHERE kind = ? AND id = ?"
 _ADD_CHANGE = (
     "INSERT OR IGNORE INTO changes (id, at, actor_kind, actor, action, scope, before, after, reason)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -59,10 +72,11 @@ class StoreError(GuardrailError):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The dial as it was stored last."""
+    """The dial as it is stored."""
 
     version: int
-    settings: tuple[Setting, ...]
+    settings: tuple[Setting, ...] = ()
+    restraints: tuple[Restraint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ class DialStore(Protocol):
 
     def load(self) -> Stored: ...
 
-    def write(self, version: int, settings: Sequence[Setting], changes: Sequence[Change]) -> None:
+    def write(self, stored: Stored, changes: Sequence[Change]) -> None:
         """Durable when it returns. A change whose id is stored already is left as it is."""
         ...
 
@@ -96,6 +110,7 @@ class SqliteDialStore:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
+        self._restraints: dict[tuple[str, str], Restraint] | None = None  # as the file has them, where known
         self._written: int | None = None  # the version of the last write that is known to have succeeded
         self._attempted = (
             0  # the highest version of a write that reported an error and may still have happened
@@ -106,6 +121,7 @@ class SqliteDialStore:
             connection = self._open()
             version = int(connection.execute("SELECT version FROM state").fetchone()[0])
             rows = connection.execute(_SETTINGS).fetchall()
+            restraint_rows = connection.execute(_ALL_RESTRAINTS).fetchall()
         except (sqlite3.Error, OSError, ValueError) as error:
             raise self._failed(error) from error
         try:
@@ -120,18 +136,26 @@ class SqliteDialStore:
                 )
                 for scope, level, kind, actor, reason, since, expires in rows
             )
+            restraints = tuple(
+                Restraint(
+                    Kind(kind), id, about, value, Actor(ActorKind(actor_kind), actor), reason, since, expires
+                )
+                for kind, id, about, value, actor_kind, actor, reason, since, expires in restraint_rows
+            )
         except (Invalid, ValueError) as error:
-            raise StoreError(f"{self._path}: a stored setting cannot be read: {error}") from error
+            raise StoreError(f"{self._path}: what is stored cannot be read: {error}") from error
         self._written = self._attempted = version
-        return Stored(version, settings)
+        return Stored(version, settings, restraints)
 
-    def write(self, version: int, settings: Sequence[Setting], changes: Sequence[Change]) -> None:
+    def write(self, stored: Stored, changes: Sequence[Change]) -> None:
+        version = stored.version
         try:
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
             self._refuse_foreign_write(connection)
             connection.execute("DELETE FROM settings")
-            connection.executemany(_ADD_SETTING, [_setting_row(one) for one in settings])
+            connection.executemany(_ADD_SETTING, [_setting_row(one) for one in stored.settings])
+            restraints = self._write_restraints(connection, stored.restraints)
             connection.executemany(_ADD_CHANGE, [_change_row(one) for one in changes])
             connection.execute("UPDATE state SET version = ?", (version,))
             connection.execute("COMMIT")
@@ -142,6 +166,20 @@ class SqliteDialStore:
             self.close()
             raise
         self._written = self._attempted = version
+        self._restraints = restraints
+
+    def _write_restraints(
+        self, connection: sqlite3.Connection, restraints: Sequence[Restraint]
+    ) -> dict[tuple[str, str], Restraint]:
+        """Only what differs: there may be thousands."""
+        before, after = self._restraints, {one.key: one for one in restraints}
+        if before is None:
+            connection.execute("DELETE FROM restraints")
+            before = {}
+        connection.executemany(_DROP_RESTRAINT, [key for key in before if key not in after])
+        changed = [one for one in restraints if before.get(one.key) is not one]
+        connection.executemany(_PUT_RESTRAINT, [_restraint_row(one) for one in changed])
+        return after
 
     def changes(self, limit: int, before: int | None) -> tuple[StoredChange, ...]:
         try:
@@ -157,6 +195,7 @@ class SqliteDialStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._restraints = None
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
@@ -191,11 +230,12 @@ class SqliteDialStore:
             )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        if schema == 0:
+        if schema < SCHEMA_VERSION:
             connection.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
+                f"BEGIN IMMEDIATE; {''.join(_UPGRADES[schema:])} PRAGMA application_id = {APPLICATION_ID};"
                 f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
+        if schema == 0:
             self._written = None
 
     def _refuse_foreign_write(self, connection: sqlite3.Connection) -> None:
@@ -215,6 +255,11 @@ class SqliteDialStore:
 
 def _setting_row(one: Setting) -> tuple[str | float | None, ...]:
     return (*one.key, one.level.word, one.actor.kind, one.actor.name, one.reason, one.since, one.expires)
+
+
+def _restraint_row(one: Restraint) -> tuple[str | float | None, ...]:
+    actor = one.actor
+    return (*one.key, one.about, one.value, actor.kind, actor.name, one.reason, one.since, one.expires)
 
 
 def _change_row(one: Change) -> tuple[str | float | None, ...]:

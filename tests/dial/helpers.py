@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,13 +57,13 @@ class UnreliableStore:
     def load(self) -> Stored:
         return self.inner.load()
 
-    def write(self, version: int, settings: Sequence[Setting], changes: Sequence[Change]) -> None:
+    def write(self, stored: Stored, changes: Sequence[Change]) -> None:
         self.attempts += 1
         self.entered.set()
         assert self.gate.wait(20), "a test left the store's gate shut"
         if self.broken:
             raise StoreError("the disk is gone")
-        self.inner.write(version, settings, changes)
+        self.inner.write(stored, changes)
 
     def changes(self, limit: int, before: int | None) -> tuple[StoredChange, ...]:
         return self.inner.changes(limit, before)
@@ -78,6 +78,7 @@ class Counted:
     def __init__(self) -> None:
         self.changes: list[tuple[str, Level]] = []
         self.levels: dict[str, Level] = {}
+        self.restraints: dict[str, int] = {}
         self.unstored = 0
         self.dropped = 0
 
@@ -89,6 +90,9 @@ class Counted:
             del self.levels[scope]
         else:
             self.levels[scope] = level
+
+    def on_restraints(self, counts: Mapping[str, int]) -> None:
+        self.restraints = dict(counts)
 
     def on_unstored(self, changes: int) -> None:
         self.unstored = changes

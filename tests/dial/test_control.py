@@ -162,7 +162,7 @@ async def test_of_two_turns_from_one_version_one_fails(dial: Dial, levels: tuple
 async def test_the_dial_holds_a_bounded_number_of_settings(
     dial: Dial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.dial.turn.SETTINGS_MAX", 2)
+    monkeypatch.setattr("proxy.dial.setting_turn.SETTINGS_MAX", 2)
     await dial.set(BOT, Level.KILLED, actor=ANN, reason="x")
     await dial.set(SHOP, Level.KILLED, actor=ANN, reason="x")
     with pytest.raises(TooManySettings):

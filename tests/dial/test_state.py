@@ -9,7 +9,7 @@ import pytest
 
 from proxy.dial.control import Dial
 from proxy.dial.setting import Change
-from proxy.dial.state import SqliteDialStore, StoreError
+from proxy.dial.state import SqliteDialStore, Stored, StoreError
 from tests.dial.helpers import ANN, TurnedClock
 
 
@@ -29,7 +29,7 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
     store.load()
     store.close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer version"):
         SqliteDialStore(path).load()
 
@@ -48,9 +48,9 @@ def test_two_processes_on_one_file_do_not_undo_each_other(path: Path) -> None:
     one.load()
     two.load()
     change = Change("id-1", 0.0, ANN, "dial.set", "global", None, "killed", "x")
-    one.write(1, (), (change,))
+    one.write(Stored(1), (change,))
     with pytest.raises(StoreError, match="another process"):
-        two.write(1, (), ())
+        two.write(Stored(1), ())
     one.close()
     two.close()
 
@@ -59,8 +59,8 @@ def test_storing_a_change_twice_leaves_one_and_none_can_be_edited(path: Path) ->
     store = SqliteDialStore(path)
     store.load()
     change = Change("id-1", 0.0, ANN, "dial.set", "global", None, "killed", "x")
-    store.write(1, (), (change,))
-    store.write(2, (), (change,))
+    store.write(Stored(1), (change,))
+    store.write(Stored(2), (change,))
     assert [one.change for one in store.changes(10, None)] == [change]
     store.close()
     with sqlite3.connect(path) as connection:

@@ -1,0 +1,125 @@
+"""Turning restraints: a block, a limit or a rollback comes or goes.
+
+One that comes takes effect at once, as a tightening of the dial does, also a rollback: it is how a model is
+contained. One that goes is stored first.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from proxy.clock import new_id
+from proxy.dial.board import Board
+from proxy.dial.control import Dial
+from proxy.dial.restraint import Kind, Restraint
+from proxy.dial.restraints import RESTRAINTS_MAX
+from proxy.dial.setting import Actor, Change, check_reason
+from proxy.dial.turn import Done, NoSuchRestraint, TooManyRestraints, Turn
+
+_VERBS: Final = MappingProxyType({Kind.BLOCK: ("add", "remove"), Kind.LIMIT: ("add", "remove"),
+                                  Kind.ROLLBACK: ("set", "clear")})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Restrained:
+    """A restraint that came or went. `changed` is false where it was not there anyway."""
+
+    restraint: Restraint | None
+    version: int
+    etag: str
+    durable: bool
+    changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RestraintTurn(Turn):
+    """`restraint` None takes away the one of that key."""
+
+    key: tuple[str, str]
+    restraint: Restraint | None
+    about: str
+
+    @property
+    def scope(self) -> str:
+        return self.about
+
+    def apply(self, board: Board) -> Board:
+        """Raises TooManyRestraints; NoSuchRestraint where a block or a limit is to go that is not there."""
+        held = board.restraints
+        if self.restraint is None:
+            if held.get(self.key) is None and self.key[0] != Kind.ROLLBACK:
+                raise NoSuchRestraint(f"there is no {self.key[0]} {self.key[1]}")
+            return board.with_restraints(held.without(self.key))
+        after = held.with_one(self.restraint)
+        if len(after) > max(RESTRAINTS_MAX, len(held)):
+            raise TooManyRestraints(
+                f"at most {RESTRAINTS_MAX} blocks, limits and rollbacks hold at once; remove some first"
+            )
+        return board.with_restraints(after)
+
+    def loosens(self, before: Board, after: Board) -> bool:
+        return self.restraint is None
+
+    def overtaken(self, base: Board, now: Board) -> bool:
+        return base.restraints.get(self.key) != now.restraints.get(self.key)
+
+    def change(self, board: Board) -> Change:
+        old, new = board.restraints.get(self.key), self.restraint
+        comes, goes = _VERBS[Kind(self.key[0])]
+        return Change(
+            id=new_id(self.at),
+            at=self.at,
+            actor=self.actor,
+            action=f"{self.key[0]}.{comes if new is not None else goes}",
+            scope=self.about,
+            before=old.does if old is not None else None,
+            after=new.does if new is not None else None,
+            reason=self.reason,
+        )
+
+
+async def restrain(
+    dial: Dial,
+    kind: Kind,
+    about: str,
+    value: str = "",
+    *,
+    actor: Actor,
+    reason: str,
+    ttl_s: float | None = None,
+    if_match: frozenset[str] | None = None,
+) -> Restrained:
+    """A block or limit of the subject `about`, at the rate `value`; or a rollback of the model `about` to the
+    version `value`, in place of one that there was. Raises Invalid, TurnError."""
+    now, reason = dial.now(), check_reason(reason)
+    id = about if kind is Kind.ROLLBACK else _new_id(dial, kind)
+    expires = None if ttl_s is None else now + ttl_s
+    one = Restraint(kind, id, about, value, actor, reason, now, expires)
+    return _restrained(
+        one, await dial.turn(RestraintTurn(actor, reason, now, if_match, one.key, one, one.scope))
+    )
+
+
+async def lift(
+    dial: Dial, kind: Kind, id: str, *, actor: Actor, reason: str, if_match: frozenset[str] | None = None
+) -> Restrained:
+    """Take one away, whoever set it. Raises Invalid, TurnError."""
+    old = dial.snapshot().board.restraints.get((kind, id))
+    scope = old.scope if old is not None else f"model:{id}" if kind is Kind.ROLLBACK else f"{kind} {id}"
+    turn = RestraintTurn(actor, check_reason(reason), dial.now(), if_match, (kind, id), None, scope)
+    return _restrained(old, await dial.turn(turn))
+
+
+def _restrained(one: Restraint | None, done: Done) -> Restrained:
+    return Restrained(one, done.now.version, done.now.etag, done.durable, done.changed)
+
+
+def _new_id(dial: Dial, kind: Kind) -> str:
+    """Short, since people type it."""
+    while True:
+        id = os.urandom(4).hex()
+        if dial.board.restraints.get((kind, id)) is None:
+            return id
