@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 
 from proxy.admin.api import build_admin, ensure_admin_token
-from proxy.admin.ports import AdminContext, names_by
+from proxy.admin.ports import AdminContext, names_by, unmatched_by
 from proxy.admin.present import moment
 from proxy.backend.client import Backend
 from proxy.backend.route import Router
@@ -192,6 +192,7 @@ class App:
             clock=self._clock.now,
             listen_host=settings.admin.listen.host,
             names_of=names_by(router),
+            unmatched=unmatched_by(settings),
         )
         runner = web.AppRunner(
             build_admin(context),

@@ -24,6 +24,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "scan": "rules",
         "rules": "rules",
         "dial": "dial",
+        "block": "block",
         "changes": "dial",
         "log": "log",
         "models": "models",

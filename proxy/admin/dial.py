@@ -7,15 +7,16 @@ from typing import Final
 from aiohttp import web
 
 from proxy.admin import present
-from proxy.admin.endpoint import Call, Endpoint, answer, if_match, read_object, reason_of, text_of
+from proxy.admin.endpoint import Call, Endpoint, answer, if_match, read_object, reason_of, text_of, ttl_of
 from proxy.admin.errors import from_turn, unprocessable
 from proxy.dial.levels import SETTABLE
-from proxy.dial.setting import Invalid, Scope, parse_ttl
+from proxy.dial.restraint import SubjectName
+from proxy.dial.setting import Invalid, Scope
 from proxy.dial.setting_turn import Turned
 from proxy.dial.turn import TurnError
 from proxy.model.level import Level
 from proxy.model.record import Json
-from proxy.model.subject import Reach
+from proxy.model.subject import Reach, Subject
 
 _SET_KEYS: Final = frozenset({"level", "reason", "ttl"})
 _CLEAR_KEYS: Final = frozenset({"reason"})
@@ -39,11 +40,32 @@ async def show(call: Call) -> web.Response:
 
 
 async def effective(call: Call) -> web.Response:
-    """The level that would hold for an exchange of that model and app, the app's name taken as verified."""
+    """What would hold for an exchange of that model, app and caller, the app's name taken as verified."""
     model, app = call.query.get("model") or None, call.query.get("app") or None
     names = frozenset[str]() if model is None else call.context.names_of(model)
-    reach = Reach(names, app, app_verified=app is not None)
-    return answer(present.effective(call.context.dial.effective(reach)))
+    level = call.context.dial.effective(Reach(names, app, app_verified=app is not None))
+    subject = Subject(
+        **{name: _caller(name, call.query.get(name)) for name in ("key", "user", "ip", "region")}
+    )
+    blocks: list[Json] = [
+        present.restraint(one) for one in call.context.dial.restraints().blocks(subject, app)
+    ]
+    return answer({**present.effective(level), "blocks": blocks})
+
+
+def _caller(name: str, value: str | None) -> str | None:
+    """A caller's name in the form in which exchanges carry it."""
+    if not value:
+        return None
+    try:
+        subject = SubjectName.parse(f"{name}:{value}")
+    except Invalid as error:
+        raise unprocessable("invalid_parameter", str(error)) from None
+    if subject.network is None:
+        return subject.value
+    if subject.network.num_addresses > 1:
+        raise unprocessable("invalid_parameter", "`ip` is one address")
+    return str(subject.network.network_address)
 
 
 async def put(call: Call) -> web.Response:
@@ -52,11 +74,7 @@ async def put(call: Call) -> web.Response:
     body = await read_object(call, _SET_KEYS)
     reason = reason_of(text_of(body, "reason"))
     level = _level(text_of(body, "level"))
-    ttl = text_of(body, "ttl")
-    try:
-        ttl_s = None if ttl is None else parse_ttl(ttl)
-    except Invalid as error:
-        raise unprocessable("invalid_ttl", str(error)) from None
+    ttl_s = ttl_of(body)
     try:
         turned = await call.context.dial.set(
             scope, level, actor=call.actor, reason=reason, ttl_s=ttl_s, if_match=if_match(call.http)
@@ -117,9 +135,11 @@ ENDPOINTS: Final = (
         {200: "{version, settings: [{scope, level, actor, reason, since, expires}]}, with an ETag"},
     ),
     Endpoint(
-        "GET", "/admin/v1/dial/effective", "viewer", effective, "The level that would hold, and what decides",
-        {200: "{level, setting}; `setting` is null where it is the default"},
-        query={"model": "The model by any of its names", "app": "The app's name, taken as verified"},
+        "GET", "/admin/v1/dial/effective", "viewer", effective, "What would hold, and what decides",
+        {200: "{level, setting, blocks}; `setting` is null for the default, `blocks` are those that refuse it",
+         422: "A parameter that cannot be"},
+        query={"model": "The model by any of its names", "app": "The app's name, taken as verified",
+               "key": "The client key's name", "user": "The user", "ip": "The address", "region": "The region"},
     ),
     Endpoint(
         "PUT", "/admin/v1/dial/{scope:(?s:.+)}", "operator", put, "Set your level at a scope",

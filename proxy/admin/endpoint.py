@@ -16,7 +16,7 @@ from aiohttp import web
 from proxy import jsonio
 from proxy.admin.errors import ApiError, unprocessable
 from proxy.admin.ports import AdminContext
-from proxy.dial.setting import Actor, Invalid, check_reason
+from proxy.dial.setting import Actor, Invalid, check_reason, parse_ttl
 from proxy.jsonio import DuplicateKey, InvalidJson
 from proxy.model.record import Json
 from proxy.settings import Role
@@ -128,6 +128,15 @@ def reason_of(text: str | None) -> str:
         return check_reason(text)
     except Invalid as error:
         raise unprocessable("invalid_reason", str(error)) from None
+
+
+def ttl_of(body: Mapping[str, Json]) -> float | None:
+    """The seconds after which a change ends by itself; None for never. Raises ApiError."""
+    text = text_of(body, "ttl")
+    try:
+        return None if text is None else parse_ttl(text)
+    except Invalid as error:
+        raise unprocessable("invalid_ttl", str(error)) from None
 
 
 def if_match(http: web.Request) -> frozenset[str] | None:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from proxy.dial.turn import (
     Conflict,
     LevelUnavailable,
+    NoSuchRestraint,
     NotDurable,
+    TooManyRestraints,
     TooManySettings,
     TurnError,
     VersionMismatch,
@@ -60,6 +62,10 @@ def from_turn(error: TurnError) -> ApiError:
             return ApiError(409, "conflict", str(error))
         case TooManySettings():
             return ApiError(409, "too_many_settings", str(error))
+        case TooManyRestraints():
+            return ApiError(409, "too_many_restraints", str(error))
+        case NoSuchRestraint():
+            return ApiError(404, "no_such_restraint", str(error))
         case NotDurable():
             return ApiError(503, "not_durable", str(error), headers={"Retry-After": "5"})
         case _:

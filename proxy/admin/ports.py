@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.dial.control import Dial
+from proxy.dial.restraint import SubjectKind, SubjectName
 from proxy.errors import Problem, Refused
 from proxy.log.port import Page, Search
 from proxy.model.record import Json
 from proxy.policy.rule import Rule
-from proxy.settings import Token
+from proxy.settings import Settings, Token
 
 
 class PolicyView(Protocol):
@@ -96,6 +97,29 @@ def names_by(router: RouterPort) -> Callable[[str], frozenset[str]]:
     return names_of
 
 
+def unmatched_by(settings: Settings) -> Callable[[SubjectName], str | None]:
+    """Why no exchange under these settings can carry a name: a slip of a tired hand must not pass for a block."""
+    names = settings.identify
+    clients = sorted(client.name for client in settings.clients)
+    apps = sorted({client.app for client in settings.clients if client.app is not None})
+
+    def unmatched(subject: SubjectName) -> str | None:
+        match subject.kind:
+            case SubjectKind.KEY if subject.value not in clients:
+                return f"the keys of `clients` in the settings are {', '.join(clients) or 'none'}"
+            case SubjectKind.APP if clients and subject.value not in apps:
+                return f"the apps of `clients` in the settings are {', '.join(apps) or 'none'}"
+            case SubjectKind.APP if not clients and names.app_header is None:
+                return "the settings name neither `clients` nor `identify.app_header`"
+            case SubjectKind.REGION if names.region_header is None:
+                return "the settings name no `identify.region_header`"
+            case SubjectKind.REGION if not names.trusted_proxies:
+                return "a region counts only from `identify.trusted_proxies`, and there are none"
+        return None
+
+    return unmatched
+
+
 def only_itself(model: str) -> frozenset[str]:
     """Names where no router is known."""
     return frozenset({model})
@@ -107,7 +131,8 @@ class AdminContext:
 
     `ready` gives each check by name: None where it is well, else what is wrong, in words. `metrics` gives
     Prometheus text. `hosts` are names beyond loopback and the listener's own address under which it may be
-    reached; `listen_host` is the name it was told to listen at. `names_of` gives every name of a model.
+    reached; `listen_host` is the name it was told to listen at. `names_of` gives every name of a model, and
+    `unmatched` says why no exchange of this proxy can ever carry a subject's name.
     """
 
     dial: Dial
@@ -121,3 +146,4 @@ class AdminContext:
     clock: Callable[[], float]
     listen_host: str = ""
     names_of: Callable[[str], frozenset[str]] = only_itself
+    unmatched: Callable[[SubjectName], str | None] = lambda _: None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from proxy.dial.board import Effective
+from proxy.dial.restraint import Restraint
 from proxy.dial.setting import Change, Setting
 from proxy.errors import Problem
 from proxy.model.record import Json
@@ -39,6 +40,17 @@ def setting(one: Setting) -> dict[str, Json]:
     return {
         "scope": str(one.scope),
         "level": one.level.word,
+        "actor": str(one.actor),
+        "reason": one.reason,
+        "since": moment(one.since),
+        "expires": None if one.expires is None else moment(one.expires),
+    }
+
+
+def restraint(one: Restraint) -> dict[str, Json]:
+    return {
+        "id": one.id,
+        "subject": one.about,
         "actor": str(one.actor),
         "reason": one.reason,
         "since": moment(one.since),

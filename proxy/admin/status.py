@@ -19,6 +19,7 @@ async def status(call: Call) -> web.Response:
     short: dict[str, Json] = {
         "version": now.version,
         "settings": len(now.settings),
+        "blocks": now.board.restraints.counts["block"],
         "unstored_changes": len(dial.unstored()),
         "exchanges_attached": dial.running,
     }

@@ -102,7 +102,8 @@ class SqliteRecorder:
 
     def begin(self, begun: Begun) -> asyncio.Future[None]:
         """See `Recorder.begin`."""
-        return self._hand_in(begun, _RECORD_BYTES + (3 * begun.body_bytes or _weight(begun.body)))
+        known = 3 * begun.body_bytes if begun.body_whole else 0
+        return self._hand_in(begun, _RECORD_BYTES + (known or _weight(begun.body)))
 
     def finish(self, finished: Finished, *, revocable: bool = False) -> asyncio.Future[None]:
         """See `Recorder.finish`."""

@@ -50,7 +50,8 @@ class Begun:
     level: Level
     policy: str  # digest
     body: Json  # the request as received; None where it could not be read
-    body_bytes: int = 0
+    body_bytes: int = 0  # as the request says, where only a part was kept
+    body_whole: bool = True  # whether `body` is all of it
 
 
 @dataclass(frozen=True, slots=True)

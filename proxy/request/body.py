@@ -10,11 +10,19 @@ from proxy import jsonio
 from proxy.backend.decode import Decoder, EncodingError, OverBound, UnknownEncoding, decoder_for
 from proxy.errors import BadRequest, BodyTimeout, TooLarge, Unreadable
 from proxy.model.record import Json
+from proxy.request.turn import READ_INLINE_BYTES_MAX, beside
+from proxy.wire.cut_short import cut_short
 
 _KEYS = frozenset({"model", "stream", "n", "messages", "input", "prompt", "system", "tools"})
 
 BODY_S = 120.0
 """How long a client may take to send its body."""
+
+KEPT_BYTES_MAX = 64 * 1024
+"""How much of a body the log keeps of an exchange that is refused before its body was read."""
+
+KEPT_WAIT_S = 1.0
+"""How long that much may take to arrive."""
 
 
 async def read_body(request: web.BaseRequest, bound: int) -> bytes:
@@ -57,6 +65,30 @@ async def _read(request: web.BaseRequest, decoder: Decoder | None, bound: int) -
     except web.RequestPayloadError:  # whose text quotes the body
         raise BadRequest("the body could not be read: its framing is broken, or it was cut off") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def keep_some(request: web.BaseRequest) -> tuple[Json, int, bool]:
+    """Of a body that nobody else reads: its first part as far as that is JSON, its size as the request says or as
+    far as it came, and whether that part is all of it."""
+    raw = b""
+    if request.headers.get("expect", "").lower() != "100-continue":  # who asks first has not sent any
+        raw = await _first(request)
+    whole = request.content.at_eof() and len(raw) <= KEPT_BYTES_MAX
+    size = request.content_length
+    kept = await beside(len(raw) > READ_INLINE_BYTES_MAX, cut_short, raw[:KEPT_BYTES_MAX])
+    return kept, len(raw) if size is None else size, whole
+
+
+async def _first(request: web.BaseRequest) -> bytes:
+    raw = bytearray()
+    try:
+        decoder = decoder_for(",".join(request.headers.getall("content-encoding", ())), bound=KEPT_BYTES_MAX)
+        async with asyncio.timeout(KEPT_WAIT_S):
+            while len(raw) < KEPT_BYTES_MAX and (data := await request.content.readany()):
+                raw += data if decoder is None else decoder.feed(data)
+    except (TimeoutError, EncodingError, web.RequestPayloadError):
+        pass  # what came until then is kept
+    return bytes(raw)
 
 
 def parse_body(raw: bytes) -> Json:

@@ -1,4 +1,4 @@
-"""Step 3: what the dial permits. A killed exchange is answered here; others are attached to the dial, so that
+"""Step 5: what the dial permits. A killed exchange is answered here; others are attached to the dial, so that
 a later turn reaches them while they run."""
 
 from __future__ import annotations

@@ -97,6 +97,7 @@ class Exchange:
         "begun",
         "body",
         "body_bytes",
+        "body_whole",
         "client",
         "cut",
         "effective",
@@ -154,7 +155,7 @@ class Exchange:
         self.path = http.path
         self.api = "openai"
         self.wire: Wire | None = None
-        # authenticate, identify
+        # authenticate, identify, admit, read
         self.client: ClientSettings | None = None
         self.subject = Subject()
         self.app: str | None = None
@@ -162,6 +163,7 @@ class Exchange:
         self.raw = b""
         self.body: Json = None
         self.body_bytes = 0
+        self.body_whole = True
         self.view: RequestView | None = None
         self._context: Context | None = None
         self.route: Route | None = None

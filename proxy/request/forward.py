@@ -1,4 +1,4 @@
-"""Step 5: the request goes to its backend, and its begin to the log, side by side."""
+"""Step 7: the request goes to its backend, and its begin to the log, side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.request.record import begin
 async def forward(x: Exchange, ports: Ports) -> None:
     """Opens the backend's reply. Raises BackendFailed, and Killed where the dial is turned meanwhile."""
     route = x.route
-    assert route is not None, "identify finds the route"
+    assert route is not None, "read finds the route"
     if x.sent_raw is not x.raw and x.sent is None and x.sent_raw:
         x.sent = jsonio.loads_strict(x.sent_raw)
     begin(x, ports)

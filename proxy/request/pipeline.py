@@ -17,11 +17,13 @@ from multidict import CIMultiDict
 
 from proxy.errors import Contained, LogUnavailable, Refused
 from proxy.model.level import Level, Outcome
+from proxy.request.admit import admit
 from proxy.request.authenticate import authenticate
 from proxy.request.contain import answer_killed, contain, cut_killed
 from proxy.request.exchange import Answer, Exchange, Killed, Ports
 from proxy.request.forward import forward
 from proxy.request.identify import identify
+from proxy.request.read import read
 from proxy.request.record import end, record
 from proxy.request.release import finish, release
 from proxy.request.score_output import score_output
@@ -33,6 +35,8 @@ Step = Callable[[Exchange, Ports], Awaitable[None]]
 STEPS: tuple[Step, ...] = (
     authenticate,
     identify,
+    admit,
+    read,
     contain,
     screen_input,
     forward,

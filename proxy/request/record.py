@@ -1,4 +1,4 @@
-"""Step 8: the exchange's end goes to the log and the metrics, and only then its last bytes to the client.
+"""Step 10: the exchange's end goes to the log and the metrics, and only then its last bytes to the client.
 
 Always runs, whatever became of the steps before it.
 """
@@ -33,6 +33,7 @@ def begin(x: Exchange, ports: Ports) -> None:
                 policy=x.policy.digest,
                 body=masked(x.body),
                 body_bytes=x.body_bytes,
+                body_whole=x.body_whole,
             )
         )
 

@@ -1,4 +1,4 @@
-"""Step 4: the input rules, over every text of the request. What is scanned is what is sent."""
+"""Step 6: the input rules, over every text of the request. What is scanned is what is sent."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from proxy.admin.api import build_admin
-from proxy.admin.ports import AdminContext, names_by
+from proxy.admin.ports import AdminContext, names_by, unmatched_by
 from proxy.backend.route import Router
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
@@ -181,6 +181,7 @@ class Admin:
             hosts=hosts,
             clock=self.clock,
             names_of=names_by(Router(self.settings)),
+            unmatched=unmatched_by(self.settings),
         )
         self._runner = web.AppRunner(build_admin(context), handle_signals=False, access_log=None)
         await self._runner.setup()

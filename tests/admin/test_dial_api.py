@@ -111,7 +111,9 @@ async def test_a_ttl_ends(admin: Admin) -> None:
     await put(admin, "global", "killed", ttl="90s")
     admin.clock.at += 90
     assert (await admin.call("GET", "/admin/v1/dial")).body["settings"] == []
-    assert (await admin.call("GET", "/admin/v1/dial/effective")).body == {"level": "guarded", "setting": None}
+    assert (await admin.call("GET", "/admin/v1/dial/effective")).body == {
+        "level": "guarded", "setting": None, "blocks": [],
+    }  # fmt: skip
 
 
 async def test_effective_names_what_decides(admin: Admin) -> None:
@@ -131,6 +133,19 @@ async def test_effective_knows_a_model_by_each_of_its_names(admin: Admin, asked:
     await put(admin, "model:support", "killed")
     assert (await admin.call("GET", f"/admin/v1/dial/effective?model={asked}")).body["level"] == "killed"
     assert (await admin.call("GET", "/admin/v1/dial/effective?model=gpt-3")).body["level"] == "guarded"
+
+
+async def test_effective_names_the_blocks_that_refuse_a_caller(admin: Admin) -> None:
+    for subject in ("ip:203.0.113.0/24", "user:bob"):
+        await admin.call("POST", "/admin/v1/blocks", json={"subject": subject, "reason": "x"})
+    asked = "/admin/v1/dial/effective?ip=::ffff:203.0.113.7&user=bob"
+    blocks = (await admin.call("GET", asked)).body["blocks"]
+    assert isinstance(blocks, list)
+    assert {one["subject"] for one in blocks if isinstance(one, dict)} == {"ip:203.0.113.0/24", "user:bob"}
+    assert (await admin.call("GET", "/admin/v1/dial/effective?user=eve")).body["blocks"] == []
+    for wrong in ("ip=10.0.0.0/8", "ip=somewhere", "region=Germany"):
+        answer = await admin.call("GET", f"/admin/v1/dial/effective?{wrong}")
+        assert (answer.status, answer.code) == (422, "invalid_parameter")
 
 
 # If-Match

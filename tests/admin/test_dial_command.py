@@ -22,9 +22,10 @@ ROOT = Path(__file__).parents[2]
 
 ONLY_THESE = """
 import typer
-from proxy.commands import dial
+from proxy.commands import block, dial
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(dial.app_dial, name="dial")
+app.add_typer(block.app_block, name="block")
 app.command()(dial.changes)
 app()
 """

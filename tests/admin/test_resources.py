@@ -113,7 +113,9 @@ async def test_a_log_that_cannot_be_read_is_503(admin: Admin, path: str) -> None
 async def test_status_has_the_proxys_own_figures_and_the_dials(admin: Admin) -> None:
     body = (await admin.call("GET", "/admin/v1/status")).body
     assert body["version"] == "0.1.0"
-    assert body["dial"] == {"version": 0, "settings": 0, "unstored_changes": 0, "exchanges_attached": 0}
+    assert body["dial"] == {
+        "version": 0, "settings": 0, "blocks": 0, "unstored_changes": 0, "exchanges_attached": 0,
+    }  # fmt: skip
 
 
 async def test_readiness_names_what_is_wrong(admin: Admin) -> None:

@@ -1,0 +1,131 @@
+"""Blocks: `/admin/v1/blocks`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from aiohttp import web
+
+from proxy.admin import present
+from proxy.admin.endpoint import (
+    Call,
+    Endpoint,
+    Handler,
+    answer,
+    if_match,
+    read_object,
+    reason_of,
+    text_of,
+    ttl_of,
+)
+from proxy.admin.errors import from_turn, unprocessable
+from proxy.dial.restraint import Kind, SubjectName
+from proxy.dial.restraint_turn import Restrained, lift, restrain
+from proxy.dial.setting import Invalid
+from proxy.dial.turn import TurnError
+from proxy.model.record import Json
+
+_LIFT_KEYS: Final = frozenset({"reason"})
+_REASON: Final = "Why, in one line; kept on the trail of changes."
+_TTL: Final = "As `30m`: a number and s, m, h or d"
+_SUBJECT: Final = "user:ID, key:NAME, ip:CIDR, region:CC or app:NAME"
+_REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        400: "The body is not a JSON document",
+        409: "So many hold that no more are taken, or it was changed meanwhile",
+        412: "If-Match names another version than the present one",
+        413: "The body is too large",
+    }
+)
+
+
+def _show(kind: Kind) -> Handler:
+    async def show(call: Call) -> web.Response:
+        """All of them, the oldest first."""
+        now = call.context.dial.snapshot()
+        shown: list[Json] = [present.restraint(one) for one in now.board.restraints.of(kind)]
+        return answer({"version": now.version, f"{kind}s": shown}, headers={"ETag": f'"{now.etag}"'})
+
+    return show
+
+
+def _add(kind: Kind, keys: frozenset[str]) -> Handler:
+    async def add(call: Call) -> web.Response:
+        """One more."""
+        body = await read_object(call, keys)
+        reason = reason_of(text_of(body, "reason"))
+        subject = _subject(call, text_of(body, "subject"))
+        ttl_s = ttl_of(body)
+        try:
+            done = await restrain(
+                call.context.dial, kind, str(subject),
+                actor=call.actor, reason=reason, ttl_s=ttl_s, if_match=if_match(call.http),
+            )  # fmt: skip
+        except TurnError as error:
+            raise from_turn(error) from None
+        return _answer(done)
+
+    return add
+
+
+def _remove(kind: Kind) -> Handler:
+    async def remove(call: Call) -> web.Response:
+        """Take one away, whoever added it."""
+        body = await read_object(call, _LIFT_KEYS)
+        reason = reason_of(text_of(body, "reason") or call.query.get("reason"))
+        try:
+            done = await lift(
+                call.context.dial, kind, call.path["id"],
+                actor=call.actor, reason=reason, if_match=if_match(call.http),
+            )  # fmt: skip
+        except TurnError as error:
+            raise from_turn(error) from None
+        return _answer(done)
+
+    return remove
+
+
+def _answer(done: Restrained) -> web.Response:
+    shown = present.restraint(done.restraint) if done.restraint is not None else {}
+    body: dict[str, Json] = {
+        **shown,
+        "changed": done.changed,
+        "durable": done.durable,
+        "version": done.version,
+    }
+    return answer(body, headers={"ETag": f'"{done.etag}"'})
+
+
+def _subject(call: Call, text: str | None) -> SubjectName:
+    if text is None:
+        raise unprocessable("invalid_subject", f"`subject` is missing: {_SUBJECT}")
+    try:
+        subject = SubjectName.parse(text)
+    except Invalid as error:
+        raise unprocessable("invalid_subject", str(error)) from None
+    why = call.context.unmatched(subject)
+    if why is not None:
+        raise unprocessable("unmatched_subject", f"no exchange would ever match {subject}: {why}")
+    return subject
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "GET", "/admin/v1/blocks", "viewer", _show(Kind.BLOCK), "Who is blocked",
+        {200: "{version, blocks: [{id, subject, actor, reason, since, expires}]}, with an ETag"},
+    ),
+    Endpoint(
+        "POST", "/admin/v1/blocks", "operator", _add(Kind.BLOCK, frozenset({"subject", "reason", "ttl"})),
+        "Block a subject",
+        {200: "The block, and `durable`", **_REFUSALS, 422: "No reason, or a subject or ttl that cannot be"},
+        body={"subject": _SUBJECT, "reason": _REASON, "ttl": _TTL}, required=("subject", "reason"), if_match=True,
+    ),
+    Endpoint(
+        "DELETE", "/admin/v1/blocks/{id}", "operator", _remove(Kind.BLOCK), "Take a block away",
+        {200: "The block that was", **_REFUSALS, 404: "No such block", 422: "No reason",
+         503: "It loosens and could not be stored: it holds still"},
+        query={"reason": _REASON}, body={"reason": _REASON}, if_match=True,
+    ),
+)  # fmt: skip

@@ -1,0 +1,59 @@
+"""Step 4: what is asked, of which model. Reads the body and finds the route."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from proxy.errors import BadRequest, UnknownPath
+from proxy.model.subject import Reach
+from proxy.request.admit import admit_again
+from proxy.request.body import parse_body, read_body
+from proxy.request.exchange import Exchange, Ports
+from proxy.request.identify import clean_name
+from proxy.request.turn import READ_INLINE_BYTES_MAX, beside
+from proxy.wire.registry import wire_for
+
+
+async def read(x: Exchange, ports: Ports) -> None:
+    """Raises UnknownPath, BadRequest, TooLarge, Unreadable, SubjectBlocked."""
+    settings = ports.settings
+    http = x.http
+    _check_path(http.path)
+    x.wire = wire_for(http.method, http.path, is_anthropic=x.api == "anthropic")
+    x.raw = await read_body(http, settings.limits.max_body_bytes)
+    x.body_bytes = len(x.raw)
+    large = x.body_bytes > READ_INLINE_BYTES_MAX
+    if x.wire is None:
+        if settings.unknown_paths == "deny":
+            raise UnknownPath(f"{http.method} {http.path} is not a path that this proxy can read")
+        x.unscanned["unknown_path"] += len(x.raw)
+        requested = None
+    else:
+        if http.method == "POST":
+            x.body = await beside(large, parse_body, x.raw)
+        elif x.raw:
+            raise BadRequest("a body has no meaning on this call")
+        if "starting_after" in http.query:
+            # What came before that point is not read again, so a match over it could not be seen.
+            raise BadRequest("a stream cannot be resumed through this proxy; ask for the response as a whole")
+        x.view = await beside(large, x.wire.read_request, x.body)
+        requested = x.view.model
+        if x.subject.user is None:
+            x.subject = replace(x.subject, user=clean_name(x.view.user))
+        for media in x.view.media:
+            x.unscanned["media"] += media.bytes
+        if x.view.conversation is not None:
+            x.unscanned["conversation"] += 1
+    admit_again(x, ports)
+    x.sent_raw = x.raw
+    x.route = ports.router.route(x.api, requested)
+    x.reach = Reach(models=x.route.names, app=x.app, app_verified=x.app_verified)
+    if x.wire is not None and x.route.sent is not None and x.route.sent != requested:
+        x.sent_raw = await beside(large, x.wire.rename_model, x.raw, x.route.sent)
+
+
+def _check_path(path: str) -> None:
+    """What is read here must be what the backend will read: no path that it might resolve to another one."""
+    segments = path.split("/")
+    if not path.startswith("/") or "%" in path or "\\" in path or "." in segments or ".." in segments:
+        raise UnknownPath("the path is ambiguous: dot segments, backslashes and double encoding are refused")
