@@ -26,6 +26,7 @@ from proxy.backend.route import Router
 from proxy.clock import Clock, SystemClock
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
+from proxy.dial.windows import Windows
 from proxy.errors import GuardrailError
 from proxy.log.sqlite import SqliteRecorder
 from proxy.metrics import Metrics
@@ -150,6 +151,7 @@ class App:
             clock=self._clock,
             policy=self.policy,
             dial=self.dial,
+            windows=Windows(self._clock.monotonic),
             router=router,
             backends=backends,
             recorder=self.recorder,

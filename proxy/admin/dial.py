@@ -47,10 +47,10 @@ async def effective(call: Call) -> web.Response:
     subject = Subject(
         **{name: _caller(name, call.query.get(name)) for name in ("key", "user", "ip", "region")}
     )
-    blocks: list[Json] = [
-        present.restraint(one) for one in call.context.dial.restraints().blocks(subject, app)
-    ]
-    return answer({**present.effective(level), "blocks": blocks})
+    restraints = call.context.dial.restraints()
+    blocks: list[Json] = [present.restraint(one) for one in restraints.blocks(subject, app)]
+    limits: list[Json] = [present.restraint(one) for one in restraints.limits(subject, app)]
+    return answer({**present.effective(level), "blocks": blocks, "limits": limits})
 
 
 def _caller(name: str, value: str | None) -> str | None:
@@ -136,7 +136,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/admin/v1/dial/effective", "viewer", effective, "What would hold, and what decides",
-        {200: "{level, setting, blocks}; `setting` is null for the default, `blocks` are those that refuse it",
+        {200: "{level, setting, blocks, limits}: those about that caller; `setting` is null for the default",
          422: "A parameter that cannot be"},
         query={"model": "The model by any of its names", "app": "The app's name, taken as verified",
                "key": "The client key's name", "user": "The user", "ip": "The address", "region": "The region"},

@@ -11,7 +11,6 @@ from proxy.admin.errors import ApiError
 
 PATHS: Final = (
     "/admin/v1/rollbacks",
-    "/admin/v1/limits",
     "/admin/v1/rules/patch",
     "/admin/v1/tripwires",
     "/admin/v1/metrics",

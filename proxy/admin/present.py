@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from proxy.dial.board import Effective
-from proxy.dial.restraint import Restraint
+from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.setting import Change, Setting
 from proxy.errors import Problem
 from proxy.model.record import Json
@@ -51,6 +51,7 @@ def restraint(one: Restraint) -> dict[str, Json]:
     return {
         "id": one.id,
         "subject": one.about,
+        **({"rate": one.value} if one.kind is Kind.LIMIT else {}),
         "actor": str(one.actor),
         "reason": one.reason,
         "since": moment(one.since),

@@ -1,4 +1,4 @@
-"""Blocks: `/admin/v1/blocks`."""
+"""Blocks and limits: `/admin/v1/blocks`, `/admin/v1/limits`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from proxy.admin.endpoint import (
     ttl_of,
 )
 from proxy.admin.errors import from_turn, unprocessable
-from proxy.dial.restraint import Kind, SubjectName
+from proxy.dial.restraint import Kind, Rate, SubjectName
 from proxy.dial.restraint_turn import Restrained, lift, restrain
 from proxy.dial.setting import Invalid
 from proxy.dial.turn import TurnError
 from proxy.model.record import Json
 
+_ADD_KEYS: Final = frozenset({"subject", "reason", "ttl"})
 _LIFT_KEYS: Final = frozenset({"reason"})
 _REASON: Final = "Why, in one line; kept on the trail of changes."
 _TTL: Final = "As `30m`: a number and s, m, h or d"
@@ -51,16 +52,19 @@ def _show(kind: Kind) -> Handler:
     return show
 
 
-def _add(kind: Kind, keys: frozenset[str]) -> Handler:
+def _add(kind: Kind) -> Handler:
+    keys = _ADD_KEYS | {"rate"} if kind is Kind.LIMIT else _ADD_KEYS
+
     async def add(call: Call) -> web.Response:
         """One more."""
         body = await read_object(call, keys)
         reason = reason_of(text_of(body, "reason"))
         subject = _subject(call, text_of(body, "subject"))
+        rate = str(_rate(text_of(body, "rate"))) if kind is Kind.LIMIT else ""
         ttl_s = ttl_of(body)
         try:
             done = await restrain(
-                call.context.dial, kind, str(subject),
+                call.context.dial, kind, str(subject), rate,
                 actor=call.actor, reason=reason, ttl_s=ttl_s, if_match=if_match(call.http),
             )  # fmt: skip
         except TurnError as error:
@@ -111,13 +115,20 @@ def _subject(call: Call, text: str | None) -> SubjectName:
     return subject
 
 
+def _rate(text: str | None) -> Rate:
+    try:
+        return Rate.parse(text or "")
+    except Invalid as error:
+        raise unprocessable("invalid_rate", str(error)) from None
+
+
 ENDPOINTS: Final = (
     Endpoint(
         "GET", "/admin/v1/blocks", "viewer", _show(Kind.BLOCK), "Who is blocked",
         {200: "{version, blocks: [{id, subject, actor, reason, since, expires}]}, with an ETag"},
     ),
     Endpoint(
-        "POST", "/admin/v1/blocks", "operator", _add(Kind.BLOCK, frozenset({"subject", "reason", "ttl"})),
+        "POST", "/admin/v1/blocks", "operator", _add(Kind.BLOCK),
         "Block a subject",
         {200: "The block, and `durable`", **_REFUSALS, 422: "No reason, or a subject or ttl that cannot be"},
         body={"subject": _SUBJECT, "reason": _REASON, "ttl": _TTL}, required=("subject", "reason"), if_match=True,
@@ -125,6 +136,23 @@ ENDPOINTS: Final = (
     Endpoint(
         "DELETE", "/admin/v1/blocks/{id}", "operator", _remove(Kind.BLOCK), "Take a block away",
         {200: "The block that was", **_REFUSALS, 404: "No such block", 422: "No reason",
+         503: "It loosens and could not be stored: it holds still"},
+        query={"reason": _REASON}, body={"reason": _REASON}, if_match=True,
+    ),
+    Endpoint(
+        "GET", "/admin/v1/limits", "viewer", _show(Kind.LIMIT), "Whose calls are limited",
+        {200: "{version, limits: [{id, subject, rate, actor, reason, since, expires}]}, with an ETag"},
+    ),
+    Endpoint(
+        "POST", "/admin/v1/limits", "operator", _add(Kind.LIMIT), "Limit how often a subject may call",
+        {200: "The limit, and `durable`", **_REFUSALS, 422: "No reason, or a subject, rate or ttl that cannot be"},
+        body={"subject": _SUBJECT, "rate": "So many calls in any such time: `10/minute`, `500/12 hours`",
+              "reason": _REASON, "ttl": _TTL},
+        required=("subject", "rate", "reason"), if_match=True,
+    ),
+    Endpoint(
+        "DELETE", "/admin/v1/limits/{id}", "operator", _remove(Kind.LIMIT), "Take a limit away",
+        {200: "The limit that was", **_REFUSALS, 404: "No such limit", 422: "No reason",
          503: "It loosens and could not be stored: it holds still"},
         query={"reason": _REASON}, body={"reason": _REASON}, if_match=True,
     ),

@@ -161,6 +161,9 @@ def effective(
             plain(setting, "scope"), ", set by ", plain(setting, "actor"), ": ", plain(setting, "reason")
         )
     out().print(Text.assemble(level_text(word(body, "level")), " (", why, ")"))
+    for one in objects(body, "limits"):
+        who = Text.assemble(plain(one, "subject"), " to ", plain(one, "rate"), " by ", plain(one, "actor"))
+        out().print(Text.assemble("limited: ", who, ": ", plain(one, "reason"), " (", plain(one, "id"), ")"))
     for one in objects(body, "blocks"):
         who = Text.assemble(plain(one, "subject"), " is blocked by ", plain(one, "actor"))
         out().print(Text.assemble("refused: ", who, ": ", plain(one, "reason"), " (", plain(one, "id"), ")"))

@@ -19,6 +19,9 @@ from proxy.dial.restraints import RESTRAINTS_MAX
 from proxy.dial.setting import Actor, Change, check_reason
 from proxy.dial.turn import Done, NoSuchRestraint, TooManyRestraints, Turn
 
+CALLS_HELD_MAX: Final = 1_000_000
+"""How many calls all limits together may allow: each call in a window is remembered, some 40 bytes."""
+
 _VERBS: Final = MappingProxyType({Kind.BLOCK: ("add", "remove"), Kind.LIMIT: ("add", "remove"),
                                   Kind.ROLLBACK: ("set", "clear")})  # fmt: skip
 
@@ -57,6 +60,11 @@ class RestraintTurn(Turn):
         if len(after) > max(RESTRAINTS_MAX, len(held)):
             raise TooManyRestraints(
                 f"at most {RESTRAINTS_MAX} blocks, limits and rollbacks hold at once; remove some first"
+            )
+        calls = after.calls
+        if calls > max(CALLS_HELD_MAX, held.calls):
+            raise TooManyRestraints(
+                f"all limits together would allow {calls} calls, each remembered; at most {CALLS_HELD_MAX} are"
             )
         return board.with_restraints(after)
 

@@ -108,6 +108,11 @@ class Restraints:
             counts[one.kind] += 1
         return {str(kind): count for kind, count in counts.items()}
 
+    @property
+    def calls(self) -> int:
+        """How many calls all limits together allow in their windows."""
+        return sum(one.rate.calls for one in self if one.rate is not None)
+
     def get(self, key: tuple[str, str]) -> Restraint | None:
         return self._by_key.get(key)
 

@@ -16,6 +16,7 @@ from proxy.backend.route import Route, Router
 from proxy.clock import Clock
 from proxy.detect.base import NO_CONTEXT, Context
 from proxy.dial.control import Dial, Effective
+from proxy.dial.windows import Windows
 from proxy.log.port import Recorder
 from proxy.metrics import Metrics
 from proxy.model.finding import Finding
@@ -73,6 +74,7 @@ class Ports:
     clock: Clock
     policy: PolicySource
     dial: Dial
+    windows: Windows
     router: Router
     backends: dict[str, Backend]
     recorder: Recorder
@@ -99,6 +101,7 @@ class Exchange:
         "body_bytes",
         "body_whole",
         "client",
+        "counted",
         "cut",
         "effective",
         "error",
@@ -164,6 +167,7 @@ class Exchange:
         self.body: Json = None
         self.body_bytes = 0
         self.body_whole = True
+        self.counted: set[str] = set()  # the limits under which it counts
         self.view: RequestView | None = None
         self._context: Context | None = None
         self.route: Route | None = None

@@ -15,7 +15,7 @@ from proxy.wire.registry import wire_for
 
 
 async def read(x: Exchange, ports: Ports) -> None:
-    """Raises UnknownPath, BadRequest, TooLarge, Unreadable, SubjectBlocked."""
+    """Raises UnknownPath, BadRequest, TooLarge, Unreadable, SubjectBlocked, RateLimited."""
     settings = ports.settings
     http = x.http
     _check_path(http.path)

@@ -44,7 +44,7 @@ async def test_what_goes_wrong_is_one_line_and_a_status(admin: Admin, tmp_path: 
         (("add", "region:DE", "--reason", "x"), 2, "unmatched_subject"),
         (("add", "user:bob"), 2, "--reason"),
         (("remove", "nothing", "--reason", "x"), 1, "no_such_restraint"),
-        (("remove", "user:bob", "--reason", "x"), 1, "user:bob is not blocked"),
+        (("remove", "user:bob", "--reason", "x"), 1, "there is no block of user:bob"),
         (("remove", "who:bob", "--reason", "x"), 2, "a subject is"),
     ):
         done = await run(tmp_path, "block", *words, admin=admin.url)

@@ -112,7 +112,7 @@ async def test_a_ttl_ends(admin: Admin) -> None:
     admin.clock.at += 90
     assert (await admin.call("GET", "/admin/v1/dial")).body["settings"] == []
     assert (await admin.call("GET", "/admin/v1/dial/effective")).body == {
-        "level": "guarded", "setting": None, "blocks": [],
+        "level": "guarded", "setting": None, "blocks": [], "limits": [],
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ KILL = {"level": "killed", "reason": "x"}
 BODIES: dict[str, Json] = {
     "/admin/v1/dial/global": KILL,
     "/admin/v1/blocks": {"subject": "user:1", "reason": "x"},
+    "/admin/v1/limits": {"subject": "user:1", "rate": "1/day", "reason": "x"},
 }
 
 
@@ -67,6 +68,9 @@ ROLES: list[tuple[str, str, set[Role]]] = [
     ("GET", "/admin/v1/blocks", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/blocks", {"operator", "admin"}),
     ("DELETE", "/admin/v1/blocks/none?reason=x", {"operator", "admin"}),
+    ("GET", "/admin/v1/limits", {"viewer", "operator", "admin"}),
+    ("POST", "/admin/v1/limits", {"operator", "admin"}),
+    ("DELETE", "/admin/v1/limits/none?reason=x", {"operator", "admin"}),
     ("GET", "/admin/v1/changes", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/rules", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/rules/reload", {"operator", "admin"}),
