@@ -8,6 +8,7 @@ never a variable of anybody's.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -16,7 +17,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import PurePath
 from types import TracebackType
-from typing import Final, Literal, TextIO
+from typing import Final, Literal, TextIO, cast
 
 import structlog
 
@@ -34,11 +35,12 @@ _log = structlog.get_logger("proxy")
 def configure(form: Literal["console", "json"], level: int = logging.INFO) -> None:
     """Send structured lines from that level on to standard error in that form, and all that libraries and the
     interpreter tell."""
+    out = _StandardError()
     renderer: structlog.typing.Processor
     if form == "json":
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(colors=out.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -48,7 +50,7 @@ def configure(form: Literal["console", "json"], level: int = logging.INFO) -> No
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, out)),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
@@ -65,6 +67,26 @@ def faults(error: BaseException) -> list[str]:
     Of its text only what the operating system or SQLite calls the fault.
     """
     return [_fault(one) for one in _chain(error)][-FAULTS_MAX:]
+
+
+class _StandardError:
+    """Standard error as it is at that moment. A line that it does not take (closed, full, nobody reads) is lost:
+    what the line is about goes on."""
+
+    def write(self, text: str) -> None:
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(text)
+
+    def isatty(self) -> bool:
+        with contextlib.suppress(ValueError):
+            return sys.stderr is not None and sys.stderr.isatty()
+        return False
+
+    def flush(self) -> None:
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
 
 
 class _Libraries(logging.Handler):

@@ -116,3 +116,41 @@ def test_nothing_printed_holds_what_a_client_sent_or_what_a_variable_held(form: 
         words = [event["words"] for event in events if event["event"] == "library"]
         assert "Error handling request from %s" in words
         assert "Task exception was never retrieved" in words
+
+
+DEAF = """
+import asyncio, sys
+from pathlib import Path
+
+from proxy import logs
+from tests.scenario.harness import post, running, settings_for
+
+
+async def main():
+    logs.configure("console")
+    async with running(settings_for(Path(sys.argv[1]), "http://127.0.0.1:9")) as proxy:
+        await proxy.dial("killed")
+        reply = await post(f"{proxy.url}/v1/chat/completions", {"model": "m", "messages": []})
+        assert reply.status == 200, reply
+        await proxy.dial("guarded")
+        print("served")
+
+
+if sys.argv[2] == "closed":
+    sys.stderr.close()
+elif sys.argv[2] == "none":
+    sys.stderr = None
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("stderr", ["closed", "none", "unread"])
+def test_a_standard_error_that_takes_nothing_stops_nothing(stderr: str, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", DEAF, str(tmp_path), stderr], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stderr.close()  # whoever read it has gone: writing to it is an error from now on
+        assert child.stdout.read() == b"served\n"
+        assert child.wait() == 0
