@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 
 from proxy.admin.api import build_admin, ensure_admin_token
-from proxy.admin.ports import AdminContext, names_by, unmatched_by
+from proxy.admin.ports import AdminContext, known_by
 from proxy.admin.present import moment
 from proxy.backend.client import Backend
 from proxy.backend.route import Router
@@ -146,6 +146,10 @@ class App:
         stack.push_async_callback(self._finish_tasks)
 
         router = Router(settings)
+        for model in router.without_effect(self.dial.restraints().rollbacks):
+            _log.error(
+                "rollback_without_effect", model=model, why="the settings do not have its version any more"
+            )
         ports = Ports(
             settings=settings,
             clock=self._clock,
@@ -193,8 +197,8 @@ class App:
             hosts=settings.admin.hosts,
             clock=self._clock.now,
             listen_host=settings.admin.listen.host,
-            names_of=names_by(router),
-            unmatched=unmatched_by(settings),
+            known=known_by(router),
+            settings=settings,
         )
         runner = web.AppRunner(
             build_admin(context),

@@ -26,6 +26,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "dial": "dial",
         "block": "subjects",
         "limit": "subjects",
+        "rollback": "rollback",
         "changes": "dial",
         "log": "log",
         "models": "models",

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from proxy.admin import changes, dial, exchanges, later, restraints, rules, status
+from proxy.admin import changes, dial, exchanges, later, restraints, rollbacks, rules, status
 from proxy.admin.endpoint import BODY_BYTES_MAX, Call, Endpoint, answer, read_query
 from proxy.admin.errors import ApiError
 from proxy.admin.gate import Gate, plain_address
@@ -41,6 +41,7 @@ async def openapi(call: Call) -> web.Response:
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *dial.ENDPOINTS,
     *restraints.ENDPOINTS,
+    *rollbacks.ENDPOINTS,
     *changes.ENDPOINTS,
     *rules.ENDPOINTS,
     *exchanges.ENDPOINTS,

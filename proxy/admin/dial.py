@@ -9,8 +9,9 @@ from aiohttp import web
 from proxy.admin import present
 from proxy.admin.endpoint import Call, Endpoint, answer, if_match, read_object, reason_of, text_of, ttl_of
 from proxy.admin.errors import from_turn, unprocessable
+from proxy.admin.ports import Known
 from proxy.dial.levels import SETTABLE
-from proxy.dial.restraint import SubjectName
+from proxy.dial.restraint import Kind, SubjectName
 from proxy.dial.setting import Invalid, Scope
 from proxy.dial.setting_turn import Turned
 from proxy.dial.turn import TurnError
@@ -42,15 +43,20 @@ async def show(call: Call) -> web.Response:
 async def effective(call: Call) -> web.Response:
     """What would hold for an exchange of that model, app and caller, the app's name taken as verified."""
     model, app = call.query.get("model") or None, call.query.get("app") or None
-    names = frozenset[str]() if model is None else call.context.names_of(model)
-    level = call.context.dial.effective(Reach(names, app, app_verified=app is not None))
+    restraints = call.context.dial.restraints()
+    known = Known(frozenset()) if model is None else call.context.known(model, restraints.rollbacks)
+    level = call.context.dial.effective(Reach(known.names, app, app_verified=app is not None))
     subject = Subject(
         **{name: _caller(name, call.query.get(name)) for name in ("key", "user", "ip", "region")}
     )
-    restraints = call.context.dial.restraints()
+    rollback = restraints.get((Kind.ROLLBACK, known.rollback or ""))
     blocks: list[Json] = [present.restraint(one) for one in restraints.blocks(subject, app)]
     limits: list[Json] = [present.restraint(one) for one in restraints.limits(subject, app)]
-    return answer({**present.effective(level), "blocks": blocks, "limits": limits})
+    served: dict[str, Json] = {
+        "version": known.version,
+        "rollback": None if rollback is None else present.rollback(rollback, applies=True),
+    }
+    return answer({**present.effective(level), **served, "blocks": blocks, "limits": limits})
 
 
 def _caller(name: str, value: str | None) -> str | None:
@@ -136,7 +142,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/admin/v1/dial/effective", "viewer", effective, "What would hold, and what decides",
-        {200: "{level, setting, blocks, limits}: those about that caller; `setting` is null for the default",
+        {200: "{level, setting, version, rollback, blocks, limits}; null where nothing is set",
          422: "A parameter that cannot be"},
         query={"model": "The model by any of its names", "app": "The app's name, taken as verified",
                "key": "The client key's name", "user": "The user", "ip": "The address", "region": "The region"},

@@ -73,56 +73,71 @@ class Routed(Protocol):
     @property
     def names(self) -> frozenset[str]: ...
 
+    @property
+    def version(self) -> str | None: ...
+
+    @property
+    def rollback(self) -> str | None: ...
+
 
 class RouterPort(Protocol):
-    """Knows every name of a model."""
+    """Knows every name of a model, and the version that it is served as."""
 
-    def route(self, api: str, requested: str | None) -> Routed:
+    def route(self, api: str, requested: str | None, rollbacks: Mapping[str, str]) -> Routed:
         """Raises Refused."""
         ...
 
 
-def names_by(router: RouterPort) -> Callable[[str], frozenset[str]]:
-    """Every name under which the dial knows a model, over whichever wire it is asked for."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A model over whichever wire it is asked for: every name under which the dial knows it, the version that it is
+    served as, and the public model whose rollback decides that."""
 
-    def names_of(model: str) -> frozenset[str]:
-        names = frozenset({model})
+    names: frozenset[str]
+    version: str | None = None
+    rollback: str | None = None
+
+
+def known_by(router: RouterPort) -> Callable[[str, Mapping[str, str]], Known]:
+    """What is known of a model under some rollbacks."""
+
+    def known(model: str, rollbacks: Mapping[str, str]) -> Known:
+        found = Known(frozenset({model}))
         for api in ("openai", "anthropic"):
             try:
-                names |= router.route(api, model).names
+                route = router.route(api, model, rollbacks)
             except Refused:
                 continue  # not served over that wire
-        return names
+            found = Known(
+                found.names | route.names, found.version or route.version, found.rollback or route.rollback
+            )
+        return found
 
-    return names_of
+    return known
 
 
-def unmatched_by(settings: Settings) -> Callable[[SubjectName], str | None]:
+def unmatched(subject: SubjectName, settings: Settings) -> str | None:
     """Why no exchange under these settings can carry a name: a slip of a tired hand must not pass for a block."""
     names = settings.identify
     clients = sorted(client.name for client in settings.clients)
     apps = sorted({client.app for client in settings.clients if client.app is not None})
-
-    def unmatched(subject: SubjectName) -> str | None:
-        match subject.kind:
-            case SubjectKind.KEY if subject.value not in clients:
-                return f"the keys of `clients` in the settings are {', '.join(clients) or 'none'}"
-            case SubjectKind.APP if clients and subject.value not in apps:
-                return f"the apps of `clients` in the settings are {', '.join(apps) or 'none'}"
-            case SubjectKind.APP if not clients and names.app_header is None:
-                return "the settings name neither `clients` nor `identify.app_header`"
-            case SubjectKind.REGION if names.region_header is None:
-                return "the settings name no `identify.region_header`"
-            case SubjectKind.REGION if not names.trusted_proxies:
-                return "a region counts only from `identify.trusted_proxies`, and there are none"
-        return None
-
-    return unmatched
+    match subject.kind:
+        case SubjectKind.KEY if subject.value not in clients:
+            return f"the keys of `clients` in the settings are {', '.join(clients) or 'none'}"
+        case SubjectKind.APP if clients and subject.value not in apps:
+            return f"the apps of `clients` in the settings are {', '.join(apps) or 'none'}"
+        case SubjectKind.APP if not clients and names.app_header is None:
+            return "the settings name neither `clients` nor `identify.app_header`"
+        case SubjectKind.REGION if names.region_header is None:
+            return "the settings name no `identify.region_header`"
+        case SubjectKind.REGION if not names.trusted_proxies:
+            return "a region counts only from `identify.trusted_proxies`, and there are none"
+    return None
 
 
-def only_itself(model: str) -> frozenset[str]:
-    """Names where no router is known."""
-    return frozenset({model})
+def only_itself(model: str, rollbacks: Mapping[str, str]) -> Known:
+    """Where no router is known."""
+    return Known(frozenset({model}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +146,8 @@ class AdminContext:
 
     `ready` gives each check by name: None where it is well, else what is wrong, in words. `metrics` gives
     Prometheus text. `hosts` are names beyond loopback and the listener's own address under which it may be
-    reached; `listen_host` is the name it was told to listen at. `names_of` gives every name of a model, and
-    `unmatched` says why no exchange of this proxy can ever carry a subject's name.
+    reached; `listen_host` is the name it was told to listen at. `known` gives every name of a model and
+    the version that it is served as. `settings` say which models and callers there can be.
     """
 
     dial: Dial
@@ -144,6 +159,6 @@ class AdminContext:
     tokens: tuple[Token, ...]
     hosts: tuple[str, ...]
     clock: Callable[[], float]
+    settings: Settings
     listen_host: str = ""
-    names_of: Callable[[str], frozenset[str]] = only_itself
-    unmatched: Callable[[SubjectName], str | None] = lambda _: None
+    known: Callable[[str, Mapping[str, str]], Known] = only_itself

@@ -59,6 +59,19 @@ def restraint(one: Restraint) -> dict[str, Json]:
     }
 
 
+def rollback(one: Restraint, *, applies: bool) -> dict[str, Json]:
+    """`applies` is false where the settings do not have that version any more."""
+    return {
+        "model": one.about,
+        "version": one.value,
+        "actor": str(one.actor),
+        "reason": one.reason,
+        "since": moment(one.since),
+        "expires": None if one.expires is None else moment(one.expires),
+        "applies": applies,
+    }
+
+
 def effective(one: Effective) -> dict[str, Json]:
     return {"level": one.level.word, "setting": None if one.setting is None else setting(one.setting)}
 

@@ -21,6 +21,7 @@ from proxy.admin.endpoint import (
     ttl_of,
 )
 from proxy.admin.errors import from_turn, unprocessable
+from proxy.admin.ports import unmatched
 from proxy.dial.restraint import Kind, Rate, SubjectName
 from proxy.dial.restraint_turn import Restrained, lift, restrain
 from proxy.dial.setting import Invalid
@@ -28,11 +29,11 @@ from proxy.dial.turn import TurnError
 from proxy.model.record import Json
 
 _ADD_KEYS: Final = frozenset({"subject", "reason", "ttl"})
-_LIFT_KEYS: Final = frozenset({"reason"})
-_REASON: Final = "Why, in one line; kept on the trail of changes."
-_TTL: Final = "As `30m`: a number and s, m, h or d"
+LIFT_KEYS: Final = frozenset({"reason"})
+REASON: Final = "Why, in one line; kept on the trail of changes."
+TTL: Final = "As `30m`: a number and s, m, h or d"
 _SUBJECT: Final = "user:ID, key:NAME, ip:CIDR, region:CC or app:NAME"
-_REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
+REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
     {
         400: "The body is not a JSON document",
         409: "So many hold that no more are taken, or it was changed meanwhile",
@@ -77,7 +78,7 @@ def _add(kind: Kind) -> Handler:
 def _remove(kind: Kind) -> Handler:
     async def remove(call: Call) -> web.Response:
         """Take one away, whoever added it."""
-        body = await read_object(call, _LIFT_KEYS)
+        body = await read_object(call, LIFT_KEYS)
         reason = reason_of(text_of(body, "reason") or call.query.get("reason"))
         try:
             done = await lift(
@@ -109,7 +110,7 @@ def _subject(call: Call, text: str | None) -> SubjectName:
         subject = SubjectName.parse(text)
     except Invalid as error:
         raise unprocessable("invalid_subject", str(error)) from None
-    why = call.context.unmatched(subject)
+    why = unmatched(subject, call.context.settings)
     if why is not None:
         raise unprocessable("unmatched_subject", f"no exchange would ever match {subject}: {why}")
     return subject
@@ -130,14 +131,14 @@ ENDPOINTS: Final = (
     Endpoint(
         "POST", "/admin/v1/blocks", "operator", _add(Kind.BLOCK),
         "Block a subject",
-        {200: "The block, and `durable`", **_REFUSALS, 422: "No reason, or a subject or ttl that cannot be"},
-        body={"subject": _SUBJECT, "reason": _REASON, "ttl": _TTL}, required=("subject", "reason"), if_match=True,
+        {200: "The block, and `durable`", **REFUSALS, 422: "No reason, or a subject or ttl that cannot be"},
+        body={"subject": _SUBJECT, "reason": REASON, "ttl": TTL}, required=("subject", "reason"), if_match=True,
     ),
     Endpoint(
         "DELETE", "/admin/v1/blocks/{id}", "operator", _remove(Kind.BLOCK), "Take a block away",
-        {200: "The block that was", **_REFUSALS, 404: "No such block", 422: "No reason",
+        {200: "The block that was", **REFUSALS, 404: "No such block", 422: "No reason",
          503: "It loosens and could not be stored: it holds still"},
-        query={"reason": _REASON}, body={"reason": _REASON}, if_match=True,
+        query={"reason": REASON}, body={"reason": REASON}, if_match=True,
     ),
     Endpoint(
         "GET", "/admin/v1/limits", "viewer", _show(Kind.LIMIT), "Whose calls are limited",
@@ -145,15 +146,15 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "POST", "/admin/v1/limits", "operator", _add(Kind.LIMIT), "Limit how often a subject may call",
-        {200: "The limit, and `durable`", **_REFUSALS, 422: "No reason, or a subject, rate or ttl that cannot be"},
+        {200: "The limit, and `durable`", **REFUSALS, 422: "No reason, or a subject, rate or ttl that cannot be"},
         body={"subject": _SUBJECT, "rate": "So many calls in any such time: `10/minute`, `500/12 hours`",
-              "reason": _REASON, "ttl": _TTL},
+              "reason": REASON, "ttl": TTL},
         required=("subject", "rate", "reason"), if_match=True,
     ),
     Endpoint(
         "DELETE", "/admin/v1/limits/{id}", "operator", _remove(Kind.LIMIT), "Take a limit away",
-        {200: "The limit that was", **_REFUSALS, 404: "No such limit", 422: "No reason",
+        {200: "The limit that was", **REFUSALS, 404: "No such limit", 422: "No reason",
          503: "It loosens and could not be stored: it holds still"},
-        query={"reason": _REASON}, body={"reason": _REASON}, if_match=True,
+        query={"reason": REASON}, body={"reason": REASON}, if_match=True,
     ),
 )  # fmt: skip

@@ -20,6 +20,7 @@ async def status(call: Call) -> web.Response:
         "version": now.version,
         "settings": len(now.settings),
         "blocks": now.board.restraints.counts["block"],
+        "rollbacks": now.board.restraints.counts["rollback"],
         "limits": now.board.restraints.counts["limit"],
         "unstored_changes": len(dial.unstored()),
         "exchanges_attached": dial.running,

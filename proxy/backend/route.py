@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from proxy.errors import BadRequest, UnknownPath
 from proxy.model.subject import fold_name
 from proxy.settings import Settings
+
+NO_ROLLBACKS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,7 @@ class Route:
     sent: str | None  # the model name that the backend is asked for
     version: str | None
     names: frozenset[str]
+    rollback: str | None = None  # the public model whose rollback decided
 
 
 class Router:
@@ -41,8 +46,43 @@ class Router:
         self._folded = {key: frozenset(names) for key, names in folded.items()}
         self._at_backend = {key: frozenset(names) for key, names in at_backend.items()}
 
-    def route(self, api: str, requested: str | None) -> Route:
-        """Raises BadRequest `wrong_api`, and UnknownPath `model_not_found` for a model that is not served."""
+    def route(self, api: str, requested: str | None, rollbacks: Mapping[str, str] = NO_ROLLBACKS) -> Route:
+        """`rollbacks` gives public models the version that they are served as. Raises BadRequest `wrong_api`, and
+        UnknownPath `model_not_found` for a model that is not served."""
+        route = self._planned(api, requested)
+        rolled = (
+            self._rolled_back(route, requested, rollbacks) if rollbacks and requested is not None else None
+        )
+        if rolled is None or requested is None:
+            return route
+        word = rollbacks[rolled]
+        version = self._models[rolled].versions[word]
+        if (version.backend, version.model) == (route.backend, route.sent):
+            return replace(route, version=word if rolled == requested else route.version, rollback=rolled)
+        self._check_api(version.backend, api, f"model {requested!r}, rolled back to {word},")
+        there = self._named(version.backend, requested, version.model, word)
+        # Asked for by a backend's name, it is still that model for whoever turns the dial.
+        names = there.names if requested in self._models else there.names | route.names
+        return replace(there, names=names, rollback=rolled)
+
+    def without_effect(self, rollbacks: Mapping[str, str]) -> tuple[str, ...]:
+        """The models whose rollback holds for nothing: the settings do not have them, or that version, any more."""
+        return tuple(
+            model
+            for model, version in rollbacks.items()
+            if model not in self._models or version not in self._models[model].versions
+        )
+
+    def _rolled_back(self, route: Route, requested: str, rollbacks: Mapping[str, str]) -> str | None:
+        """The public model whose rollback holds for what was asked for: the one of that name, else one that has it
+        as one of its versions. A rollback to a version that the settings do not have any more holds for nothing."""
+        for model in (requested, *sorted(route.names)):
+            known = self._models.get(model)
+            if known is not None and rollbacks.get(model) in known.versions:
+                return model
+        return None
+
+    def _planned(self, api: str, requested: str | None) -> Route:
         if requested is not None and not requested.strip():
             requested = None
         if requested is not None and (requested != requested.strip() or not requested.isprintable()):

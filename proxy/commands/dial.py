@@ -161,6 +161,12 @@ def effective(
             plain(setting, "scope"), ", set by ", plain(setting, "actor"), ": ", plain(setting, "reason")
         )
     out().print(Text.assemble(level_text(word(body, "level")), " (", why, ")"))
+    rollback = body.get("rollback")
+    if isinstance(rollback, dict):
+        served = Text.assemble(
+            "served as ", plain(body, "version"), ": rolled back by ", plain(rollback, "actor")
+        )
+        out().print(Text.assemble(served, ": ", plain(rollback, "reason")))
     for one in objects(body, "limits"):
         who = Text.assemble(plain(one, "subject"), " to ", plain(one, "rate"), " by ", plain(one, "actor"))
         out().print(Text.assemble("limited: ", who, ": ", plain(one, "reason"), " (", plain(one, "id"), ")"))

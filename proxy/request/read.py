@@ -46,7 +46,11 @@ async def read(x: Exchange, ports: Ports) -> None:
             x.unscanned["conversation"] += 1
     admit_again(x, ports)
     x.sent_raw = x.raw
-    x.route = ports.router.route(x.api, requested)
+    rollbacks = ports.dial.restraints().rollbacks
+    x.route = ports.router.route(x.api, requested, rollbacks)
+    if requested is None and http.method == "POST" and not rollbacks.keys().isdisjoint(x.route.names):
+        # The backend would take its default, which may be the very version that was rolled back.
+        raise BadRequest("name the model: one at this backend is rolled back", code="model_required")
     x.reach = Reach(models=x.route.names, app=x.app, app_verified=x.app_verified)
     if x.wire is not None and x.route.sent is not None and x.route.sent != requested:
         x.sent_raw = await beside(large, x.wire.rename_model, x.raw, x.route.sent)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from proxy.admin.api import build_admin
-from proxy.admin.ports import AdminContext, names_by, unmatched_by
+from proxy.admin.ports import AdminContext, known_by
 from proxy.backend.route import Router
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
@@ -132,7 +132,7 @@ class Answer:
 
 
 def settings_with_models(folder: Path) -> Settings:
-    """A public model `support` with two versions, and another that shares one of them."""
+    """A public model `support-bot` with two versions, and another that shares one of them."""
     anywhere = Address("127.0.0.1", 0)
     support = ModelSettings({"v1": Version("main", "gpt-1"), "v2": Version("main", "gpt-2")}, serve="v2")
     twin = ModelSettings({"v1": Version("main", "gpt-2")}, serve="v1")
@@ -140,7 +140,7 @@ def settings_with_models(folder: Path) -> Settings:
         demo_settings(anywhere, anywhere, folder, folder, "http://127.0.0.1:1"),
         backends={"main": BackendSettings("http://127.0.0.1:1", "openai")},
         default_backend="main",
-        models={"support": support, "twin": twin},
+        models={"support-bot": support, "twin": twin},
     )
 
 
@@ -180,8 +180,8 @@ class Admin:
             tokens=tuple(Token(f"{role}-token", role, SecretStr(value)) for role, value in TOKENS.items()),
             hosts=hosts,
             clock=self.clock,
-            names_of=names_by(Router(self.settings)),
-            unmatched=unmatched_by(self.settings),
+            known=known_by(Router(self.settings)),
+            settings=self.settings,
         )
         self._runner = web.AppRunner(build_admin(context), handle_signals=False, access_log=None)
         await self._runner.setup()

@@ -112,7 +112,7 @@ async def test_a_ttl_ends(admin: Admin) -> None:
     admin.clock.at += 90
     assert (await admin.call("GET", "/admin/v1/dial")).body["settings"] == []
     assert (await admin.call("GET", "/admin/v1/dial/effective")).body == {
-        "level": "guarded", "setting": None, "blocks": [], "limits": [],
+        "level": "guarded", "setting": None, "version": None, "rollback": None, "blocks": [], "limits": [],
     }  # fmt: skip
 
 
@@ -128,9 +128,9 @@ async def test_effective_names_what_decides(admin: Admin) -> None:
     assert (await admin.call("GET", "/admin/v1/dial/effective?model=x&app=")).body["level"] == "guarded"
 
 
-@pytest.mark.parametrize("asked", ["support", "gpt-2", "twin"])
+@pytest.mark.parametrize("asked", ["support-bot", "gpt-2", "twin"])
 async def test_effective_knows_a_model_by_each_of_its_names(admin: Admin, asked: str) -> None:
-    await put(admin, "model:support", "killed")
+    await put(admin, "model:support-bot", "killed")
     assert (await admin.call("GET", f"/admin/v1/dial/effective?model={asked}")).body["level"] == "killed"
     assert (await admin.call("GET", "/admin/v1/dial/effective?model=gpt-3")).body["level"] == "guarded"
 

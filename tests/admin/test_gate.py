@@ -20,6 +20,7 @@ from tests.admin.conftest import TOKENS, Admin
 KILL = {"level": "killed", "reason": "x"}
 BODIES: dict[str, Json] = {
     "/admin/v1/dial/global": KILL,
+    "/admin/v1/rollbacks/support-bot": {"version": "v1", "reason": "x"},
     "/admin/v1/blocks": {"subject": "user:1", "reason": "x"},
     "/admin/v1/limits": {"subject": "user:1", "rate": "1/day", "reason": "x"},
 }
@@ -71,6 +72,10 @@ ROLES: list[tuple[str, str, set[Role]]] = [
     ("GET", "/admin/v1/limits", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/limits", {"operator", "admin"}),
     ("DELETE", "/admin/v1/limits/none?reason=x", {"operator", "admin"}),
+    ("GET", "/admin/v1/rollbacks", {"viewer", "operator", "admin"}),
+    ("GET", "/admin/v1/rollbacks/support-bot", {"viewer", "operator", "admin"}),
+    ("PUT", "/admin/v1/rollbacks/support-bot", {"operator", "admin"}),
+    ("DELETE", "/admin/v1/rollbacks/support-bot?reason=x", {"operator", "admin"}),
     ("GET", "/admin/v1/changes", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/rules", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/rules/reload", {"operator", "admin"}),

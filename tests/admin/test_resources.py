@@ -114,7 +114,8 @@ async def test_status_has_the_proxys_own_figures_and_the_dials(admin: Admin) -> 
     body = (await admin.call("GET", "/admin/v1/status")).body
     assert body["version"] == "0.1.0"
     assert body["dial"] == {
-        "version": 0, "settings": 0, "blocks": 0, "limits": 0, "unstored_changes": 0, "exchanges_attached": 0,
+        "version": 0, "settings": 0, "blocks": 0, "rollbacks": 0, "limits": 0,
+        "unstored_changes": 0, "exchanges_attached": 0,
     }  # fmt: skip
 
 
