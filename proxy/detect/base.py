@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from proxy.model.finding import Match
 
@@ -22,8 +22,7 @@ HELD_CHARS_MAX = 4096
 stream: what reaches it is judged as if the text had ended there, whatever the pieces were."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """One answer: the matches that became final with this piece, by start, and how far the text is settled."""
 
     matches: tuple[Match, ...]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from proxy.detect.prefixes import closure, parse
-from proxy.detect.regexes import Regex, compile_unchecked
+from proxy.detect.regexes import Leftmost
 
 CONTEXT_CHARS: Final = 128
 """Characters before a place that decide whether it is a cut."""
@@ -30,7 +30,7 @@ _NEVER_SPANNED: Final = re.compile(f"[\n\r\v\f{EDGE}{_MARKS}]")
 _OTHER: Final = (
     "[\u0590-\u109f\u1780-\u17ff\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-_ASCII_WORD: Final = re.compile("[A-Za-z0-9]")  # `_` and letters of other scripts may be edges to a reader
+_ASCII_WORD: Final = re.compile(b"[A-Za-z0-9]")  # `_` and letters of other scripts may be edges to a reader
 _PAUSE: Final = rf"(?<={_OTHER})[,;:!?]"
 _END: Final = re.compile(rf"[\s{EDGE}{_MARKS}]|{_PAUSE}")
 _EDGES: Final = re.compile(rf"(?<=[A-Za-z0-9]){_OTHER}|{_OTHER}(?=[A-Za-z0-9])|[{_MARKS}]|{_PAUSE}")
@@ -57,23 +57,16 @@ class Cuts:
         """Whether no match can span the place before `text[at]`. Looks at CONTEXT_CHARS characters before it."""
         if not _plain(text, at):
             return False
-        return at == 0 or not self._begins(text[max(0, at - CONTEXT_CHARS) : at])
+        return at == 0 or not self._begins(text[max(0, at - CONTEXT_CHARS) : at].encode())
 
-    def _begins(self, tail: str) -> bool:
+    def _begins(self, tail: bytes) -> bool:
         """Whether a beginning of a match, longer than nothing, ends here."""
         end = len(tail)
-        if (
-            self._begun is not None
-            and (found := self._begun.search(tail)) is not None
-            and found.span()[0] < end
-        ):
+        if self._begun is not None and self._begun.at(tail) < end:
             return True
         start = 0
-        while self._at_edges is not None and (found := self._at_edges.search(tail, start)) is not None:
-            start = found.span()[0]
-            if start >= end:
-                return False
-            if start == 0 or not _ASCII_WORD.match(tail[start - 1]):
+        while self._at_edges is not None and (start := self._at_edges.at(tail, start)) < end:
+            if start == 0 or not _ASCII_WORD.match(tail, start - 1):
                 return True
             start += 1
         return False
@@ -98,10 +91,10 @@ class Cuts:
         return self.before(text, start, 0), self.after(text, end, len(text))
 
 
-def _begun(spanning: Iterable[str]) -> Regex | None:
+def _begun(spanning: Iterable[str]) -> Leftmost | None:
     """Finds the beginnings of matches at a text's end."""
     begun = [closure(parse(pattern)) for pattern in dict.fromkeys(spanning)]
-    return compile_unchecked(rf"(?:{'|'.join(begun)})\z") if begun else None
+    return Leftmost(rf"(?:{'|'.join(begun)})\z") if begun else None
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from proxy.detect import prefixes
-from proxy.detect.regexes import PATTERNS_KEPT_MAX, PatternError, Regex, compile_unchecked, shape_of
+from proxy.detect.regexes import PATTERNS_KEPT_MAX, Leftmost, PatternError, shape_of
 
 UNION_CHARS_MAX: Final = 100_000
 """Beginnings of matches that one expression looks for, in characters. Each expression costs a stream's piece a
@@ -19,7 +19,7 @@ microsecond, and what RE2 takes to compile one grows with its length times the n
 class Hold:
     """Finds where the text must be held."""
 
-    begun: tuple[Regex, ...]  # beginnings of matches, at the text's end
+    begun: tuple[Leftmost, ...]  # beginnings of matches, at the text's end
     blind: int  # characters held for patterns whose beginnings could not be spelt out
     longest: int
     late: bool = False  # nothing waits: by length alone, in steps, so that each character is read twice
@@ -29,13 +29,12 @@ class Hold:
         length = len(text)
         if self.late:
             return length - self.longest if length > 2 * self.longest else 0
-        hold = length
-        # RE2 reads UTF-8. Where a character is a byte, its offsets need no translation.
-        subject = text.encode() if text.isascii() else text
+        subject = text.encode()  # RE2 reads UTF-8
+        first = len(subject)
         for begun in self.begun:
-            found = begun.search(subject)
-            if found is not None:
-                hold = min(hold, found.span()[0])
+            first = min(first, begun.at(subject))
+        # Where a character is a byte, offsets need no translation.
+        hold = first if len(subject) == length else len(subject[:first].decode())
         return min(length, max(min(hold, length - self.blind), length - self.longest, 0))
 
 
@@ -50,12 +49,12 @@ def hold_of(patterns: Iterable[tuple[str, int]]) -> Hold:
             blind = max(blind, length)
         elif spelt:
             begun[spelt] = max(length, begun.get(spelt, 0))
-    regexes: list[Regex] = []
+    regexes: list[Leftmost] = []
     unions = list(_unions(begun))
     while unions:
         union = unions.pop()
         try:
-            regexes.append(compile_unchecked(rf"(?:{'|'.join(union)})\z"))
+            regexes.append(Leftmost(rf"(?:{'|'.join(union)})\z"))
         except (
             PatternError
         ):  # more than RE2 takes: in halves, and what it takes in no way is held by length alone

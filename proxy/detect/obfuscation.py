@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from string import ascii_letters
 from typing import Final
 
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
@@ -110,7 +111,7 @@ class _ObfuscationScan(InlineScan):
         self._bank = bank
         self._base = 0
         self._text = ""  # the window
-        self._kinds = ""  # and its kinds
+        self._kinds = ""  # and the kinds of its characters, as far as they were asked for
         self._marks_at = 0  # where the first stretch begins that is not judged
         self._encoded_at = 0  # and the first token
         self._number = 0  # tokens so far
@@ -125,7 +126,6 @@ class _ObfuscationScan(InlineScan):
     def feed(self, piece: str, *, final: bool = False) -> Progress:
         bank = self._bank
         self._text += piece
-        self._kinds += piece.translate(bank.kinds)
         length = self._base + len(self._text)
         safe = self._marks(final)
         if bank.wanted[ENCODED_TEXT]:
@@ -147,10 +147,16 @@ class _ObfuscationScan(InlineScan):
 
     def _marks(self, final: bool) -> int:
         """Judge the stretches that are complete; gives where the first begins that is not."""
-        text, kinds, base = self._text, self._kinds, self._base
+        text, base = self._text, self._base
         begin, length = self._marks_at - base, len(text)
-        if not ODD.search(kinds, begin):
-            opened = length if final else max(begin, len(kinds.rstrip(STRETCH_KINDS)))
+        # ASCII has letters of one script and no marks. What it leaves open are the letters at its end.
+        plain = text.isascii()
+        if not plain:
+            self._kinds += text[len(self._kinds) :].translate(self._bank.kinds)
+        kinds = self._kinds
+        if plain or not ODD.search(kinds, begin):
+            rest = text.rstrip(ascii_letters) if plain else kinds.rstrip(STRETCH_KINDS)
+            opened = length if final else max(begin, len(rest))
             opened += (length - opened) // STRETCH_CHARS_MAX * STRETCH_CHARS_MAX
             self._marks_at = base + opened
             return self._marks_at

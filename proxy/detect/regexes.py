@@ -18,6 +18,8 @@ PATTERNS_KEPT_MAX: Final = 4096
 """Patterns whose compiled form, shape and beginnings are kept: checking a rule, building its bank and building it
 anew after an edit somewhere else cost one compilation."""
 
+_ANYWHERE: Final = re2._re2.RE2.Anchor.UNANCHORED
+
 _MEMORY_BYTES: Final = 64 << 20
 """What RE2 may spend on a set's automata; they grow only as texts need them."""
 
@@ -38,6 +40,33 @@ class Regex(Protocol):
     def search(self, text: str | bytes, pos: int = ..., endpos: int = ...) -> Found | None: ...
     def match(self, text: str, pos: int = ..., endpos: int = ...) -> Found | None: ...
     def finditer(self, text: str, pos: int = ...) -> Iterator[Found]: ...
+
+
+class _Extension(Protocol):
+    """RE2 itself, as the package's extension shows it: spans of bytes, the whole match's first."""
+
+    def Match(self, anchor: object, text: bytes, pos: int, end: int) -> Sequence[tuple[int, int]]: ...
+
+
+class _Wrapper(Protocol):
+    _regexp: _Extension
+
+
+class Leftmost:
+    """Where a pattern begins to match, for what every piece of a stream asks several times. The package's wrapper
+    spends three to seven times the search on generators, match objects and offsets, so it is passed by."""
+
+    __slots__ = ("_match",)
+
+    def __init__(self, pattern: str) -> None:
+        """Raises PatternError as `compile_unchecked` does."""
+        self._match = cast(_Wrapper, compile_unchecked(pattern))._regexp.Match
+
+    def at(self, text: bytes, pos: int = 0) -> int:
+        """The offset in UTF-8 of the first match from `pos` on; the text's length where there is none."""
+        end = len(text)
+        start = self._match(_ANYWHERE, text, pos, end)[0][0]
+        return start if start >= 0 else end
 
 
 class RegexSet:

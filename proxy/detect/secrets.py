@@ -37,9 +37,6 @@ _RUNS_ON: Final = re.compile(r"[A-Za-z0-9]\Z")
 _ESCAPE: Final = re.compile(r"(?:\\[abefnrtv0]|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2})\Z")
 
 
-_BLANKS: Final = " \t\n\r\v\f"
-
-
 class SecretError(GuardrailError):
     """A kind that is none of KINDS."""
 
@@ -133,7 +130,7 @@ class SecretsBank:
         begun = self._hold.at(text)
         if begun == len(text):
             return begun, begun
-        last_word = max(text.rfind(blank) for blank in _BLANKS) + 1
+        last_word = len(text) if text[-1].isspace() else len(text) - len(text.rsplit(None, 1)[-1])
         return begun, max(begun, min(last_word, self._hold_whole.at(text)))
 
     def hits(self, text: str) -> Sequence[int]:

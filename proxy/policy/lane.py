@@ -96,6 +96,7 @@ class View:
     context: Context
     recall: Recall | None
     errors: list[tuple[str, str]]
+    scores: dict[str, float]  # what banks that failed had scored by then
 
     def finding(self, detector: str, match: _Pending) -> Finding:
         """A match seen through its rule."""
@@ -194,9 +195,12 @@ class Lane:
 
     def _settle(self, broken: list[Reading], found: list[Finding]) -> int:
         if broken:
+            for reading in broken:
+                for label, score in reading.scan.scores.items():
+                    self._view.scores[label] = max(score, self._view.scores.get(label, score))
             self.readings = [reading for reading in self.readings if reading not in broken]
             self._late = [reading for reading in self._late if reading not in broken]
-        settled = min((reading.safe_upto for reading in self.readings), default=self._length)
+        settled = min([reading.safe_upto for reading in self.readings], default=self._length)
         over = self._final and settled == self._length and not self.waiting
         while self._pending and (over or self._pending[0][0].start < settled):
             pending, _, source = heappop(self._pending)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy.detect.base import NO_CONTEXT, Bank, Context, Ticket
 from proxy.model.finding import Finding
@@ -34,8 +34,7 @@ class Selection:
     app: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(NamedTuple):
     """One answer.
 
     `findings` became final with this piece, by start. Every finding that acts and starts before `settled` is
@@ -96,7 +95,7 @@ class Judge:
         self, plan: Plan, field: str, context: Context = NO_CONTEXT, recall: Recall | None = None
     ) -> None:
         """`recall` is what is known of the text, where all of it is there before the first piece is fed."""
-        self._view = view = View(plan, field, context, recall, [])
+        self._view = view = View(plan, field, context, recall, [], {})
         self._length = 0
         self._settled = 0
         self._holding = Lane(view, plan.holding) if plan.holding else None
@@ -156,7 +155,7 @@ class Judge:
     @property
     def scores(self) -> Mapping[str, float]:
         """The highest score per label so far."""
-        scores: dict[str, float] = {}
+        scores = dict(self._view.scores)
         for lane in (self._holding, self._watching):
             for reading in lane.readings if lane is not None else ():
                 for label, score in reading.scan.scores.items():

@@ -53,7 +53,7 @@ class JudgedText:
         self.block_at = 0
         self.block_end = 0
         self.errors: set[tuple[str, str]] = set()
-        self.scores: dict[str, float] = {}
+        self._scores: dict[str, float] = {}  # what judges that are done scored
         self._found: list[Finding] = []
         self._limit: int | None = None  # where the reply ended for its reader, though more came
         self._new_judge = judge
@@ -100,6 +100,15 @@ class JudgedText:
         # A bank that fails over a text and over its seam fails twice at one place.
         found = dict.fromkeys(finding for finding in self._found if finding.end <= end)
         return sorted(found, key=lambda finding: (finding.start, -finding.end))
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The highest score per label so far."""
+        scores = dict(self._scores)
+        for label, score in self._judge.scores.items() if self._judge is not None else ():
+            if score > scores.get(label, 0.0):
+                scores[label] = score
+        return scores
 
     @property
     def waiting(self) -> Sequence[Ticket]:
@@ -252,6 +261,7 @@ class JudgedText:
         if not self._answering or (judge is not None and judge.waiting):
             return
         self._answering = False
+        self._scores = self.scores
         self._judge = None
         self._changes.finish()
         self._own = self._fed
@@ -272,9 +282,6 @@ class JudgedText:
                 self._changes.before(start)
                 if not self._blocks(finding, raw_start, raw_end):
                     self._changes.found(finding, start, end)
-        for label, score in judge.scores.items():
-            if score > self.scores.get(label, 0.0):
-                self.scores[label] = score
         if judge.errors:
             self.errors.update(judge.errors)
         settled = self._changes.settle(ruling.settled + self._base)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.errors import UnreadableReply
 from proxy.model.text import Edit, Replacement
@@ -30,8 +30,7 @@ RELEASED_AT_ONCE = 32
 """Frames released in one step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """What a frame waits for: characters [start, end) of a text, or (closing) the text's end."""
 
     text: JudgedText
@@ -41,8 +40,7 @@ class Mark:
     before: int  # how long the text was before this frame
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A frame and what it waits for."""
 
     event: Event
