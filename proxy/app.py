@@ -33,6 +33,7 @@ from proxy.metrics import Metrics
 from proxy.model.record import Json
 from proxy.own_secret import own_secret
 from proxy.policy.store import PolicyStore, ReloadResult
+from proxy.regions import regions
 from proxy.request.connections import room
 from proxy.request.exchange import Ports
 from proxy.request.server import KEEP_ALIVE_S, Front
@@ -156,6 +157,7 @@ class App:
             policy=self.policy,
             dial=self.dial,
             windows=Windows(self._clock.monotonic),
+            region_of=regions(settings.identify.geoip_db) if settings.identify.geoip_db else None,
             router=router,
             backends=backends,
             recorder=self.recorder,

@@ -28,6 +28,7 @@ LAYERS: Final = (
         "logs",
         "metrics",
         "own_secret",
+        "regions",
         "settings",
         "shipped",
         "yaml_model",

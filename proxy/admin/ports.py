@@ -128,10 +128,12 @@ def unmatched(subject: SubjectName, settings: Settings) -> str | None:
             return f"the apps of `clients` in the settings are {', '.join(apps) or 'none'}"
         case SubjectKind.APP if not clients and names.app_header is None:
             return "the settings name neither `clients` nor `identify.app_header`"
+        case SubjectKind.REGION if names.geoip_db is not None:
+            return None
         case SubjectKind.REGION if names.region_header is None:
-            return "the settings name no `identify.region_header`"
+            return "the settings name neither `identify.region_header` nor `identify.geoip_db`"
         case SubjectKind.REGION if not names.trusted_proxies:
-            return "a region counts only from `identify.trusted_proxies`, and there are none"
+            return "a region's header counts only from `identify.trusted_proxies`, and there are none"
     return None
 
 

@@ -75,6 +75,7 @@ class Ports:
     policy: PolicySource
     dial: Dial
     windows: Windows
+    region_of: Callable[[str], str | None] | None
     router: Router
     backends: dict[str, Backend]
     recorder: Recorder

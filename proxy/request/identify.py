@@ -29,11 +29,14 @@ async def identify(x: Exchange, ports: Ports) -> None:
         x.app, x.app_verified = x.client.app, True
     else:
         x.app, x.app_verified = clean_name(headers.get(names.app_header or "")), vouched
+    address = _address(x.http.remote, headers.getall("x-forwarded-for", ()) if peer_trusted else (), ports)
     region = clean_name(headers.get(names.region_header)) if names.region_header and peer_trusted else None
+    if region is None and address is not None and ports.region_of is not None:
+        region = ports.region_of(address)
     x.subject = Subject(
         key=x.client.name if x.client is not None else None,
         user=clean_name(headers.get(names.user_header or "")),
-        ip=_address(x.http.remote, headers.getall("x-forwarded-for", ()) if peer_trusted else (), ports),
+        ip=address,
         region=region.upper() if region else None,
     )
 

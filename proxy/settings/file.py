@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -67,11 +66,10 @@ class ClientFile(FileModel):
 
 
 class IdentifyFile(FileModel):
-    LATER: ClassVar[Mapping[str, str]] = {"geoip_db": "use region_header"}
-
     user_header: Header | None = None
     app_header: Header | None = None
     region_header: Header | None = None
+    geoip_db: Text | None = None
     trusted_proxies: tuple[Text, ...] = ()
 
 

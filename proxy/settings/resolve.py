@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from proxy.errors import ConfigError, Problem
 from proxy.model.text import Path as At
+from proxy.regions import UnusableDatabase, regions
 from proxy.settings.file import (
     BackendFile,
     ClientFile,
@@ -193,6 +194,7 @@ class _Resolver:
             user_header=names.user_header.lower() if names.user_header else None,
             app_header=names.app_header.lower() if names.app_header else None,
             region_header=names.region_header.lower() if names.region_header else None,
+            geoip_db=self._database(("identify", "geoip_db"), names.geoip_db),
             trusted_proxies=tuple(networks),
         )
 
@@ -233,6 +235,15 @@ class _Resolver:
         cert = self._file((*at, "cert_file"), file.cert_file)
         key = self._file((*at, "key_file"), file.key_file)
         return Tls(cert, key) if cert and key else None
+
+    def _database(self, at: At, name: str | None) -> Path | None:
+        path = self._file(at, name)
+        if path is not None and path.is_file():
+            try:
+                regions(path)
+            except UnusableDatabase as error:
+                self._fault(at, str(error))
+        return path
 
     def _file(self, at: At, name: str | None) -> Path | None:
         if name is None:

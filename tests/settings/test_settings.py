@@ -9,6 +9,7 @@ import pytest
 
 from proxy.errors import ConfigError
 from proxy.settings import Address, Settings, demo_settings, load, parse_address
+from tests.fakes.mmdb import mmdb
 
 CONTRACT = """\
 listen: 127.0.0.1:8080
@@ -164,10 +165,19 @@ def test_what_is_wrong_is_told_where_it_stands(
 
 
 def test_what_this_version_does_not_honour_is_refused_not_ignored(tmp_path: Path) -> None:
-    found = problems(tmp_path, CONTRACT.replace("region_header: cf-ipcountry", "geoip_db: geo.mmdb"))
-    assert found == ["24:3: `geoip_db` is not available in this version yet: use region_header"]
     found = problems(tmp_path, CONTRACT.replace("request_logprobs: false", "request_logprobs: true"))
     assert found == ["30:21: `true` is not available in this version yet"]
+
+
+def test_a_database_of_regions_is_opened_to_see_that_it_is_one(tmp_path: Path) -> None:
+    text = CONTRACT.replace("region_header: cf-ipcountry", "geoip_db: geo.mmdb")
+    (found,) = problems(tmp_path, text)
+    assert found.startswith("24:13: there is no file `")
+    (tmp_path / "geo.mmdb").write_bytes(b"not one")
+    (found,) = problems(tmp_path, text)
+    assert found.startswith("24:13: no MMDB database can be read from `")
+    (tmp_path / "geo.mmdb").write_bytes(mmdb({"10.0.0.0/8": {"country": {"iso_code": "DE"}}}))
+    assert load(write(tmp_path, text), ENV).identify.geoip_db == tmp_path / "geo.mmdb"
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
