@@ -16,6 +16,7 @@ from typing import Protocol
 
 import structlog
 
+from proxy.dial.restraints import RESTRAINTS_MAX
 from proxy.dial.setting import Change
 from proxy.dial.state import DialStore, Stored, StoredChange, StoreError
 
@@ -23,9 +24,9 @@ RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 5.0
 STOP_WAIT_S = 5.0
 """How long a stop waits for the last write."""
-BACKLOG_MAX = 1000
-"""Changes that wait to be stored. Past it the oldest lines of the trail are dropped, counted and logged; the
-settings themselves are few and always kept."""
+BACKLOG_MAX = RESTRAINTS_MAX + 1000
+"""Changes that wait to be stored; all that may run out at once find room. Past it the oldest lines of the trail are
+dropped, counted and logged; what holds is always kept."""
 PROPOSALS_MAX = 64
 
 _log = structlog.get_logger("proxy.dial")

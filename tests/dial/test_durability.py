@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from proxy.dial.control import Dial
-from proxy.dial.keep import BACKLOG_MAX
 from proxy.dial.setting import Scope
 from proxy.dial.state import SqliteDialStore
 from proxy.dial.turn import NotDurable
@@ -184,19 +183,21 @@ async def test_a_stop_stores_what_was_not(start_dial: StartDial, path: Path) -> 
 
 
 async def test_the_backlog_is_bounded_and_what_falls_off_is_counted(
-    start_dial: StartDial, path: Path
+    start_dial: StartDial, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    most = 100
+    monkeypatch.setattr("proxy.dial.keep.BACKLOG_MAX", most)
     store, counted = UnreliableStore(SqliteDialStore(path)), Counted()
     dial = await start_dial(store, observer=counted, tighten_wait_s=0)
     store.broken = True
-    for number in range(BACKLOG_MAX + 3):
+    for number in range(most + 3):
         await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason=f"turn {number}")
-    assert (counted.unstored, counted.dropped) == (BACKLOG_MAX, 3)
+    assert (counted.unstored, counted.dropped) == (most, 3)
     store.broken = False
     await until(lambda: counted.unstored == 0)
     # A write that was under way when the disk came back may even have carried one that had fallen off.
-    newest = [f"turn {number}" for number in range(BACKLOG_MAX + 2, 2, -1)]
-    assert [one.change.reason for one in await dial.changes(2000)][:BACKLOG_MAX] == newest
+    newest = [f"turn {number}" for number in range(most + 2, 2, -1)]
+    assert [one.change.reason for one in await dial.changes(2000)][:most] == newest
     assert stored_levels(path) == {"global": "killed"}
 
 

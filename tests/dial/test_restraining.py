@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from proxy.dial.control import Dial
-from proxy.dial.restraint import Kind
+from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.restraint_turn import Restrained, lift, restrain
 from proxy.dial.setting import Actor, Invalid
-from proxy.dial.state import SqliteDialStore
+from proxy.dial.state import SqliteDialStore, Stored
 from proxy.dial.turn import Conflict, NoSuchRestraint, NotDurable, TooManyRestraints, VersionMismatch
 from proxy.model.level import Level
 from proxy.model.subject import Subject
@@ -117,6 +117,26 @@ async def test_what_ran_out_while_the_proxy_was_down_does_not_come_back(
     await first.stop()
     clock.at += 61
     assert not blocked(await start_dial())
+
+
+async def test_all_that_ran_out_while_the_proxy_was_down_is_on_the_trail(
+    start_dial: StartDial, path: Path, clock: TurnedClock
+) -> None:
+    blocks = tuple(
+        Restraint(Kind.BLOCK, str(at), f"user:{at}", "", ANN, "x", clock.at, clock.at + 60)
+        for at in range(1500)
+    )
+    store = SqliteDialStore(path)
+    store.load()
+    store.write(Stored(1, (), blocks), ())
+    store.close()
+    clock.at += 3600
+    counted = Counted()
+    dial = await start_dial(observer=counted)
+    await until(lambda: counted.unstored == 0)
+    trail = [one.change for one in await dial.changes(2000)]
+    assert {one.scope for one in trail if one.action == "block.expire"} == {one.about for one in blocks}
+    assert (len(dial.restraints()), counted.dropped) == (0, 0)
 
 
 async def test_the_end_of_a_ttl_needs_no_exchange_to_notice_it(path: Path) -> None:
