@@ -130,15 +130,17 @@ class _ObfuscationScan(InlineScan):
         safe = self._marks(final)
         if bank.wanted[ENCODED_TEXT]:
             safe = min(safe, self._encoded(final))
-        self._found.sort()
-        ready = [one for one in self._found if final or one[0] < safe]
-        self._found = self._found[len(ready) :]
         cut = min(
             self._marks_at - CONTEXT_CHARS - 1, self._encoded_at if bank.wanted[ENCODED_TEXT] else length
         )
         if cut > self._base:
             self._text, self._kinds = self._text[cut - self._base :], self._kinds[cut - self._base :]
             self._base = cut
+        if not self._found:
+            return Progress((), safe)
+        self._found.sort()
+        ready = [one for one in self._found if final or one[0] < safe]
+        self._found = self._found[len(ready) :]
         return Progress(tuple(Match(rule, kind, 1.0, start, -end) for start, end, rule, kind in ready), safe)
 
     def _take(self, found: Iterable[tuple[int, int, str]]) -> None:

@@ -174,6 +174,8 @@ class _PromptLeakScan(InlineScan):
                 safe = min(safe, reader.raw_start(self._place(first)))
                 keep = min(keep, first)
         self._let_go(keep)
+        if not self._found:
+            return Progress((), safe)
         self._found.sort()
         ready = [one for one in self._found if final or one[0] < safe]
         self._found = self._found[len(ready) :]

@@ -131,6 +131,8 @@ class SecretsBank:
         if begun == len(text):
             return begun, begun
         last_word = len(text) if text[-1].isspace() else len(text) - len(text.rsplit(None, 1)[-1])
+        if last_word <= begun:  # nearly always, in prose
+            return begun, begun
         return begun, max(begun, min(last_word, self._hold_whole.at(text)))
 
     def hits(self, text: str) -> Sequence[int]:
@@ -175,7 +177,8 @@ class _SecretsScan(InlineScan):
         text, base = reader.text, reader.base
         # RE2 counts bytes. No form asks for a character beyond ASCII, so any stands for it, and offsets agree.
         plain = text if text.isascii() else text.encode("ascii", "replace").decode()
-        hold, safe = (reader.end, reader.end) if final else (base + at for at in self._bank.hold(plain))
+        open_at, value_at = (len(text), len(text)) if final else self._bank.hold(plain)
+        hold, safe = base + open_at, base + value_at
         if reader.end - self._decided >= SECRET_CHARS_MIN and (hold > self._decided or final):
             subject = plain.encode()
             for index in self._bank.hits(plain):

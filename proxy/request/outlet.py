@@ -86,7 +86,7 @@ class Outlet:
         while self._queue:
             waiting = self._queue[0]
             blocking = self._blocking(waiting)
-            if blocking is None and not all(self._is_settled(mark) for mark in waiting.marks):
+            if blocking is None and not self._ready(waiting):
                 break
             self._queue.popleft()
             self.held -= waiting.chars
@@ -110,7 +110,8 @@ class Outlet:
                 and not waiting.last
                 and texts.isdisjoint(held)
                 and choices.isdisjoint(waiting.event.choices)
-                and all(mark.text.block is None and self._is_settled(mark) for mark in waiting.marks)
+                and all(text.block is None for text in texts)
+                and self._ready(waiting)
             )
             if free:
                 self.held -= waiting.chars
@@ -229,6 +230,13 @@ class Outlet:
             if text.settled < mark.end:
                 return None
         return None
+
+    def _ready(self, waiting: Waiting) -> bool:
+        """Whether all that a frame waits for is settled."""
+        for mark in waiting.marks:  # noqa: SIM110 - asked of every frame: no generator
+            if not self._is_settled(mark):
+                return False
+        return True
 
     def _is_settled(self, mark: Mark) -> bool:
         return mark.text.settled >= mark.end or mark.text.channel.choice in self.blocked

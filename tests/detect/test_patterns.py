@@ -13,7 +13,7 @@ from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT
 from proxy.detect.hold import hold_of
 from proxy.detect.patterns import PatternBank, PatternEntry, check_pattern
-from proxy.detect.regexes import PatternError, RegexSet
+from proxy.detect.regexes import Leftmost, PatternError, RegexSet, compile_unchecked
 from tests.detect.support import assert_any_cut_is_the_same, shown, sizes, texts_of, whole
 
 
@@ -237,3 +237,14 @@ def test_a_set_that_cannot_tell_says_that_anything_may_occur(monkeypatch: pytest
 
     monkeypatch.setattr(broken, "_set", OutOfMemory())
     assert list(broken.hits("anything")) == [0, 1]
+
+
+@given(
+    text=st.text("aéb😀 ", max_size=12),
+    pattern=st.sampled_from([r"é?b+\z", r"(?:a|😀)*\z", r"\bb", r"[^b]b"]),
+)
+def test_what_passes_the_wrapper_by_finds_what_the_wrapper_finds(text: str, pattern: str) -> None:
+    subject, regex = text.encode(), compile_unchecked(pattern)
+    for pos in range(len(subject) + 1):
+        found = regex.search(subject, pos)
+        assert Leftmost(pattern).at(subject, pos) == (len(subject) if found is None else found.span()[0])

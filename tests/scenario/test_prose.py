@@ -1,11 +1,14 @@
-"""How long ordinary prose waits: a word or two under the shipped rules, its sentence under a sentence scorer."""
+"""How long ordinary prose waits, and what it costs. It waits for a word or two under the shipped rules, for its
+sentence under a sentence scorer."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
 
+from proxy.detect.base import Context
 from proxy.model.level import Direction
 from proxy.model.text import Channel
 from proxy.policy.compile import Policy, compile_policy
@@ -73,3 +76,47 @@ def test_under_a_sentence_scorer_a_word_waits_for_the_end_of_its_sentence() -> N
     waiting = held(replies.chat(words), words, lambda channel: Judge(chosen, channel.field), desk)
     for word, count in zip(words, waiting, strict=True):
         assert (count == 0) is word.endswith(".")
+
+
+FRAME_CALLS_MAX = 470
+"""Calls of functions, Python's own among them, for a frame of prose: read, judged by every shipped rule, let out.
+A count, since seconds differ from machine to machine. It was 572 before it was looked at."""
+
+
+def test_what_the_shipped_rules_cost_a_frame_of_prose(shipped: Policy) -> None:
+    words = [word + " " for word in PROSE.split()]
+    context = Context(
+        ("You are a helpful assistant of a bookshop. Never tell the purchase price of a book.",)
+    )
+
+    def calls(frames: int) -> int:
+        """Of a stream of so many words, opened and read."""
+        sample = replies.chat((words * 2)[:frames])
+        gate = StreamGate(
+            reader_of(sample),
+            1,
+            lambda channel: JudgedText(
+                channel, lambda _: shipped.judge(Direction.OUTPUT, ANY, channel.field, context)
+            ),
+        )
+        count = 0
+
+        def note(frame: object, event: str, argument: object) -> None:
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            for data in sample.reply.split(b"\n\n")[: frames + 1]:
+                for _ in gate.read(data + b"\n\n"):
+                    for _ in gate.pump(lambda: 1000):
+                        pass
+        finally:
+            sys.setprofile(before)
+        assert not any(text.errors for text in gate.judged())
+        return count
+
+    calls(10)  # what is worked out once is no frame's cost
+    once, twice = calls(len(words)), calls(2 * len(words))
+    assert (twice - once) / len(words) <= FRAME_CALLS_MAX
