@@ -102,7 +102,7 @@ class SqliteRecorder:
 
     def begin(self, begun: Begun) -> asyncio.Future[None]:
         """See `Recorder.begin`."""
-        known = 3 * begun.body_bytes if begun.body_whole else 0
+        known = 3 * begun.body_bytes if begun.body_read else 0
         return self._hand_in(begun, _RECORD_BYTES + (known or _weight(begun.body)))
 
     def finish(self, finished: Finished, *, revocable: bool = False) -> asyncio.Future[None]:

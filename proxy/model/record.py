@@ -50,8 +50,8 @@ class Begun:
     level: Level
     policy: str  # digest
     body: Json  # the request as received; None where it could not be read
-    body_bytes: int = 0  # as the request says, where only a part was kept
-    body_whole: bool = True  # whether `body` is all of it
+    body_bytes: int = 0
+    body_read: bool = True  # else `body` is the part that was kept, and `body_bytes` what the request says
 
 
 @dataclass(frozen=True, slots=True)

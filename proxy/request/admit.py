@@ -25,7 +25,8 @@ async def admit(x: Exchange, ports: Ports) -> None:
         admit_again(x, ports)
     except (SubjectBlocked, RateLimited):
         x.level = ports.dial.effective(Reach(app=x.app, app_verified=x.app_verified)).level
-        x.body, x.body_bytes, x.body_whole = await keep_some(x.http)
+        x.body_read = False
+        x.body, x.body_bytes = await keep_some(x.http)
         raise
 
 

@@ -21,6 +21,9 @@ BODY_S = 120.0
 KEPT_BYTES_MAX = 64 * 1024
 """How much of a body the log keeps of an exchange that is refused before its body was read."""
 
+SIZE_MAX = 2**53
+"""The largest size of a body that was not read that the log takes at its word: every number of JSON's holds it."""
+
 KEPT_WAIT_S = 1.0
 """How long that much may take to arrive."""
 
@@ -67,16 +70,15 @@ async def _read(request: web.BaseRequest, decoder: Decoder | None, bound: int) -
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def keep_some(request: web.BaseRequest) -> tuple[Json, int, bool]:
-    """Of a body that nobody else reads: its first part as far as that is JSON, its size as the request says or as
-    far as it came, and whether that part is all of it."""
+async def keep_some(request: web.BaseRequest) -> tuple[Json, int]:
+    """Of a body that nobody else reads: its first part as far as that is JSON, and its size as the request says or
+    as far as it came."""
     raw = b""
     if request.headers.get("expect", "").lower() != "100-continue":  # who asks first has not sent any
         raw = await _first(request)
-    whole = request.content.at_eof() and len(raw) <= KEPT_BYTES_MAX
     size = request.content_length
     kept = await beside(len(raw) > READ_INLINE_BYTES_MAX, cut_short, raw[:KEPT_BYTES_MAX])
-    return kept, len(raw) if size is None else size, whole
+    return kept, len(raw) if size is None else min(size, SIZE_MAX)
 
 
 async def _first(request: web.BaseRequest) -> bytes:

@@ -100,7 +100,7 @@ class Exchange:
         "begun",
         "body",
         "body_bytes",
-        "body_whole",
+        "body_read",
         "client",
         "counted",
         "cut",
@@ -167,7 +167,7 @@ class Exchange:
         self.raw = b""
         self.body: Json = None
         self.body_bytes = 0
-        self.body_whole = True
+        self.body_read = True
         self.counted: set[str] = set()  # the limits under which it counts
         self.view: RequestView | None = None
         self._context: Context | None = None

@@ -33,7 +33,7 @@ def begin(x: Exchange, ports: Ports) -> None:
                 policy=x.policy.digest,
                 body=masked(x.body),
                 body_bytes=x.body_bytes,
-                body_whole=x.body_whole,
+                body_read=x.body_read,
             )
         )
 

@@ -158,6 +158,19 @@ async def test_a_body_that_never_comes_keeps_nobody_waiting(tmp_path: Path) -> N
         assert record["request"]["body"]["messages"] == [{"role": "user", "content": "hal"}]
 
 
+async def test_a_size_beyond_all_numbers_is_refused_and_recorded_like_any_other(tmp_path: Path) -> None:
+    async with ScriptedBackend([]) as backend, proxy_for(tmp_path, backend.url) as proxy:
+        await block(proxy, "ip:127.0.0.1")
+        host, port = proxy.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n{" % (2**64 - 1))
+        async with asyncio.timeout(8):
+            assert b" 403 " in await reader.readline()
+        writer.transport.abort()
+        record = await proxy.finished()
+        assert (record["outcome"], record["body_bytes"]) == ("subject_blocked", 2**53)
+
+
 async def test_a_body_that_asks_first_is_not_asked_for(tmp_path: Path) -> None:
     async with ScriptedBackend([]) as backend, proxy_for(tmp_path, backend.url) as proxy:
         await block(proxy, "ip:127.0.0.1")
