@@ -182,6 +182,14 @@ def test_scores_are_the_highest_of_all_detectors() -> None:
     assert words.scores == {"length": 3.0}
 
 
+def test_what_a_detector_scored_before_it_failed_counts() -> None:
+    words = judge((rule(),), WordBank(((0, "x"),), fails_at=4))
+    for piece in ("abc", "de", "f"):
+        words.feed(piece)
+    assert words.errors
+    assert words.scores["length"] >= 3.0
+
+
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_a_text_made_of_findings_is_blocked_at_the_limit(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr("proxy.policy.lane.FINDINGS_MAX", 3)
