@@ -91,7 +91,9 @@ class _Resolver:
                 "any caller could use this address: name `clients`, listen on loopback, or say `open: true`",
             )
         if file.log.request_logprobs:
-            self._fault(("log", "request_logprobs"), "`true` is not available in this version yet")
+            self._fault(
+                ("log", "request_logprobs"), "`request_logprobs` is not available in this version yet"
+            )
         data_dir = self.folder / file.data_dir
         scoring = resolve_scoring(file.scoring, self.folder, data_dir, self._fault)
         tls = self._tls(("tls",), file.tls)

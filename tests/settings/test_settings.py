@@ -166,7 +166,7 @@ def test_what_is_wrong_is_told_where_it_stands(
 
 def test_what_this_version_does_not_honour_is_refused_not_ignored(tmp_path: Path) -> None:
     found = problems(tmp_path, CONTRACT.replace("request_logprobs: false", "request_logprobs: true"))
-    assert found == ["30:21: `true` is not available in this version yet"]
+    assert found == ["30:21: `request_logprobs` is not available in this version yet"]
 
 
 def test_a_database_of_regions_is_opened_to_see_that_it_is_one(tmp_path: Path) -> None:
