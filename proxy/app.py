@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
 import os
 import ssl
@@ -11,9 +10,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib.metadata import version
-from typing import IO
 
 import structlog
 from aiohttp import web
@@ -24,14 +21,13 @@ from proxy.admin.present import moment
 from proxy.backend.client import Backend
 from proxy.backend.route import Router
 from proxy.clock import Clock, SystemClock
+from proxy.data_folder import CannotStart, claim, pseudonym_key
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
 from proxy.dial.windows import Windows
-from proxy.errors import GuardrailError
 from proxy.log.sqlite import SqliteRecorder
 from proxy.metrics import Metrics
 from proxy.model.record import Json
-from proxy.own_secret import own_secret
 from proxy.policy.store import PolicyStore, ReloadResult
 from proxy.regions import regions
 from proxy.request.connections import room
@@ -50,10 +46,6 @@ STOP_TASKS_S = 5.0
 """How long background tasks may go on once everything else has stopped."""
 
 _log = structlog.get_logger("proxy")
-
-
-class AlreadyRunning(GuardrailError):
-    """Another proxy holds the data folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +71,7 @@ class App:
 
     async def start(self) -> Bound:
         """Build and bind everything. On any failure what was built is stopped again. Raises ConfigError,
-        AlreadyRunning, OSError."""
+        AlreadyRunning, CannotStart, OSError."""
         try:
             return await self._start()
         except BaseException:
@@ -95,8 +87,7 @@ class App:
 
     async def _start(self) -> Bound:
         settings, stack = self._settings, self._stack
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stack.callback(_lock(settings).close)
+        stack.callback(claim(settings.data_dir).close)
         self.metrics = metrics = Metrics(settings.models, settings.backends)
 
         self.scorers = scorers = ScorerService(settings.scoring, settings.data_dir, metrics.scorer_observer())
@@ -162,7 +153,7 @@ class App:
             backends=backends,
             recorder=self.recorder,
             metrics=metrics,
-            pseudonym_key=_pseudonym_key(settings),
+            pseudonym_key=pseudonym_key(settings.data_dir),
             spawn=self.spawn,
             stopping=self._stopping,
         )
@@ -219,7 +210,12 @@ class App:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(tls.cert_file, tls.key_file)
         site = web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=backlog)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            key = "listen" if address == self._settings.listen else "admin.listen"
+            reason = os.strerror(error.errno) if error.errno is not None else "it has no such address"
+            raise CannotStart(f"{key}: {address} cannot be listened on: {reason}") from None
         host, port = runner.addresses[0][:2]
         return str(Address(host, port))
 
@@ -298,23 +294,3 @@ class App:
 def _died(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("policy_watch_died", exc_info=error)
-
-
-def _lock(settings: Settings) -> IO[str]:
-    """Two proxies on one data folder would chain two logs into one: the second does not start."""
-    path = settings.data_dir / "lock"
-    handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        raise AlreadyRunning(
-            f"another proxy is using {settings.data_dir}; give this one a data_dir of its own"
-        ) from None
-    return handle
-
-
-def _pseudonym_key(settings: Settings) -> bytes:
-    """What makes this proxy's pseudonyms its own. Without the file, made at the first start, values get others."""
-    value, _ = own_secret(settings.data_dir / "pseudonym.key", "key")
-    return sha256(value.encode()).digest()

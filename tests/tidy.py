@@ -23,6 +23,7 @@ LAYERS: Final = (
     ("wire", "detect"),
     (
         "clock",
+        "data_folder",
         "errors",
         "jsonio",
         "logs",

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import aiohttp
+from aiohttp import web_app
 from pydantic import SecretStr
 
 from proxy.app import App
@@ -129,6 +130,8 @@ async def running(settings: Settings) -> AsyncIterator[Proxy]:
         yield Proxy(app, f"http://{bound.client}", f"http://{bound.admin}", settings)
     finally:
         await app.stop()
+        # aiohttp remembers handlers, and with them whole proxies: a thousand of them fill the memory of a test run.
+        web_app._cached_build_middleware.cache_clear()
 
 
 @asynccontextmanager
