@@ -85,7 +85,7 @@ class Settler:
         self._recognizers = engine
         self._no_phones = Recognizers(_NO_PHONE, recognizers)
         self._nearby = Nearby({entity: recognizers[entity].context for entity in entities}, view)
-        self._shapes = Shapes(entities, self._nearby)
+        self._shapes = Shapes(entities, self._nearby, recognizers["EMAIL_ADDRESS"].validate_result)
 
     def settle(self, text: str, apart: str, begin: int, results: Sequence[Result]) -> list[Settled]:
         """The findings that stand, by start, of a text that is read from the cut `begin` to its end; what stands

@@ -79,7 +79,7 @@ def test_an_entity_without_patterns_is_refused() -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(text=texts_of([*PARTS, "\u200b", "\u0664", "\uff11"]), sizes=sizes())
+@given(text=texts_of([*PARTS, "/", "=", "?", "_", "\u200b", "\u0664", "\uff11"]), sizes=sizes())
 def test_any_cut_is_the_same(text: str, sizes: list[int]) -> None:
     assert_any_cut_is_the_same(ALL, text, sizes)
 
@@ -132,6 +132,12 @@ def test_what_has_no_cut_is_judged_at_the_bound(text: str) -> None:
         ("邮箱bob@example.com请查收", ["bob@example.com"]),
         ("用户@例子.公司 почта@пример.рф", ["用户@例子.公司", "почта@пример.рф"]),
         ("card_4111111111111111_ok", ["4111111111111111"]),
+        # What stands before an address in a link, a list or italics is no part of it.
+        ("https://x.test/u/john.doe@example.com", ["john.doe@example.com"]),
+        ("https://x.test/?a=1&u=john.doe@example.com&b=2", ["john.doe@example.com"]),
+        ("and/john.doe@example.com", ["john.doe@example.com"]),
+        ("_john.doe@example.com_ **amy@example.com**", ["john.doe@example.com", "amy@example.com"]),
+        ("mailto:john.doe@example.com?subject=x", ["john.doe@example.com"]),
         ("bоb@exаmple.соm", ["bоb@exаmple.соm"]),
         ("4̶1̶1̶1̶ 1111 1111 1111", ["4̶1̶1̶1̶ 1111 1111 1111"]),
         ("❹❶❶❶ ①①①① 1111 1111", ["❹❶❶❶ ①①①① 1111 1111"]),
