@@ -33,7 +33,7 @@ _PHONE: Final = (
 )
 _THING: Final = (
     r"(?:\b(?:orders?|invoices?|tickets?|refs?|references?|tracking|parcels?|packages?|shipments?|shipped|bookings?"
-    r"|confirmations?|case|cases|ids?|sku|isbn(?:-1[03])?|barcode|issn|ean|upc|ups|usps|fedex|dhl|gtin|asin|serial|parts?|models?"
+    r"|confirmations?|case|cases|ids?|sku|isbn(?:-1[03])?|barcode|issn|ean|upc|ups|usps|fedex|dhl|gtin|asin|serial|s/n|sn|parts?|models?"
     r"|versions?|releases?|builds?|firmware|pages?|pp|chapters?|commits?|epoch|timestamps?|ts|created_at|updated_at"
     r"|expires|exp|unix|coordinates?|lat|lon|lng|latitude|longitude|gps|position|po|receipts?|transactions?|txn|policy"
     r"|items?|products?|batch|lot|doi|patents?|population|total|sum|amount|budget|prices?|costs?|usd|eur|gbp|rows?|lines?"

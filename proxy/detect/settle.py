@@ -35,6 +35,10 @@ _UNIT: Final = re.compile(
     re.IGNORECASE,
 )
 _NO_PHONE_BEFORE: Final = re.compile(r"[#=$€£]\Z|\d:\Z")
+_YEARS: Final = re.compile(r"(?:19|20)\d\d ?[-/] ?(?:19|20)\d\d")
+_NUMBERED: Final = re.compile(r"\b(?:nr|no|num)\W{0,3}\Z|[#№] ?\Z", re.IGNORECASE)
+_REMOTE: Final = re.compile(r":[\w~./-]")  # git@github.com:its/path
+_REMOTE_USERS: Final = ("git@", "hg@", "svn@")
 _NO_CARD_BEFORE: Final = re.compile(r"\+\Z|\d\.\Z")  # abroad; a decimal fraction
 _OTHER_SHAPES: Final = tuple(
     re.compile(shape)
@@ -136,6 +140,8 @@ class Settler:
         match entity:
             case "PHONE_NUMBER" if not _is_phone(text, one, said, others):
                 return None
+            case "EMAIL_ADDRESS" if value.startswith(_REMOTE_USERS) and _REMOTE.match(text, one.end):
+                return None
             case "CREDIT_CARD" if _NO_CARD_BEFORE.search(said.text):
                 return None
             case "CREDIT_CARD" if not own and (
@@ -183,13 +189,15 @@ def _is_phone(text: str, one: Result, said: Said, others: Sequence[tuple[int, in
     for start, end in _over(one, others):
         if not (said.phone and one.start <= start and end - start < len(value)):
             return False
+    if _YEARS.fullmatch(value):
+        return False
     if said.phone:
         return True
     if said.thing or _UNIT.match(text, one.end) or _NO_PHONE_BEFORE.search(said.text):
         return False
     bare = value.strip("()[] ")
     if bare.isdigit():
-        return _BARE_PHONE.fullmatch(bare) is not None
+        return not _NUMBERED.search(said.text) and _BARE_PHONE.fullmatch(bare) is not None
     if " " in value and _GROUP_BEFORE.search(said.text) and not _PHONE_SIGNS.search(value):
         return False  # the end of a longer number
     return not any(shape.fullmatch(value) for shape in _OTHER_SHAPES) and not _ISBN_END.match(text, one.end)

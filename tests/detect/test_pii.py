@@ -132,6 +132,8 @@ def test_what_has_no_cut_is_judged_at_the_bound(text: str) -> None:
         ("邮箱bob@example.com请查收", ["bob@example.com"]),
         ("用户@例子.公司 почта@пример.рф", ["用户@例子.公司", "почта@пример.рф"]),
         ("card_4111111111111111_ok", ["4111111111111111"]),
+        ("john.doe@example.com:secret/1 is leaked", ["john.doe@example.com"]),
+        ("Phone no. 4155552671", ["4155552671"]),
         # What stands before an address in a link, a list or italics is no part of it.
         ("https://x.test/u/john.doe@example.com", ["john.doe@example.com"]),
         ("https://x.test/?a=1&u=john.doe@example.com&b=2", ["john.doe@example.com"]),
@@ -165,6 +167,10 @@ def test_what_settling_adds(text: str, found: list[str]) -> None:
         "order 111-1234567-1234567",
         "$4155552671",
         "tracking 9400 1253 9999 8718 8179 02",
+        "git clone git@github.com:foo/bar.git",
+        "Call us 9-5 Mon-Fri, 2020-2024",
+        "Nr. 12345678901",
+        "S/N 4539578763621486",
         "device 352099001761481",  # an IMEI holds a card's check digit, and is no scheme's number
     ],
 )
