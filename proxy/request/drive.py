@@ -49,10 +49,13 @@ class Drive:
         await self._pump_all()
 
     async def cut(self, message: str) -> bytes:
-        """The bytes broke off: what may still go out, and the wire's error frame."""
+        """The bytes broke off: what may still go out, and the wire's error frame. Where every choice was blocked by
+        what came before, the reply had ended with that: nothing follows its end."""
         self._gate.end(cut=True)
         with suppress(Killed):  # it ends now in any case
             await self._pump_all()
+        if self._gate.all_blocked:
+            return bytes(self._gate.tail)
         return bytes(self._gate.tail) + self._gate.fail("backend_error", message, after_tail=True)
 
     async def settle(self) -> None:

@@ -141,6 +141,8 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
         upstream.close()
         x.outcome, x.error = Outcome.BACKEND_ERROR, str(error)
         x.tail = await drive.cut(str(error))
+        if gate.all_blocked:
+            x.outcome, x.error = Outcome.BLOCKED_OUTPUT, None
     finally:
         x.backend_done(clock.monotonic())
         await drive.settle()

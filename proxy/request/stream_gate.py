@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from proxy.detect.base import Ticket
+from proxy.errors import UnreadableReply
 from proxy.model.text import Channel, Kind
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
@@ -28,6 +29,13 @@ ANSWERS_CHARS_MAX = 32_768
 BATCH_FRAMES = 64
 BATCH_CHARS = 2048
 """How many frames of one read, or how much text, are read before it is judged and released."""
+
+TEXTS_MAX = 8192
+"""The most texts of one streamed reply: each string in a place that the wire does not know is one, and so is each
+tool call. A reply with more is unreadable."""
+
+TEXTS_AT_ONCE = 32
+"""How many texts of one frame are begun, or looked at, in one step."""
 
 
 class StreamGate:
@@ -48,6 +56,8 @@ class StreamGate:
         self._order = Order()
         self._unjudged: dict[JudgedText, None] = {}  # in the order in which they are to be judged
         self._unjudged_chars = 0
+        self._reasoning: dict[int, dict[JudgedText, None]] = {}  # by choice, what grew since it last paused
+        self._halfway = False  # within a frame: it is judged, but nothing is let out
         self._asking: list[JudgedText] = []  # those that wait for answers
         self._ended = False  # the wire's end was read
         self._over = False  # nothing more is read: all that is released is the tail's
@@ -82,7 +92,7 @@ class StreamGate:
         for frame in self._decoder.feed(data):
             if self.ended:
                 return
-            self._read(frame)
+            yield from self._read(frame)
             frames += 1
             if frames >= BATCH_FRAMES or self._unjudged_chars >= BATCH_CHARS:
                 yield
@@ -94,6 +104,8 @@ class StreamGate:
         """Judge what was read and take what was answered, then let out what that settles. Goes by steps of at most
         `slice_chars()` characters, and yields how many each judged. Raises UnreadableReply."""
         yield from self.judge(slice_chars)
+        if self._halfway:
+            return
         outlet = self._outlet
         out = self.tail if self._over else self.out
         yield from outlet.drain(out)
@@ -110,9 +122,11 @@ class StreamGate:
         texts = tuple(self._unjudged)
         self._unjudged.clear()
         self._unjudged_chars = 0
-        for text in texts:
+        for number, text in enumerate(texts, start=1):
             while judged := text.work(slice_chars()):
                 yield judged
+            if number % TEXTS_AT_ONCE == 0:
+                yield 0
         self._asking = [text for text in texts if text.waiting]
 
     @property
@@ -123,7 +137,7 @@ class StreamGate:
     @property
     def full(self) -> bool:
         """Whether so much waits for answers that nothing more is to be read."""
-        return bool(self._asking) and self._outlet.held > ANSWERS_CHARS_MAX
+        return bool(self._asking) and not self._halfway and self._outlet.held > ANSWERS_CHARS_MAX
 
     def end(self, *, cut: bool = False) -> bool:
         """The backend's bytes ended. Whoever drives the gate pumps until nothing is waited for; then all that was
@@ -134,7 +148,8 @@ class StreamGate:
         """
         rest = None if cut else self._decoder.end()
         if rest is not None and not self.ended:
-            self._read(rest)
+            for _ in self._read(rest):
+                pass  # a frame without its blank line
         complete = self.ended or (self.reader.facts.finish_reason is not None and not self.reader.closing())
         self.settle()
         return complete
@@ -142,6 +157,7 @@ class StreamGate:
     def settle(self) -> None:
         """The reply ends here for its reader; what is held is to be judged all the same."""
         self._over = True
+        self._halfway = False
         for text in self.texts.values():
             text.close()
             self._unjudged[text] = None
@@ -175,7 +191,8 @@ class StreamGate:
             if not text.dropped:
                 yield text
 
-    def _read(self, frame: Frame) -> None:
+    def _read(self, frame: Frame) -> Iterator[None]:
+        """Take one frame; yields within it where it holds many texts."""
         event = self.reader.read(frame)
         if event.fails:
             self.failed = True
@@ -192,7 +209,13 @@ class StreamGate:
             if piece.copy:
                 copies.append(index)
                 continue
+            if index % TEXTS_AT_ONCE == TEXTS_AT_ONCE - 1:
+                self._halfway = True
+                yield
+                self._halfway = False
             text = self._text(piece.channel)
+            if piece.channel.kind is Kind.REASONING:
+                self._reasoning.setdefault(piece.channel.choice, {})[text] = None
             start = text.length
             text.grow(piece.text)
             self._unjudged[text] = None
@@ -219,14 +242,15 @@ class StreamGate:
     def _text(self, channel: Channel) -> JudgedText:
         text = self.texts.get(channel)
         if text is None:
+            if len(self.texts) + len(self._copies) >= TEXTS_MAX:
+                raise UnreadableReply(f"it has more than {TEXTS_MAX} texts")
             text = self.texts[channel] = self._new_text(channel)
             before = self._order.opened(text)
             if before is not None:
                 self._unjudged[before] = None
             # Reasoning has no end of its own on some wires: the answer that follows it must not wait for one.
-            for other in self.texts.values():
-                reasoned = other.channel.kind is Kind.REASONING and other.channel.choice == channel.choice
-                if reasoned and channel.kind is not Kind.REASONING:
+            if channel.kind is not Kind.REASONING:
+                for other in self._reasoning.pop(channel.choice, ()):
                     other.pause()
                     self._unjudged[other] = None
         return text
@@ -237,6 +261,8 @@ class StreamGate:
         text = self.texts.get(piece.channel)
         if text is not None and text.text == piece.text:
             return Mark(text, 0, text.length, index, text.length)
+        if len(self.texts) + len(self._copies) >= TEXTS_MAX:
+            raise UnreadableReply(f"it has more than {TEXTS_MAX} texts")
         fresh = self._new_text(piece.channel)
         fresh.read(piece.text)
         fresh.unfollowed()

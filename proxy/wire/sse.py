@@ -48,13 +48,12 @@ class FrameDecoder:
         self._crs = False  # a CR was seen: line ends must be looked at closely
         self._first = True
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """The frames that these bytes complete. Raises UnreadableReply for one over FRAME_BYTES_MAX."""
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that these bytes complete; to be read to the end. Raises UnreadableReply at one that is none,
+        or is over FRAME_BYTES_MAX: those before it have come by then."""
         if not self._crs and b"\r" in data:
             self._crs = True
-        if self._crs:
-            return self._feed_any(data)
-        return self._feed_lf(data)
+        return self._feed_any(data) if self._crs else self._feed_lf(data)
 
     def end(self) -> Frame | None:
         """The bytes ended: the rest that has no blank line, as a frame; None where there is none."""
@@ -65,7 +64,7 @@ class FrameDecoder:
         self._scan = 0
         return self._frame(raw)
 
-    def _feed_lf(self, data: bytes) -> list[Frame]:
+    def _feed_lf(self, data: bytes) -> Iterator[Frame]:
         """Every line so far ends with LF: the way of nearly every backend."""
         pending = self._pending
         buffer: bytes | bytearray = data
@@ -73,7 +72,6 @@ class FrameDecoder:
         if pending:
             pending += data
             buffer, scan = pending, self._scan
-        frames: list[Frame] = []
         start = 0
         while start < len(buffer):
             if buffer[start] == _LF:
@@ -84,15 +82,13 @@ class FrameDecoder:
                     break
                 end = found + 2
             raw = bytes(buffer[start:end])
-            frames.append(self._frame(raw) if self._first else _plain(raw) or self._frame(raw))
+            yield self._frame(raw) if self._first else _plain(raw) or self._frame(raw)
             start = end
         self._keep(buffer, start)
-        return frames
 
-    def _feed_any(self, data: bytes) -> list[Frame]:
+    def _feed_any(self, data: bytes) -> Iterator[Frame]:
         pending = self._pending
         pending += data
-        frames: list[Frame] = []
         start, scan, size = 0, self._scan, len(pending)
         while start < size:
             if pending[start] in (_CR, _LF):
@@ -104,10 +100,9 @@ class FrameDecoder:
             end = found.end()
             if end == size and pending[end - 1] == _CR:
                 break  # the LF that may follow belongs to this line end
-            frames.append(self._frame(bytes(pending[start:end])))
+            yield self._frame(bytes(pending[start:end]))
             start = end
         self._keep(pending, start)
-        return frames
 
     def _keep(self, buffer: bytes | bytearray, start: int) -> None:
         rest = len(buffer) - start

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -100,6 +101,22 @@ async def test_a_stream_that_breaks_ends_in_an_error_never_in_a_made_up_end(
         assert record["response"]["received"] in ("It begins well. And then ", None)
         assert await counted(proxy, "backend_error")
         await backend.closed(0)
+
+
+@pytest.mark.parametrize("bad", [b"data: {bad\n\n", b'data: {"a":1,"a":2}\n\n', b"no field \xff: x\n\n"])
+@pytest.mark.parametrize("together", [True, False])
+async def test_nothing_follows_the_end_of_a_blocked_stream(
+    together: bool, bad: bytes, tmp_path: Path
+) -> None:
+    """What cannot be read behind a block is no part of the reply, whether it came with it or later."""
+    said = b"".join(islice(chat_frames(["ok project falcon "]), 2))
+    script = [Sse([said + bad] if together else [said, bad])]
+    async with around(tmp_path, script, rules=LEAK_RULES) as (proxy, _):
+        reply = await post(f"{proxy.url}/v1/chat/completions", {**CHAT, "stream": True})
+        record = await proxy.finished()
+    assert (record["outcome"], record["error"]) == ("blocked_output", None)
+    assert reply.body.endswith(b"data: [DONE]\n\n")
+    assert (reply.body.count(b"content_filter"), reply.body.count(b'"error"')) == (1, 0)
 
 
 async def test_a_stream_without_done_but_with_a_finish_reason_is_passed_on_as_it_is(tmp_path: Path) -> None:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from types import FrameType
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.errors import UnreadableReply
 from proxy.model.level import Direction, Level
 from proxy.policy.compile import Policy, compile_policy
 from proxy.policy.match import Selection
 from proxy.policy.reading import read_folder
 from proxy.request.judged import JudgedText
-from proxy.request.stream_gate import StreamGate
+from proxy.request.stream_gate import TEXTS_AT_ONCE, TEXTS_MAX, StreamGate
+from tests.wire import replies
 from tests.wire.catalogue import STREAMS
 from tests.wire.drive import hear, reader_of, through_gate, view_of
 from tests.wire.samples import Sample
@@ -43,16 +48,20 @@ def policy(action: str) -> Policy:
         return compile_policy(read_folder(Path(folder)))
 
 
-def through(sample: Sample, cuts: Sequence[bytes], action: str) -> tuple[bytes, bool, tuple[Found, ...]]:
-    """What the client gets, whether it was complete, and what was found, by field."""
+def gate_of(sample: Sample, action: str) -> StreamGate:
     rules = policy(action)
-    gate = StreamGate(
+    return StreamGate(
         reader_of(sample),
         view_of(sample).choices,
         lambda channel: JudgedText(
             channel, lambda _: rules.judge(Direction.OUTPUT, SELECTION, channel.field)
         ),
     )
+
+
+def through(sample: Sample, cuts: Sequence[bytes], action: str) -> tuple[bytes, bool, tuple[Found, ...]]:
+    """What the client gets, whether it was complete, and what was found, by field."""
+    gate = gate_of(sample, action)
     delivered, complete = through_gate(gate, cuts)
     found = tuple(
         (text.channel.field, finding.start, finding.end, finding.action.value)
@@ -91,3 +100,71 @@ def test_no_copy_of_a_found_text_is_delivered(action: str, sample: Sample) -> No
         word = sample.texts[field][start:end]
         assert word not in again.texts.get(field, ""), (field, word)
     assert not again.differing, "every copy says what its text says"
+
+
+CHAT = replies.chat(["ok"])
+
+
+def chunk(delta: dict[str, Any], **beside: Any) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": None}
+    return b"data: " + json.dumps({"choices": [choice], **beside}).encode() + b"\n\n"
+
+
+def one_frame(count: int) -> bytes:
+    return chunk({"content": "a"}, x=[f"v{n}" for n in range(count)])
+
+
+def new_places(count: int) -> bytes:
+    return b"".join(chunk({"content": "a"}, **{f"k{n}": "x"}) for n in range(count))
+
+
+def new_calls(count: int) -> bytes:
+    function = {"name": "f", "arguments": "{}"}
+    return b"".join(
+        chunk({"tool_calls": [{"index": n, "id": f"t{n}", "function": function}]}) for n in range(count)
+    )
+
+
+@pytest.mark.parametrize("stream", [one_frame, new_places, new_calls])
+def test_the_work_grows_as_the_number_of_texts(stream: Callable[[int], bytes]) -> None:
+    def lines(count: int) -> int:
+        """Lines of Python that ran."""
+        seen = 0
+
+        def trace(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal seen
+            seen += event == "line"
+            return trace
+
+        gate, data = gate_of(CHAT, "flag"), stream(count)
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            through_gate(gate, [data])
+        finally:
+            sys.settrace(before)
+        return seen
+
+    lines(5)  # what is worked out once is not counted
+    few, some, many = lines(100), lines(200), lines(400)
+    assert (many - some) < 2.2 * (some - few)
+
+
+def test_a_frame_of_many_texts_is_taken_by_steps() -> None:
+    gate = gate_of(CHAT, "flag")
+    begun = 0
+    for _ in gate.read(one_frame(1000)):
+        assert len(gate.texts) - begun <= TEXTS_AT_ONCE
+        begun = len(gate.texts)
+        assert not gate.out, "a frame that is half read does not go out"
+        for _ in gate.pump(lambda: 1000):
+            pass
+    assert begun > 1000
+    gate.end()
+    list(gate.pump(lambda: 1000))
+    assert bytes(gate.out) + bytes(gate.tail) == one_frame(1000)
+
+
+def test_a_reply_of_too_many_texts_is_unreadable() -> None:
+    with pytest.raises(UnreadableReply, match="texts"):
+        through_gate(gate_of(CHAT, "flag"), [one_frame(TEXTS_MAX)])

@@ -103,7 +103,7 @@ def test_any_frame_is_read_or_unreadable(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("sample", STREAMS, ids=lambda sample: sample.name)
 def test_a_block_of_any_piece_is_frames_of_json(sample: Any) -> None:
-    for number in range(len(FrameDecoder().feed(sample.reply))):
+    for number in range(len(list(FrameDecoder().feed(sample.reply)))):
         reader = reader_of(sample)
         for at, frame in enumerate(FrameDecoder().feed(sample.reply)):
             read = reader.read(frame)

@@ -53,7 +53,9 @@ def test_a_client_reads_what_was_edited_or_blocked(sample: Sample, word: str, ac
     assert action is Action.REDACT or MESSAGE in text
 
 
-FRAMES = [(sample, number) for sample in STREAMS for number in range(len(FrameDecoder().feed(sample.reply)))]
+FRAMES = [
+    (sample, number) for sample in STREAMS for number in range(len(list(FrameDecoder().feed(sample.reply))))
+]
 
 
 @pytest.mark.parametrize(("sample", "frames"), FRAMES, ids=[f"{sample.name}-{n}" for sample, n in FRAMES])

@@ -54,7 +54,7 @@ def planted(body: Any, path: Path, new: str) -> Any:
 
 def frames_of(raw: bytes) -> list[Any]:
     decoder = FrameDecoder()
-    return decoder.feed(raw)
+    return list(decoder.feed(raw))
 
 
 def stream_cases() -> Iterator[tuple[str, Sample, int, Path]]:

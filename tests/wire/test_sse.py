@@ -90,7 +90,7 @@ def test_frames_do_not_depend_on_the_cuts(lines: list[tuple[bytes, bytes]], data
 
 def test_a_frame_is_out_as_soon_as_its_blank_line_is_in() -> None:
     decoder = FrameDecoder()
-    assert decoder.feed(b"data: a\n") == []
+    assert list(decoder.feed(b"data: a\n")) == []
     assert [frame.data for frame in decoder.feed(b"\ndata: b")] == [b"a"]
     decoder = FrameDecoder()
     assert [frame.data for frame in decoder.feed(b"data: a\r\n\r\n")] == [b"a"]
@@ -99,9 +99,9 @@ def test_a_frame_is_out_as_soon_as_its_blank_line_is_in() -> None:
 def test_a_frame_over_the_bound_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "FRAME_BYTES_MAX", 100)
     decoder = FrameDecoder()
-    assert decoder.feed(b"data: " + b"x" * 94) == []
+    assert list(decoder.feed(b"data: " + b"x" * 94)) == []
     with pytest.raises(UnreadableReply, match="longer than 100 bytes"):
-        decoder.feed(b"x")
+        list(decoder.feed(b"x"))
 
 
 def seconds(cuts: list[bytes]) -> float:

@@ -114,7 +114,7 @@ BESIDE = [
 @pytest.mark.parametrize(("raw", "texts"), BESIDE)
 def test_what_stands_beside_a_frames_data_is_a_text_of_its_own(raw: bytes, texts: list[str]) -> None:
     for sample in (CHAT, MESSAGES, RESPONSES):
-        frames = FrameDecoder().feed(raw)
+        frames = list(FrameDecoder().feed(raw))
         assert b"".join(frame.raw for frame in frames) == raw
         for frame in frames:
             read = reader_of(sample).read(frame)
