@@ -119,7 +119,7 @@ def test_a_block_replaces_every_choice_of_its_index(name: str) -> None:
 )
 def test_a_line_that_is_no_field_is_unreadable(raw: bytes) -> None:
     with pytest.raises(UnreadableReply):
-        FrameDecoder().feed(raw)
+        list(FrameDecoder().feed(raw))
 
 
 @pytest.mark.parametrize(
