@@ -22,13 +22,10 @@ from typing import Final
 
 from proxy.detect.lookalikes import latin_letters, lookalikes
 
-# Visible although format characters: signs that stand before digits, annotations, joiners of hieroglyphs.
-_VISIBLE_FORMATS: Final = frozenset(
-    [*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0xFFF9, 0xFFFA, 0xFFFB, 0x110BD, 0x110CD]
-).union(range(0x13430, 0x13456))
-# Invisible although no format characters: joiners, fillers, variation selectors, the keycap's frame.
+# Besides all format characters: those that stand visibly beside Arabic digits say nothing here, and hide in Latin
+# words. Joiners, reserved ones, fillers, variation selectors, the keycap's frame.
 _UNSEEN: Final = frozenset(
-    [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x20E3, 0x3164, 0xFFA0, *range(0x180B, 0x1810)]
+    [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2065, 0x20E3, 0x3164, 0xFFA0, *range(0x180B, 0x1810)]
 ).union(range(0xFE00, 0xFE10), range(0xE0000, 0xE1000))
 _BLANK_LETTERS: Final = frozenset([0x2800])  # drawn as a space
 # Minus signs and hyphens outside the dash category.
@@ -53,11 +50,7 @@ def _folded(char: str) -> str:
             return ""
         return " " if 0x1C <= code <= 0x1F else char
     category = unicodedata.category(char)
-    if (
-        code in _UNSEEN
-        or (category == "Cf" and code not in _VISIBLE_FORMATS)
-        or (category == "Cc" and code != 0x85)
-    ):
+    if code in _UNSEEN or category == "Cf" or (category == "Cc" and code != 0x85):
         return ""
     if char.isspace() or code in _BLANK_LETTERS:
         return "\n" if code in (0x85, 0x2028, 0x2029) else " "

@@ -34,6 +34,7 @@ _COUNT_KEPT_MAX: Final = 16
 _RANK: Final[Mapping[str, int]] = {kind: rank for rank, kind in enumerate(KINDS)}
 # A letter before the value belongs to it unless it ends an escape: JSON's \n, a URL's %3D.
 _RUNS_ON: Final = re.compile(r"[A-Za-z0-9]\Z")
+_UNDERSCORED: Final = re.compile(r"\[[^\]]*_[^\]]*\]|\\w|\[\^")
 _ESCAPE: Final = re.compile(r"(?:\\[abefnrtv0]|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2})\Z")
 
 
@@ -69,6 +70,8 @@ class _Form:
     group: int
     length: int
     bounded: bool
+    underscored: bool
+    """Whether `_` may be a letter of the value, and so run on behind it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -152,7 +155,9 @@ class SecretsBank:
 def _compiled(form: Form) -> _Form:
     width = prefixes.width(prefixes.parse(form.pattern))
     regex = cast(_Regex, compile_unchecked(form.pattern))
-    return _Form(form, regex, min(regex.groups, 1), min(width, form.length), width <= form.length)
+    group = min(regex.groups, 1)
+    underscored = group > 0 or _UNDERSCORED.search(form.pattern) is not None
+    return _Form(form, regex, group, min(width, form.length), width <= form.length, underscored)
 
 
 class _SecretsScan(InlineScan):
@@ -266,7 +271,7 @@ class _SecretsScan(InlineScan):
         text, base = self._reader.text, self._reader.base
         whole, (start, end) = found.span()[0], found.span(form.group)
         after = text[end : end + 1]
-        if not cut and after.isascii() and (after.isalnum() or after == "_"):
+        if not cut and after.isascii() and (after.isalnum() or (after == "_" and form.underscored)):
             return None
         if form.group and after == "(":
             return None  # a call

@@ -25,6 +25,7 @@ VIEWS = {"folded": folded, "latin": latin, "skeleton": skeleton, "spoken": spoke
         ("\u202etxt.exe\u202c", "txt.exe"),
         ("1\ufe0f\u20e32\ufe0f\u20e3", "12"),
         ("x\x00y\x7fz", "xyz"),
+        ("a\u2065b\ufff9c\U00013430d\u0600e\u06ddf\U000110bdg", "abcdefg"),
         ("lines\r\nstay\tso", "lines\r\nstay\tso"),
         ("line\u2028end", "line\nend"),
         ("ﬁne ½", "fine 1⁄2"),
@@ -51,6 +52,7 @@ def test_folded_view(raw: str, seen: str) -> None:
         ("a \u200b b", "a b"),
         ("հello", "hello"),
         ("l1O0", "l1o0"),
+        ("ᴘʀᴏᴊᴇᴄᴛ ꜰᴀʟᴄᴏɴ", "project falcon"),
     ],
 )
 def test_skeleton_view(raw: str, seen: str) -> None:

@@ -134,6 +134,10 @@ def test_what_has_no_cut_is_judged_at_the_bound(text: str) -> None:
         ("card_4111111111111111_ok", ["4111111111111111"]),
         ("john.doe@example.com:secret/1 is leaked", ["john.doe@example.com"]),
         ("Phone no. 4155552671", ["4155552671"]),
+        ("4111.1111.1111.1111", ["4111.1111.1111.1111"]),
+        ("4111_1111_1111_1111", ["4111_1111_1111_1111"]),
+        ("4111/1111/1111/1111", ["4111/1111/1111/1111"]),
+        ("4111  1111  1111  1111", ["4111  1111  1111  1111"]),
         # What stands before an address in a link, a list or italics is no part of it.
         ("https://x.test/u/john.doe@example.com", ["john.doe@example.com"]),
         ("https://x.test/?a=1&u=john.doe@example.com&b=2", ["john.doe@example.com"]),

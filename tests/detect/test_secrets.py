@@ -157,6 +157,12 @@ def test_disguises(disguise: object, name: str) -> None:
         assert found(f"a {text} b") == [(kind, text)], name
 
 
+def test_an_underscore_ends_a_key_that_has_none() -> None:
+    bank = SecretsBank([SecretEntry(0, frozenset({"AWS_ACCESS_KEY_ID", "OPENAI_API_KEY"}))])
+    assert shown(bank, "_AKIA2E0A8F3B244C9986_ and so on") == ["AKIA2E0A8F3B244C9986"]
+    assert shown(bank, "AKIA2E0A8F3B244C9986b_") == []
+
+
 def test_overlapping_kinds_are_one_finding_under_the_surest_name() -> None:
     token = TOKENS["STRIPE_API_KEY"]
     assert found(f'"api_key": "{token}"') == [("STRIPE_API_KEY", token)]
