@@ -35,8 +35,8 @@ install-detoxify: $(INSTALLED_DETOXIFY) ## also what exports one, torch included
 serve: $(INSTALLED) ## run the proxy: CONFIG=proxy.yaml, or without it the demo on loopback
 	@exec $(BIN)/guardrail-proxy $(if $(CONFIG),serve --config $(CONFIG),demo)
 
-test: $(INSTALLED_DEV) ## the whole test suite
-	$(BIN)/python -m pytest
+test: $(INSTALLED_DEV) ## the whole test suite, a process for each core
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(INSTALLED_DEV) ## style, format and types
 	$(BIN)/ruff check .

@@ -10,7 +10,8 @@ from proxy.jsonio import InvalidJson
 from proxy.model.record import Json
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|"(?:[^"\\]|\\.)*\\?\Z|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
-_CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+# An escape that was cut, and the first half of a pair whose second one was.
+_CUT_ESCAPE = re.compile(r"(?:\\u[dD][89abAB][0-9a-fA-F]{2})?(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")
 _Open: TypeAlias = "tuple[str, _Open] | None"
 """The ends of what is open, the innermost first."""
 
