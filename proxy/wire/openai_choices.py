@@ -19,7 +19,7 @@ from proxy.wire.errors import error_frame
 from proxy.wire.logprobs import Series, with_token_copies
 from proxy.wire.once import Once
 from proxy.wire.openai_facts import ChoicesFacts
-from proxy.wire.shape import at, is_plain, mapping, sequence
+from proxy.wire.shape import at, is_padding, is_plain, mapping, sequence
 from proxy.wire.sse import Frame, encode
 
 DONE = b"data: [DONE]\n\n"
@@ -34,7 +34,6 @@ FRAME_KEYS = frozenset(
         "usage",
         "system_fingerprint",
         "service_tier",
-        "obfuscation",
     )
 )
 FRAME_NAMES = ("id", "object", "model", "usage", "system_fingerprint", "service_tier", "created")
@@ -83,9 +82,10 @@ class ChoicesReader:
         if not data:
             return beside(self._once, frame)
         if not data.startswith(b"{") and data.strip() == b"[DONE]":
-            closes = self.closing()
+            event = beside(self._once, frame)
+            closes = (*event.closes, *self.closing())
             self._open.clear()
-            return Event(frame, closes=closes, ends=True)
+            return event._replace(closes=closes, ends=True)
         body = event_object(data)
         self.unread = None
         self._finishes = False
@@ -113,7 +113,7 @@ class ChoicesReader:
                     self.once(value, (key,), (key,), 0, pieces, closes_)
         if not body.keys() <= FRAME_KEYS:
             for key in body:
-                if key not in FRAME_KEYS:
+                if key not in FRAME_KEYS and not (key == "obfuscation" and is_padding(body[key])):
                     self.once(body[key], (key,), (key,), 0, pieces, closes_)
         if frame.beside or frame.event is not None:
             self._once.beside(frame, "", pieces, closes_)

@@ -25,7 +25,7 @@ from proxy.wire.openai_responses_output import (
     part_logprobs,
     response_facts,
 )
-from proxy.wire.shape import data_at, field_name, is_plain, leaves, sequence, string
+from proxy.wire.shape import data_at, field_name, is_padding, is_plain, leaves, sequence, string
 from proxy.wire.sse import Frame
 
 _TEXTS: Mapping[str, tuple[tuple[str, ...], bool]] = {
@@ -52,6 +52,14 @@ _EVENT_KEYS = frozenset(
     )
 )  # fmt: skip
 """Keys of any event that say where its text belongs, or in what form a picture comes."""
+
+
+def _is_placing(key: str, value: Json) -> bool:
+    """Whether it is one of those keys, and holds what they hold: numbers, names, or random letters as filling."""
+    if key == "obfuscation":
+        return is_padding(value)
+    return key in _EVENT_KEYS and is_plain(value)
+
 
 _PLACES = ("output_index", "content_index", "summary_index", "command_index")
 
@@ -100,7 +108,7 @@ class EventTexts:
             if not is_plain(body.get("type")):
                 unread = self._unknown(body, "event", "type") or unread
         for key in body:
-            if key not in _EVENT_KEYS and key not in read:
+            if key not in read and not _is_placing(key, body[key]):
                 unread = self._unknown(body, kind, key) or unread
         if frame.beside or frame.event != kind:
             self._once.beside(frame, kind, self.pieces, self.closes)

@@ -43,6 +43,7 @@ _CHARSET = re.compile(r";charset=\"?(utf-?16(?:le|be)?|iso-8859-1|latin-?1|windo
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
 _MAY_HOLD_DATA = re.compile(r'"data:|"[A-Za-z0-9+/_=-]{256}', re.IGNORECASE)
+_PADDING = re.compile(r"[A-Za-z0-9]{0,64}")
 _SEALED = re.compile(r"[A-Za-z0-9+/_=-]*")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|[\w-]+", re.ASCII)
 _NAME = re.compile(r"[\w.:/-]*", re.ASCII)
@@ -115,6 +116,11 @@ def is_plain(value: Json) -> bool:
     if isinstance(value, dict | list):
         return all(is_plain(leaf) for _, leaf in leaves(value, ()))
     return True
+
+
+def is_padding(value: Json) -> bool:
+    """Whether `obfuscation` is what the API fills its frames with: letters and digits at random, no text."""
+    return isinstance(value, str) and _PADDING.fullmatch(value) is not None
 
 
 def is_sealed(value: Json) -> bool:

@@ -224,3 +224,20 @@ async def test_a_stream_with_a_key_twice_is_not_let_through(tmp_path: Path) -> N
     body = await streamed(tmp_path, [twice, frame({}, "stop"), DONE])
     assert b"john.doe" not in body
     assert b"backend_error" in body
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        frame({"content": "x"}).replace(b'{"id"', b'{"obfuscation":"mail john.doe@example.com","id"', 1),
+        b": mail john.doe@example.com\n" + DONE,
+        b"id: john.doe@example.com\n" + DONE,
+    ],
+    ids=["obfuscation", "a comment at the end", "an id at the end"],
+)
+async def test_filling_and_the_ends_own_lines_are_judged(leak: bytes, tmp_path: Path) -> None:
+    rest = [] if leak.endswith(DONE) else [frame({}, "stop"), DONE]
+    frames = [frame({"content": "hello"}), leak, *rest] if rest else [frame({"content": "x"}, "stop"), leak]
+    body = await streamed(tmp_path, frames)
+    assert b"john.doe" not in body
+    assert body.endswith(DONE)

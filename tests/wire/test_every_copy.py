@@ -37,9 +37,7 @@ def places(value: Json, path: Path = ()) -> Iterator[Path]:
 
 
 def is_left_out(path: Path) -> bool:
-    """Where an event belongs, filling against eavesdroppers, and echoes of the request."""
-    if path[-1] in ("item_id", "obfuscation"):
-        return True
+    """Echoes of the request."""
     return (path[0] == "response" and path[1] in ECHOED) or (path[0] in ECHOED and path != ("text",))
 
 
