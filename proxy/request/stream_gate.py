@@ -89,7 +89,8 @@ class StreamGate:
     def read(self, data: bytes) -> Iterator[None]:
         """Take the backend's next bytes; whenever this yields, `pump`. Raises UnreadableReply."""
         frames = 0
-        for frame in self._decoder.feed(data):
+        # What follows the end is nobody's, and the decoder may have been left within a frame.
+        for frame in () if self.ended else self._decoder.feed(data):
             if self.ended:
                 return
             yield from self._read(frame)
