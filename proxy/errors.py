@@ -2,6 +2,7 @@
 
 GuardrailError
 ├── ConfigError                 settings, rules: a list of problems with positions
+├── Invalid                     a subject, rate, scope, reason or ttl that cannot be used
 ├── Refused                     an exchange ends with an error of the proxy's own; status + code
 │   ├── BadRequest      400     invalid_json, duplicate_key, wrong_api, invalid_request
 │   ├── NotAuthenticated 401    invalid_api_key
@@ -49,6 +50,10 @@ class ConfigError(GuardrailError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class Invalid(GuardrailError):
+    """A name, a rate, a reason or a ttl that cannot be used; the text says why."""
 
 
 class Refused(GuardrailError):

@@ -32,6 +32,7 @@ LAYERS: Final = (
         "regions",
         "settings",
         "shipped",
+        "subjects",
         "yaml_model",
         "yaml_source",
     ),
@@ -42,7 +43,7 @@ SHARED: Final = frozenset(LAYERS[-2])
 DEMO_MAY_IMPORT: Final = frozenset({"demo", "jsonio", "model"})
 DEMO_MAY_INSTALL: Final = frozenset({"aiohttp"})
 
-PURE: Final = ("wire", "detect", "policy", "model", "demo/script.py", "dial/levels.py")
+PURE: Final = ("wire", "detect", "policy", "model", "demo/script.py", "dial/levels.py", "subjects.py")
 NOT_PURE: Final = frozenset({"policy/store.py"})
 IMPURE: Final = frozenset(
     {

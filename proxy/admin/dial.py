@@ -11,13 +11,15 @@ from proxy.admin.endpoint import Call, Endpoint, answer, if_match, read_object, 
 from proxy.admin.errors import from_turn, unprocessable
 from proxy.admin.ports import Known
 from proxy.dial.levels import SETTABLE
-from proxy.dial.restraint import Kind, SubjectName
-from proxy.dial.setting import Invalid, Scope
+from proxy.dial.restraint import Kind
+from proxy.dial.setting import Scope
 from proxy.dial.setting_turn import Turned
 from proxy.dial.turn import TurnError
+from proxy.errors import Invalid
 from proxy.model.level import Level
 from proxy.model.record import Json
 from proxy.model.subject import Reach, Subject
+from proxy.subjects import SubjectName
 
 _SET_KEYS: Final = frozenset({"level", "reason", "ttl"})
 _CLEAR_KEYS: Final = frozenset({"reason"})

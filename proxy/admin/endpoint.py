@@ -16,7 +16,8 @@ from aiohttp import web
 from proxy import jsonio
 from proxy.admin.errors import ApiError, unprocessable
 from proxy.admin.ports import AdminContext
-from proxy.dial.setting import Actor, Invalid, check_reason, parse_ttl
+from proxy.dial.setting import Actor, check_reason, parse_ttl
+from proxy.errors import Invalid
 from proxy.jsonio import DuplicateKey, InvalidJson
 from proxy.model.record import Json
 from proxy.settings import Role

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.dial.control import Dial
-from proxy.dial.restraint import SubjectKind, SubjectName
 from proxy.errors import Problem, Refused
 from proxy.log.port import Page, Search
 from proxy.model.record import Json
 from proxy.policy.rule import Rule
 from proxy.settings import Settings, Token
+from proxy.subjects import SubjectKind, SubjectName
 
 
 class PolicyView(Protocol):

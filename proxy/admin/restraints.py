@@ -22,11 +22,12 @@ from proxy.admin.endpoint import (
 )
 from proxy.admin.errors import from_turn, unprocessable
 from proxy.admin.ports import unmatched
-from proxy.dial.restraint import Kind, Rate, SubjectName
+from proxy.dial.restraint import Kind
 from proxy.dial.restraint_turn import Restrained, lift, restrain
-from proxy.dial.setting import Invalid
 from proxy.dial.turn import TurnError
+from proxy.errors import Invalid
 from proxy.model.record import Json
+from proxy.subjects import Rate, SubjectName
 
 _ADD_KEYS: Final = frozenset({"subject", "reason", "ttl"})
 LIFT_KEYS: Final = frozenset({"reason"})

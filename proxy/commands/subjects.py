@@ -28,9 +28,9 @@ from proxy.commands.turning import (
     until,
     word,
 )
-from proxy.dial.restraint import SubjectName
-from proxy.dial.setting import Invalid
+from proxy.errors import Invalid
 from proxy.model.record import Json
+from proxy.subjects import SubjectName
 
 SubjectArgument = Annotated[
     str,

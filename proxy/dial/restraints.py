@@ -7,8 +7,9 @@ from hashlib import blake2b
 from math import inf
 from types import MappingProxyType
 
-from proxy.dial.restraint import Kind, Restraint, SubjectKind, plain_address
+from proxy.dial.restraint import Kind, Restraint
 from proxy.model.subject import Subject
+from proxy.subjects import SubjectKind, plain_address
 
 RESTRAINTS_MAX = 5000
 """How many may hold at once; one more is refused. A change indexes them anew, which is a few milliseconds."""

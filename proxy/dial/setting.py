@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.errors import GuardrailError
+from proxy.errors import Invalid
 from proxy.model.level import Level
 from proxy.model.subject import Reach, fold_name
+from proxy.subjects import NAME_CHARS_MAX, printable
 
-NAME_CHARS_MAX = 256
 REASON_CHARS_MAX = 1000
 TTL_S_MAX = 366 * 86_400
 
 _TTL = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-# Control characters, lone surrogates, line ends: they forge lines on a terminal or cannot be stored.
-_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
-
-
-class Invalid(GuardrailError):
-    """A scope, reason or ttl that cannot be used; the text says why."""
 
 
 class ScopeKind(StrEnum):
@@ -136,11 +129,6 @@ class Change:
     before: str | None
     after: str | None
     reason: str
-
-
-def printable(text: str) -> bool:
-    """Whether a text may stand in a log line, a terminal and a database as it is."""
-    return not any(unicodedata.category(char) in _UNPRINTABLE for char in text)
 
 
 def check_reason(text: str) -> str:

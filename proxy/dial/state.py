@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy.dial.restraint import Kind, Restraint
-from proxy.dial.setting import Actor, ActorKind, Change, Invalid, Scope, Setting
-from proxy.errors import GuardrailError
+from proxy.dial.setting import Actor, ActorKind, Change, Scope, Setting
+from proxy.errors import GuardrailError, Invalid
 from proxy.model.level import Level
 
 SCHEMA_VERSION = 2

@@ -10,9 +10,11 @@ from pydantic import BeforeValidator, Field, JsonValue, StrictBool
 from proxy.detect import obfuscation
 from proxy.detect.secrets import KINDS
 from proxy.model.record import Json
+from proxy.policy.rule import Degraded
 from proxy.yaml_model import FileModel
 
 PATTERN_CHARS_MAX: Final = 8192
+DEGRADED: Final = Degraded()
 
 RuleId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Message = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -122,9 +124,29 @@ class KilledFile(FileModel):
     message: Message | None = None
 
 
-class ContainmentFile(FileModel):
-    LATER: ClassVar[Mapping[str, str]] = {"degraded": "", "restricted": "", "set": "use the dial"}
+class DegradedFile(FileModel):
+    """`null` leaves that part of a request as it came."""
 
+    keep_messages: Annotated[int, Field(ge=1, le=10_000)] | None = DEGRADED.keep_messages
+    system_prompt: Annotated[str, Field(min_length=1, max_length=16_384)] | None = DEGRADED.system_prompt
+    system_prompt_mode: Literal["prepend", "replace"] = DEGRADED.system_prompt_mode
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] | None = DEGRADED.temperature
+    # Some APIs refuse less than 16.
+    max_output_tokens: Annotated[int, Field(ge=16, le=1_000_000)] | None = DEGRADED.max_output_tokens
+    tools: StrictBool = DEGRADED.tools
+    threshold_scale: Threshold = DEGRADED.threshold_scale
+
+
+class RestrictedFile(FileModel):
+    allow: tuple[Annotated[str, Field(max_length=512)], ...] = ()
+    rate: Annotated[str, Field(max_length=64)] | None = None
+
+
+class ContainmentFile(FileModel):
+    LATER: ClassVar[Mapping[str, str]] = {"set": "use the dial"}
+
+    degraded: DegradedFile | None = None
+    restricted: RestrictedFile | None = None
     killed: KilledFile | None = None
 
 

@@ -10,10 +10,11 @@ from proxy.detect.offers import NO_SCORERS, Offers
 from proxy.errors import ConfigError, Problem
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.model.text import Path
+from proxy.policy.containment import ContainmentReader
 from proxy.policy.detectors import DetectReader, Reading
 from proxy.policy.file import PolicyFile, RuleFile
 from proxy.policy.folder import Folder, is_rule_file
-from proxy.policy.rule import Containment, KilledReply, Rule, When
+from proxy.policy.rule import Containment, Rule, When
 from proxy.yaml_model import validate
 from proxy.yaml_source import Document, in_order, parse
 
@@ -71,7 +72,7 @@ def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCO
         raise ConfigError(in_order(reader.problems)[:PROBLEMS_MAX])
     return RuleSet(
         tuple(reader.rules),
-        reader.containment,
+        reader.containment.value,
         frozenset(reader.used),
         in_order(reader.warnings),
         reader.kept(),
@@ -81,11 +82,13 @@ def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCO
 @dataclass(slots=True)
 class _Reader(Reading):
     rules: list[Rule] = field(default_factory=list)
-    containment: Containment = field(default_factory=Containment)
+    containment: ContainmentReader = field(init=False)
     known: Documents = field(default_factory=dict)
     documents: dict[str, tuple[bytes, Document]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)  # rule id → where it stands
-    killed_at: str | None = None
+
+    def __post_init__(self) -> None:
+        self.containment = ContainmentReader(self.problems)
 
     def file(self, name: str) -> None:
         label = self.folder.label(name)
@@ -110,8 +113,8 @@ class _Reader(Reading):
             rule = validate(RuleFile, document, self.problems, at)
             if rule is not None:
                 _RuleReader(self, document, name, at).rule(rule)
-        if file.containment is not None and file.containment.killed is not None:
-            self._killed(document, file.containment.killed.reply, file.containment.killed.message)
+        if file.containment is not None:
+            self.containment.take(document, file.containment)
 
     def _parsed(self, name: str, label: str) -> Document:
         raw = self.folder.files[name]
@@ -128,20 +131,6 @@ class _Reader(Reading):
         """The documents of these files, for the next reading; none where they are too many to keep."""
         marks = sum(len(document.values) for _, document in self.documents.values())
         return self.documents if marks <= KEPT_VALUES_MAX else {}
-
-    def _killed(self, document: Document, reply: str, message: str | None) -> None:
-        path: Path = ("containment", "killed")
-        if self.killed_at is not None:
-            self.problems.append(
-                document.problem(path, f"`killed` stands twice; also in {self.killed_at}", key=True)
-            )
-            return
-        line, column = document.mark(path, key=True)
-        self.killed_at = f"{document.file}:{line}:{column}"
-        default = KilledReply()
-        self.containment = Containment(
-            KilledReply("error" if reply == "error" else "static", message or default.message)
-        )
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 
-from proxy.dial.restraint import plain_address
 from proxy.model.subject import Subject
 from proxy.request.exchange import Exchange, Ports
+from proxy.subjects import plain_address
 
 FORWARDED_HOPS_MAX = 32
 """How many addresses of an X-Forwarded-For header are looked at, from the nearest."""

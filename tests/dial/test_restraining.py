@@ -15,9 +15,10 @@ import pytest
 from proxy.dial.control import Dial
 from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.restraint_turn import Restrained, lift, restrain
-from proxy.dial.setting import Actor, Invalid
+from proxy.dial.setting import Actor
 from proxy.dial.state import SqliteDialStore, Stored
 from proxy.dial.turn import Conflict, NoSuchRestraint, NotDurable, TooManyRestraints, VersionMismatch
+from proxy.errors import Invalid
 from proxy.model.level import Level
 from proxy.model.subject import Subject
 from tests.dial.conftest import StartDial

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.dial.restraint import CALLS_MAX, Kind, Rate, Restraint, SubjectName
+from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.restraints import Restraints
-from proxy.dial.setting import Invalid
+from proxy.errors import Invalid
 from proxy.model.subject import Subject
+from proxy.subjects import CALLS_MAX, Rate, SubjectName
 from tests.dial.helpers import ANN
 
 

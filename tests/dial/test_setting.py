@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.dial.setting import Actor, Invalid, Scope, check_reason, parse_ttl
+from proxy.dial.setting import Actor, Scope, check_reason, parse_ttl
+from proxy.errors import Invalid
 
 
 @pytest.mark.parametrize(

@@ -282,10 +282,6 @@ def test_what_a_killed_model_answers() -> None:
     ("text", "expected"),
     [
         (
-            "containment: {degraded: {keep_messages: 4}}",
-            "1:15: `degraded` is not available in this version yet",
-        ),
-        (
             "containment: {killed: {reply: {backend: plain}}}",
             "1:31: a reply by a backend is not available in this version yet: use static or error",
         ),
@@ -294,9 +290,3 @@ def test_what_a_killed_model_answers() -> None:
 )
 def test_containment_that_is_not_there_yet(text: str, expected: str) -> None:
     assert problems(text + "\n") == [f"a.yaml:{expected}"]
-
-
-def test_killed_stands_once() -> None:
-    killed = "containment: {killed: {reply: static}}\n"
-    (found,) = problems({"a.yaml": killed, "b.yaml": killed})
-    assert found == "b.yaml:1:15: `killed` stands twice; also in rules/a.yaml:1:15"

@@ -1,0 +1,98 @@
+"""What the rule files say of the dial's levels, put together from all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+from proxy.errors import Invalid, Problem
+from proxy.model.text import Path
+from proxy.policy.file import ContainmentFile, DegradedFile, KilledFile, RestrictedFile
+from proxy.policy.rule import Containment, Degraded, KilledReply, Restricted
+from proxy.subjects import Rate, SubjectName
+from proxy.yaml_source import Document
+
+ALLOWED_MAX: Final = 1000
+"""How many subjects may stand on `restricted.allow`."""
+
+RATE_CALLS_MAX: Final = 1000
+"""The most calls in `restricted.rate`: each caller on the list has a window of its own, in which calls are kept."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class ContainmentReader:
+    """Takes the `containment` of one file after another. Each level is described in one file only."""
+
+    problems: list[Problem]
+    value: Containment = field(default_factory=Containment)
+    _places: dict[str, str] = field(default_factory=dict)
+
+    def take(self, document: Document, file: ContainmentFile) -> None:
+        """What this file says; what it says wrongly joins the problems."""
+        if file.degraded is not None and self._first(document, "degraded"):
+            self.value = replace(self.value, degraded=self._degraded(document, file.degraded))
+        if file.restricted is not None and self._first(document, "restricted"):
+            self.value = replace(self.value, restricted=self._restricted(document, file.restricted))
+        if file.killed is not None and self._first(document, "killed"):
+            self.value = replace(self.value, killed=_killed(file.killed))
+
+    def _first(self, document: Document, level: str) -> bool:
+        path: Path = ("containment", level)
+        if level in self._places:
+            message = f"`{level}` stands twice; also in {self._places[level]}"
+            self.problems.append(document.problem(path, message, key=True))
+            return False
+        line, column = document.mark(path, key=True)
+        self._places[level] = f"{document.file}:{line}:{column}"
+        return True
+
+    def _degraded(self, document: Document, file: DegradedFile) -> Degraded:
+        if file.system_prompt_mode == "replace" and not (
+            file.system_prompt and "system_prompt" in file.model_fields_set
+        ):
+            # The applications' own prompts would go, and nothing of theirs would stand in their place.
+            self.problems.append(
+                document.problem(
+                    ("containment", "degraded", "system_prompt_mode"), "`replace` needs a `system_prompt`"
+                )
+            )
+        return Degraded(
+            file.keep_messages,
+            file.system_prompt,
+            file.system_prompt_mode,
+            file.temperature,
+            file.max_output_tokens,
+            file.tools,
+            file.threshold_scale,
+        )
+
+    def _restricted(self, document: Document, file: RestrictedFile) -> Restricted:
+        at: Path = ("containment", "restricted")
+        if len(file.allow) > ALLOWED_MAX:
+            self.problems.append(document.problem((*at, "allow"), f"holds more than {ALLOWED_MAX} subjects"))
+        allow = [
+            self._parsed(document, (*at, "allow", index), SubjectName.parse, text)
+            for index, text in enumerate(file.allow)
+        ]
+        rate = None if file.rate is None else self._parsed(document, (*at, "rate"), Rate.parse, file.rate)
+        if rate is not None and rate.calls > RATE_CALLS_MAX:
+            self.problems.append(
+                document.problem(
+                    (*at, "rate"), f"has at most {RATE_CALLS_MAX} calls: it holds for each caller"
+                )
+            )
+        return Restricted(tuple(name for name in allow if name is not None), rate)
+
+    def _parsed(self, document: Document, at: Path, parse: Callable[[str], T], text: str) -> T | None:
+        try:
+            return parse(text)
+        except Invalid as error:
+            self.problems.append(document.problem(at, str(error)))
+            return None
+
+
+def _killed(file: KilledFile) -> KilledReply:
+    return KilledReply("error" if file.reply == "error" else "static", file.message or KilledReply().message)
