@@ -17,8 +17,9 @@ from aiohttp import web
 
 from proxy.admin.api import build_admin, ensure_admin_token
 from proxy.admin.ports import AdminContext, known_by
-from proxy.admin.present import moment
+from proxy.admin.present import backend_status, moment
 from proxy.backend.client import Backend
+from proxy.backend.health import Health
 from proxy.backend.route import Router
 from proxy.clock import Clock, SystemClock
 from proxy.data_folder import CannotStart, claim, pseudonym_key
@@ -124,10 +125,11 @@ class App:
         stack.push_async_callback(self.dial.stop)
 
         fits = room(len(settings.backends))
-        backends = {
+        self.backends = backends = {
             name: Backend(
                 name,
                 backend,
+                Health(name, self._clock, metrics.backend_observer()),
                 max_reply_bytes=settings.limits.max_reply_bytes,
                 connections_max=fits.backend,
             )
@@ -265,10 +267,7 @@ class App:
                 "files_refused": self.policy.last_error is not None,
             },
             "scorers": self.scorers.status(self._engines()),
-            "backends": [
-                {"name": name, "url": backend.url, "api": backend.api, "own_key": backend.key is not None}
-                for name, backend in self._settings.backends.items()
-            ],
+            "backends": [backend_status(backend) for backend in self.backends.values()],
             "log": {"healthy": self.recorder.healthy, "queue": self.recorder.queue_depth},
         }
 

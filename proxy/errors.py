@@ -14,6 +14,7 @@ GuardrailError
 │   ├── ContentFiltered 400     content_filter
 │   ├── ReplyFiltered   502     content_filter, where a reply has no form to say so
 │   ├── BackendFailed   502/504 backend_error
+│   │   └── BackendDown 502     the same, with a time to come again: it was not asked
 │   ├── Contained       503     contained
 │   ├── LogUnavailable  503     log_unavailable
 │   └── Draining        503     draining
@@ -23,6 +24,7 @@ GuardrailError
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from proxy.model.level import Outcome
 
@@ -131,10 +133,32 @@ class ReplyFiltered(Refused):
     outcome = Outcome.BLOCKED_OUTPUT
 
 
+class BackendFault(StrEnum):
+    """How a backend failed, in one word."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    TLS = "tls"
+    BROKEN = "broken"  # the connection broke
+    STATUS = "status"  # by its status it cannot serve
+    DOWN = "down"  # it failed before and was not asked
+    UNREADABLE = "unreadable"  # it answered, and that makes no sense
+
+
 class BackendFailed(Refused):
     status = 502
     code = "backend_error"
     outcome = Outcome.BACKEND_ERROR
+
+    def __init__(self, message: str, fault: BackendFault = BackendFault.UNREADABLE) -> None:
+        super().__init__(message, status=504 if fault is BackendFault.TIMEOUT else None)
+        self.fault = fault
+
+
+class BackendDown(BackendFailed):
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message, BackendFault.DOWN)
+        self.retry_after_s = retry_after_s
 
 
 class Contained(Refused):

@@ -49,6 +49,18 @@ class Metrics:
         self._stage = histogram("stage_seconds", "Time in one step of the pipeline", _FAST_S, "stage")
         self.overhead = histogram("overhead_seconds", "The proxy's own share of an exchange", _FAST_S)
         self._backend = histogram("backend_seconds", "Request sent to reply read", _SLOW_S, "backend")
+        self._backend_state = gauge(
+            "backend_state", "0 it is asked, 1 one call finds out, 2 it is not asked", "backend"
+        )
+        self._backend_failures = counter(
+            "backend_failures", "Calls that a backend did not answer", "backend", "reason"
+        )
+        self._fallbacks = counter(
+            "fallbacks", "Exchanges sent on to another version of their model", "model", "reason"
+        )
+        self._fallbacks_refused = counter(
+            "fallbacks_refused", "Exchanges that were not sent on", "model", "reason"
+        )
         self._first_byte = histogram(
             "time_to_first_byte_seconds", "Request read to first byte released", _SLOW_S, "model"
         )
@@ -97,6 +109,15 @@ class Metrics:
     def backend(self, backend: str, seconds: float) -> None:
         name = backend if backend in self._backends else OTHER
         self._observe(("backend", name), self._backend, seconds)
+
+    def backend_observer(self) -> BackendMetrics:
+        return BackendMetrics(self._backend_state, self._backend_failures)
+
+    def fallback(self, model: str, reason: str) -> None:
+        self._count(("fallback", model, reason), self._fallbacks)
+
+    def fallback_refused(self, model: str, reason: str) -> None:
+        self._count(("fallback_refused", model, reason), self._fallbacks_refused)
 
     def first_byte(self, model: str, seconds: float) -> None:
         self._observe(("first_byte", model), self._first_byte, seconds)
@@ -184,6 +205,20 @@ class ScorerMetrics:
 
     def on_error(self, scorer: str, reason: str) -> None:
         self.errors.labels(scorer, reason).inc()
+
+
+@dataclass(frozen=True, slots=True)
+class BackendMetrics:
+    """What a backend's health tells of itself."""
+
+    states: Gauge
+    failures: Counter
+
+    def on_state(self, backend: str, rank: int) -> None:
+        self.states.labels(backend).set(rank)
+
+    def on_failure(self, backend: str, reason: str) -> None:
+        self.failures.labels(backend, reason).inc()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from proxy.backend.client import Backend
 from proxy.dial.board import Effective
 from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.setting import Change, Setting
@@ -85,6 +86,22 @@ def change(one: Change) -> dict[str, Json]:
         "before": one.before,
         "after": one.after,
         "reason": one.reason,
+    }
+
+
+def backend_status(one: Backend) -> dict[str, Json]:
+    """A backend and its health: how often it failed in a row, and when it is asked again where it is not."""
+    health, last = one.health, one.health.last
+    return {
+        "name": one.name,
+        "url": one.settings.url,
+        "api": one.api,
+        "own_key": one.settings.key is not None,
+        "state": health.state.value,
+        "since": moment(health.since),
+        "failures": health.failures,
+        "last_error": None if last is None else {"reason": last.fault.value, "at": moment(last.at)},
+        "retry_in_s": round(health.wait_s, 1),
     }
 
 

@@ -15,7 +15,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.backend.decode import Decoder, EncodingError, decoder_for
-from proxy.errors import BackendFailed
+from proxy.backend.health import UNABLE_STATUSES, Health
+from proxy.errors import BackendFailed, BackendFault
 from proxy.settings import BackendSettings
 
 READ_BUFFER_BYTES = 1 << 16
@@ -132,14 +133,21 @@ class Upstream:
 
 
 class Backend:
-    """One configured backend and its connection pool."""
+    """One configured backend: its connection pool and its health."""
 
     def __init__(
-        self, name: str, settings: BackendSettings, *, max_reply_bytes: int, connections_max: int
+        self,
+        name: str,
+        settings: BackendSettings,
+        health: Health,
+        *,
+        max_reply_bytes: int,
+        connections_max: int,
     ) -> None:
         self.name = name
         self.api = settings.api
-        self._settings = settings
+        self.health = health
+        self.settings = settings
         self._base = URL(str(settings.url))
         self._max_reply_bytes = max_reply_bytes
         context: ssl.SSLContext | bool = True
@@ -171,19 +179,35 @@ class Backend:
         body: bytes | None,
         *,
         keep_credential: bool,
+        within_s: float | None = None,
     ) -> Upstream:
-        """Send a request, wait for the reply's head. Raises BackendFailed: unreachable, reset, too slow."""
-        url = self._url(path_and_query)
+        """Send a request, wait for the reply's head, `within_s` at most where that is less than the settings' wait.
+        Raises BackendFailed: unreachable, reset, too slow; BackendDown: not asked."""
+        period = self.health.enter()
+        limit = asyncio.timeout(within_s)
         try:
-            response = await self._session.request(
-                method,
-                url,
-                headers=self._headers(headers, keep_credential),
-                data=body,
-                allow_redirects=False,
-            )
+            async with limit:
+                response = await self._session.request(
+                    method,
+                    self._url(path_and_query),
+                    headers=self._headers(headers, keep_credential),
+                    data=body,
+                    allow_redirects=False,
+                )
         except (aiohttp.ClientError, OSError) as error:
-            raise _failed(self.name, error, "before it answered") from error
+            failed = _failed(self.name, error, "before it answered")
+            if limit.expired():
+                self.health.left(period)  # it was not given its time
+            else:
+                self.health.failed(period, failed.fault)
+            raise failed from error
+        except BaseException:
+            self.health.left(period)
+            raise
+        if response.status in UNABLE_STATUSES:
+            self.health.failed(period, BackendFault.STATUS)
+        else:
+            self.health.succeeded(period)
         encodings = ",".join(response.headers.getall("content-encoding", ()))
         try:
             decoder = decoder_for(encodings, bound=self._max_reply_bytes)
@@ -203,7 +227,7 @@ class Backend:
         return URL(f"{self._base.origin()}{base_path}{path_and_query}", encoded=True)
 
     def _headers(self, received: Mapping[str, str], keep_credential: bool) -> CIMultiDict[str]:
-        key = self._settings.key
+        key = self.settings.key
         drop_credential = key is not None or not keep_credential
         out: CIMultiDict[str] = CIMultiDict()
         for name, value in end_to_end(received).items():
@@ -221,10 +245,13 @@ class Backend:
 
 
 def _failed(backend: str, error: Exception, when: str) -> BackendFailed:
+    def fault(what: str, kind: BackendFault) -> BackendFailed:
+        return BackendFailed(f"backend {backend}: {what} {when}", kind)
+
     if isinstance(error, TimeoutError):
-        return BackendFailed(f"backend {backend}: too slow: nothing came {when}", status=504)
+        return fault("too slow: nothing came", BackendFault.TIMEOUT)
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return BackendFailed(f"backend {backend}: its TLS certificate was refused {when}")
+        return fault("its TLS certificate was refused", BackendFault.TLS)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return BackendFailed(f"backend {backend}: unreachable {when}")
-    return BackendFailed(f"backend {backend}: the connection broke {when}")
+        return fault("unreachable", BackendFault.UNREACHABLE)
+    return fault("the connection broke", BackendFault.BROKEN)

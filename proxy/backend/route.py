@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from proxy.errors import BadRequest, UnknownPath
 from proxy.model.subject import fold_name
-from proxy.settings import Settings
+from proxy.settings import Settings, Version
 
 NO_ROLLBACKS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -64,6 +64,33 @@ class Router:
         # Asked for by a backend's name, it is still that model for whoever turns the dial.
         names = there.names if requested in self._models else there.names | route.names
         return replace(there, names=names, rollback=rolled)
+
+    def fallbacks(
+        self, requested: str | None, route: Route, rollbacks: Mapping[str, str] = NO_ROLLBACKS
+    ) -> Iterator[Route]:
+        """Where a request for a public model may go in place of `route`, in order.
+
+        Of a model that is rolled back only the version that it is rolled back to, and what stands behind that: what
+        stands before was not chosen. No version is taken that another model is rolled back from.
+        """
+        model = self._models.get(requested) if requested is not None else None
+        if model is None or requested is None or route.rollback not in (None, requested):
+            return
+        order = model.fallback
+        chosen = rollbacks.get(requested)
+        if chosen is not None and chosen in model.versions:
+            order = order[order.index(chosen) :] if chosen in order else (chosen,)
+        for word in order:
+            version = model.versions[word]
+            there = self._named(version.backend, requested, version.model, word)
+            if not any(self._rolled_from(version, other, rollbacks) for other in there.names - {requested}):
+                yield replace(there, rollback=requested if word == chosen else None)
+
+    def _rolled_from(self, version: Version, model: str, rollbacks: Mapping[str, str]) -> bool:
+        """Whether that public model is rolled back to anything but this."""
+        known, word = self._models.get(model), rollbacks.get(model)
+        there = known.versions.get(word) if known is not None and word is not None else None
+        return there is not None and there != version
 
     def without_effect(self, rollbacks: Mapping[str, str]) -> tuple[str, ...]:
         """The models whose rollback holds for nothing: the settings do not have them, or that version, any more."""

@@ -11,7 +11,7 @@ from proxy.log.context import Split, split
 from proxy.log.encode import Damaged, decode, encode
 from proxy.log.rows import NAME_CHARS_MAX
 from proxy.model.finding import Finding
-from proxy.model.record import Begun, Finished, Json
+from proxy.model.record import Attempt, Begun, Finished, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,7 @@ class Detail:
     error: Json = None
     media: tuple[Json, ...] = ()
     unscanned: Mapping[str, Json] = field(default_factory=dict)
+    attempts: tuple[Json, ...] = ()
 
 
 def read_detail(content: bytes) -> Detail:
@@ -150,6 +151,7 @@ def read_detail(content: bytes) -> Detail:
         error=value.get("error"),
         media=tuple(_list(value, "media")),
         unscanned=_dict(value, "unscanned"),
+        attempts=tuple(_list(value, "attempts")),
     )
 
 
@@ -179,6 +181,7 @@ def _detail(finished: Finished) -> bytes:
         "logprobs": finished.logprobs,
         "media": list(finished.media),
         "unscanned": dict(finished.unscanned),
+        "attempts": [_attempt(attempt) for attempt in finished.attempts],
     }
     kept = {key: value for key, value in detail.items() if value is not None and value != [] and value != {}}
     if finished.usage is not None:
@@ -188,6 +191,16 @@ def _detail(finished: Finished) -> bytes:
     # Microseconds are finer than any clock of ours is true.
     kept["latency"] = [None if value is None else round(value, 3) for value in times]
     return encode(kept)
+
+
+def _attempt(attempt: Attempt) -> Json:
+    return {
+        "backend": attempt.backend,
+        "version": attempt.version,
+        "sent": attempt.sent,
+        "error": attempt.error,
+        "ms": None if attempt.ms is None else round(attempt.ms, 3),
+    }
 
 
 def _finding_row(finding: Finding) -> list[Json]:

@@ -33,6 +33,8 @@ def full(db: sqlite3.Connection, fetch: Fetch, begin: BeginRow, finish: FinishRo
         record["media"] = list(detail.media)
     if detail is not None and detail.unscanned:
         record["unscanned"] = dict(detail.unscanned)
+    if detail is not None and detail.attempts:
+        record["attempts"] = list(detail.attempts)
     if begin.body_bytes:
         record["body_bytes"] = begin.body_bytes
     record["hash"], record["previous_hash"] = _hashes(db, finish)

@@ -36,6 +36,17 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A version of the model that failed before another one was asked."""
+
+    backend: str
+    version: str | None
+    sent: str | None  # the model by its name there
+    error: str
+    ms: float | None  # until it failed; None where it was not asked, since it had failed before
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """What is known of an exchange when its request was read; on the log before anything is released."""
 
@@ -76,3 +87,4 @@ class Finished:
     error: str | None = None
     media: tuple[Json, ...] = ()  # images and files of the request: {field, type, bytes, sha256}
     unscanned: Mapping[str, int] = field(default_factory=dict)  # characters by reason
+    attempts: tuple[Attempt, ...] = ()  # what failed before the one that `model` and `backend` name

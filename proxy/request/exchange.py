@@ -21,7 +21,7 @@ from proxy.log.port import Recorder
 from proxy.metrics import Metrics
 from proxy.model.finding import Finding
 from proxy.model.level import Level, Outcome
-from proxy.model.record import Json
+from proxy.model.record import Attempt, Json
 from proxy.model.subject import Reach, Subject
 from proxy.model.text import Kind
 from proxy.policy.compile import Policy
@@ -95,6 +95,7 @@ class Exchange:
         "api",
         "app",
         "app_verified",
+        "attempts",
         "backend_first_byte",
         "backend_seconds",
         "begun",
@@ -109,6 +110,7 @@ class Exchange:
         "facts",
         "findings",
         "first_byte",
+        "first_sent_at",
         "gate",
         "given",
         "given_bytes",
@@ -129,6 +131,7 @@ class Exchange:
         "reach",
         "recorded",
         "response",
+        "resumed",
         "route",
         "scores",
         "sent",
@@ -172,6 +175,8 @@ class Exchange:
         self.view: RequestView | None = None
         self._context: Context | None = None
         self.route: Route | None = None
+        self.attempts: list[Attempt] = []  # what failed before `route` was asked
+        self.resumed = started  # when it began, or was addressed to another version
         self.reach = Reach()
         # contain
         self.level = Level.GUARDED
@@ -210,6 +215,7 @@ class Exchange:
         self.recorded = False
         self.cut = False  # the connection is to end without the wire's own end
         self.sent_at: float | None = None
+        self.first_sent_at: float | None = None  # of several attempts
         self.backend_first_byte: float | None = None
         self.backend_seconds: float | None = None
         self.first_byte: float | None = None

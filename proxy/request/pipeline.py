@@ -2,7 +2,8 @@
 
 Each step reads and fills the exchange. A step that sets the answer ends the way to the backend; one that
 raises Refused ends the exchange with an error of the proxy's own. `record` always runs, and the client's
-last bytes go out after it.
+last bytes go out after it. Where a backend failed before its answer, the way to another version of the model goes
+through the steps from `contain` on once more.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ STEPS: tuple[Step, ...] = (
     record,
 )
 
+ADDRESSED = STEPS.index(contain)
+"""Where the way goes on of an exchange that is addressed to another version of its model."""
+
 RETRY_WORTH_S = 60
 """Above this both official clients back off on their own schedule, so they are told not to retry."""
 
@@ -71,11 +75,15 @@ async def run(x: Exchange, ports: Ports) -> web.StreamResponse:
 
 async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
     try:
-        for step in STEPS:
+        place = 0
+        while place < len(STEPS):
+            step, place = STEPS[place], place + 1
             if x.answer is None or step in (release, record):
                 started = ports.clock.monotonic()
                 await step(x, ports)
                 ports.metrics.stage(step.__name__, ports.clock.monotonic() - started)
+            if step is forward and x.answer is None and x.upstream is None:
+                place = ADDRESSED
     except Killed as killed:
         await _kill(x, ports, killed)
     except Refused as refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.errors import BadRequest, UnknownPath
-from proxy.model.subject import Reach
+from proxy.request.address import address
 from proxy.request.admit import admit_again
 from proxy.request.body import parse_body, read_body
 from proxy.request.exchange import Exchange, Ports
@@ -45,15 +45,12 @@ async def read(x: Exchange, ports: Ports) -> None:
         if x.view.conversation is not None:
             x.unscanned["conversation"] += 1
     admit_again(x, ports)
-    x.sent_raw = x.raw
     rollbacks = ports.dial.restraints().rollbacks
-    x.route = ports.router.route(x.api, requested, rollbacks)
-    if requested is None and http.method == "POST" and not rollbacks.keys().isdisjoint(x.route.names):
+    route = ports.router.route(x.api, requested, rollbacks)
+    if requested is None and http.method == "POST" and not rollbacks.keys().isdisjoint(route.names):
         # The backend would take its default, which may be the very version that was rolled back.
         raise BadRequest("name the model: one at this backend is rolled back", code="model_required")
-    x.reach = Reach(models=x.route.names, app=x.app, app_verified=x.app_verified)
-    if x.wire is not None and x.route.sent is not None and x.route.sent != requested:
-        x.sent_raw = await beside(large, x.wire.rename_model, x.raw, x.route.sent)
+    await address(x, route)
 
 
 def _check_path(path: str) -> None:

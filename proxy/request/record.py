@@ -135,6 +135,7 @@ def _finished(x: Exchange, ports: Ports) -> Finished:
         error=x.error,
         media=tuple(_media(media) for media in x.view.media) if x.view is not None else (),
         unscanned=dict(x.unscanned),
+        attempts=tuple(x.attempts),
     )
 
 

@@ -56,6 +56,7 @@ class VersionFile(FileModel):
 class ModelFile(FileModel):
     versions: Annotated[dict[Name, VersionFile], Field(min_length=1)]
     serve: Name
+    fallback: tuple[Name, ...] = ()
 
 
 class ClientFile(FileModel):

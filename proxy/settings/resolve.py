@@ -18,10 +18,10 @@ from proxy.regions import UnusableDatabase, regions
 from proxy.settings.file import (
     BackendFile,
     ClientFile,
-    ModelFile,
     SettingsFile,
     TlsFile,
 )
+from proxy.settings.models import resolve_model
 from proxy.settings.scoring import resolve_scoring
 from proxy.settings.values import (
     Address,
@@ -31,12 +31,10 @@ from proxy.settings.values import (
     Identify,
     Limits,
     LogSettings,
-    ModelSettings,
     Network,
     Settings,
     Tls,
     Token,
-    Version,
     parse_address,
 )
 from proxy.yaml_model import validate
@@ -82,7 +80,9 @@ class _Resolver:
         listen = self._address(("listen",), file.listen)
         admin = self._admin(file, listen)
         backends = {name: self._backend(name, backend) for name, backend in file.backends.items()}
-        models = {name: self._model(name, model, backends) for name, model in file.models.items()}
+        models = {
+            name: resolve_model(name, model, backends, self._fault) for name, model in file.models.items()
+        }
         default = self._default_backend(file)
         clients = self._clients(file.clients)
         if listen is not None and not (listen.loopback or clients or file.open):
@@ -148,19 +148,6 @@ class _Resolver:
             connect_timeout_s=file.connect_timeout_s,
             max_connections=file.max_connections,
         )
-
-    def _model(self, name: str, file: ModelFile, backends: Mapping[str, BackendSettings]) -> ModelSettings:
-        at: At = ("models", name)
-        for word, version in file.versions.items():
-            if version.backend not in backends:
-                tail = nearest(version.backend, list(backends))
-                where = (*at, "versions", word, "backend")
-                self._fault(where, f"there is no backend `{version.backend}`{tail}")
-        if file.serve not in file.versions:
-            tail = nearest(file.serve, list(file.versions))
-            self._fault((*at, "serve"), f"there is no version `{file.serve}`{tail}")
-        versions = {word: Version(item.backend, item.model) for word, item in file.versions.items()}
-        return ModelSettings(MappingProxyType(versions), file.serve)
 
     def _default_backend(self, file: SettingsFile) -> str:
         names = list(file.backends)

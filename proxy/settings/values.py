@@ -86,8 +86,11 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
+    """`fallback` names the versions that are tried, in this order, where the one that is served fails."""
+
     versions: Mapping[str, Version]
     serve: str
+    fallback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from aiohttp import web_app
 from pydantic import SecretStr
 
 from proxy.app import App
+from proxy.clock import Clock, SystemClock
 from proxy.settings import Address, Admin, BackendSettings, LogSettings, Settings, Token
 
 QUIET_RULES = """\
@@ -122,9 +123,22 @@ def settings_for(
     return replace(settings, **changes)
 
 
+class AheadClock(SystemClock):
+    """The machine's clock, set ahead by a test."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead_s
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Proxy]:
-    app = App(settings)
+async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Proxy]:
+    app = App(settings, clock=clock)
     bound = await app.start()
     try:
         yield Proxy(app, f"http://{bound.client}", f"http://{bound.admin}", settings)
@@ -135,8 +149,10 @@ async def running(settings: Settings) -> AsyncIterator[Proxy]:
 
 
 @asynccontextmanager
-async def proxy_for(folder: Path, backend_url: str, **changes: Any) -> AsyncIterator[Proxy]:
-    async with running(settings_for(folder, backend_url, **changes)) as proxy:
+async def proxy_for(
+    folder: Path, backend_url: str, *, clock: Clock | None = None, **changes: Any
+) -> AsyncIterator[Proxy]:
+    async with running(settings_for(folder, backend_url, **changes), clock) as proxy:
         yield proxy
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,7 +27,7 @@ CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 @asynccontextmanager
 async def around(
-    folder: Path, script: Sequence[Action], **changes: object
+    folder: Path, script: Sequence[Action], **changes: Any
 ) -> AsyncIterator[tuple[Proxy, ScriptedBackend]]:
     """A proxy before a scripted backend; afterwards no task and no backend connection in use may be left."""
     before = asyncio.all_tasks()

@@ -83,6 +83,16 @@ def test_the_contracts_example_is_read_whole(tmp_path: Path) -> None:
     assert settings.scoring.toxicity.engine == "auto"
 
 
+def test_a_version_at_a_backend_of_the_other_api_cannot_stand_in(tmp_path: Path) -> None:
+    backends = 'backends:\n  claude: {url: "https://api.example.org", api: anthropic}'
+    text = CONTRACT.replace("backends:", backends).replace("v1: {backend: main", "v1: {backend: claude")
+    assert load(write(tmp_path, text), ENV).models["support-bot"].fallback == ()
+    (problem,) = problems(tmp_path, text.replace("serve: v2", "serve: v2\n    fallback: [v1]"))
+    assert problem == (
+        "18:16: `v1` is at a backend of the anthropic API, and cannot answer what `v2` is asked, openai"
+    )
+
+
 def test_the_least_that_is_needed_is_one_backend(tmp_path: Path) -> None:
     settings = load(write(tmp_path, LEAST), {})
     assert settings.default_backend == "main"
@@ -131,6 +141,18 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
             "15:21: there is no backend `mien`; did you mean `main`?",
         ),
         ("serve: v2", "serve: v3", "16:12: there is no version `v3`"),
+        (
+            "serve: v2",
+            "serve: v2\n    fallback: [v11]",
+            "17:16: there is no version `v11`; did you mean `v1`?",
+        ),
+        (
+            "serve: v2",
+            "serve: v2\n    fallbck: [v1]",
+            "17:5: unknown key `fallbck`; did you mean `fallback`?",
+        ),
+        ("serve: v2", "serve: v2\n    fallback: [v1, v2]", "17:20: `v2` is what is served already"),
+        ("serve: v2", "serve: v2\n    fallback: [v1, v1]", "17:20: the version `v1` stands twice"),
         ("request_logprobs: false", "request_logprobs: 0", "30:21: must be a valid boolean, not 0"),
         ("role: operator", "role: boss", "7:28: must be one of viewer, operator, admin"),
         ("127.0.0.1/32", "127.0.0.1/99", None),
