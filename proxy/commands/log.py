@@ -14,6 +14,7 @@ import typer
 
 from proxy import jsonio
 from proxy.commands import log_draw
+from proxy.log.heads import FILE_NAME as HEADS_NAME
 from proxy.log.port import PAGE_DEFAULT, PAGE_MAX, Search
 from proxy.log.query import LogReader
 from proxy.log.schema import FILE_NAME
@@ -144,11 +145,15 @@ def verify(
         bad: Json = None if fault is None else {"link": fault.link, "id": fault.id, "problem": fault.text}
         _print_json(
             {"ok": fault is None, "records": verdict.records, "under_way": verdict.under_way, "head": verdict.head,
-             "first_bad": bad}
+             "unguarded": verdict.unguarded, "first_bad": bad}
         )  # fmt: skip
     elif fault is None:
         typer.echo(f"ok: {verdict.records} records fit, {verdict.under_way} under way")
         typer.echo(f"head: {verdict.head}")
+        if verdict.unguarded is None:
+            typer.echo(f"there is no {HEADS_NAME}: records cut off the end would not show")
+        elif verdict.unguarded:
+            typer.echo(f"the last {verdict.unguarded} are newer than the last head in {HEADS_NAME}")
     else:
         where = f"record {fault.link}, " if fault.link else ""
         who = f"exchange {fault.id}: " if fault.id else ""

@@ -211,6 +211,9 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         application = int(db.execute("PRAGMA application_id").fetchone()[0])
         tables = int(db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    except UnicodeDecodeError:
+        # The module fails over SQLite's own words where they quote a damaged schema.
+        raise StoreUnusable(f"{path}: this is a damaged exchange log (its schema is no text)") from None
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
             raise StoreUnusable(f"{path}: this is no exchange log, or a damaged one ({error})") from None

@@ -32,6 +32,7 @@ class Session:
 
     db: sqlite3.Connection
     inode: int
+    key: bytes  # the store's
     intern: Intern
     head: bytes  # the hash of the last record
     next_seq: int
@@ -48,6 +49,7 @@ def recall(db: sqlite3.Connection, path: Path, codec: Codec) -> Session:
     return Session(
         db=db,
         inode=os.stat(path).st_ino,
+        key=key,
         intern=Intern(db, key, codec),
         head=last[1] if last else digest.genesis(key, created_ms),
         next_seq=(db.execute("SELECT max(seq) FROM exchange").fetchone()[0] or 0) + 1,

@@ -13,12 +13,13 @@ from typing import Final, Literal, TypeVar
 import structlog
 
 from proxy.errors import LogUnavailable
+from proxy.log.fault import Fault
 from proxy.log.port import LogObserver, Page, Search
 from proxy.log.prepare import Entry, Revocable
 from proxy.log.reading import Readers
 from proxy.log.schema import StoreUnusable
 from proxy.log.store import ENDED_ALREADY, Store
-from proxy.log.writer import Fault, Item, Settled, Writer
+from proxy.log.writer import Item, Settled, Writer
 from proxy.model.record import Begun, Finished, Json
 
 QUEUE_RECORDS_MAX: Final = 8192
@@ -60,6 +61,7 @@ class SqliteRecorder:
             opened=self._opened,
             changed=self._changed,
             settled=self._settled,
+            noted=self._noted,
             ended=self._ended,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -184,6 +186,9 @@ class SqliteRecorder:
     def _settled(self, settled: Settled) -> None:
         self._tell(self._on_settled, settled)
 
+    def _noted(self, reason: str, text: str) -> None:
+        self._tell(self._on_noted, reason, text)
+
     def _tell(self, callback: Callable[..., None], *args: object) -> None:
         assert self._loop is not None
         try:
@@ -234,6 +239,10 @@ class SqliteRecorder:
             if failed is None:
                 self._observer.on_commit(settled.seconds, len(settled.items) - len(settled.refused))
             self._observer.on_queue(len(self._waiting))
+
+    def _on_noted(self, reason: str, text: str) -> None:
+        _log.error("log_noted", reason=reason, why=text)
+        self._failed(reason)
 
     def _on_ended(self) -> None:
         self._over = True

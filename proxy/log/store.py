@@ -9,12 +9,14 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from proxy.log import digest
 from proxy.log.context import Split
 from proxy.log.encode import Codec
+from proxy.log.heads import HEAD_RECORDS, HEAD_S, Head, append_head, heads_path, last_head
 from proxy.log.index import index_some
 from proxy.log.intern import ROOT, Intern, Known, marks, slices
 from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, Revocable, prepare
@@ -42,6 +44,8 @@ class Store:
         self._lock: int | None = None
         self._spare: sqlite3.Connection | None = None
         self._was_open = False
+        self._last_head: Head | None = None
+        self._head_known = False
 
     def open(self) -> None:
         """Open the file and read where it stands. The first time, what was never finished becomes
@@ -54,6 +58,8 @@ class Store:
             db.execute("PRAGMA synchronous = FULL")
             session = self._session = recall(db, self._path, self._codec)
             if not self._was_open:
+                with suppress(OSError):  # `put_head` tries again, and tells
+                    self._learn_head()
                 for some in slices(cut_off(session, self._codec, self._now())):
                     self.write(some)
         except BaseException:
@@ -141,6 +147,29 @@ class Store:
         db.execute("DELETE FROM probe")
         db.execute("COMMIT")
 
+    def put_head(self, *, last: bool = False) -> None:
+        """Write the chain's head to the file of heads if one is due, or with `last` if there is anything new.
+        Nothing is written while the chain is shorter than the last head says. Raises OSError; the store stays
+        as it is."""
+        session = self._session
+        if session is None:
+            return
+        if not self._head_known:
+            self._learn_head()
+        before, now_ms = self._last_head, int(self._now() * 1000)
+        new = session.next_link - 1 - (0 if before is None else before.link)
+        since_ms = now_ms if before is None else now_ms - before.at_ms
+        if new >= HEAD_RECORDS or (new > 0 and (last or not 0 <= since_ms < HEAD_S * 1000)):
+            head = Head(session.next_link - 1, now_ms, session.head)
+            append_head(heads_path(self._path), session.key, head)
+            self._last_head = head
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the chain is shorter than a head that was written before."""
+        session, head = self._session, self._last_head
+        return session is not None and head is not None and head.link >= session.next_link
+
     def checkpoint(self) -> None:
         """Bring the write-ahead log into the main file, as far as readers allow."""
         self._connected().db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -158,6 +187,10 @@ class Store:
         if os.stat(self._path).st_ino != self._session.inode:
             raise OSError("the log's file was moved or replaced")
         return self._session
+
+    def _learn_head(self) -> None:
+        self._last_head = last_head(heads_path(self._path))
+        self._head_known = True
 
     def _take_lock(self) -> None:
         if self._lock is not None:

@@ -1,7 +1,7 @@
 """Whether the store still says what was written: every hash computed again from the content that is there now.
 
-The walk goes along the chain and stops at the first record that does not fit; behind it come the tables that no
-hash covers because they follow from the rest (addresses, postings, what is under way).
+The walk goes along the chain, beside it the file of heads, and stops at the first record that does not fit; behind
+it come the tables that no hash covers because they follow from the rest (addresses, postings, what is under way).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from proxy.log import digest
 from proxy.log.encode import Damaged
 from proxy.log.fetch import RECORD, Fetch, read_record
+from proxy.log.heads import FILE_NAME as HEADS_NAME
+from proxy.log.heads import Head, HeadsChanged, HeadsReader
 from proxy.log.index import found_words, postings, score_step
 from proxy.log.query import LogReader
 from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION
@@ -28,35 +30,42 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verification found. `head` is the last record's hash in hex, to be compared with one kept elsewhere:
-    only that shows whether records were cut off the end."""
+    """What a verification found. `head` is the last record's hash in hex. The last `unguarded` records are newer
+    than the last head in the file of heads: if they were cut off, it would not show. None without such a file."""
 
     records: int
     under_way: int
     head: str
+    unguarded: int | None
     fault: Fault | None
 
 
 def verify(reader: LogReader) -> Verdict:
-    """Walk the whole store. Raises sqlite3.Error where the file cannot be read at all."""
+    """Walk the whole store. Raises sqlite3.Error or OSError where the files cannot be read at all."""
     db = reader.db
+    heads = HeadsReader.open(reader.path)  # before the snapshot, which then holds every record they name
     db.execute("BEGIN")  # one snapshot, while a proxy may go on writing
     try:
-        walk = _Walk(reader)
+        walk = _Walk(reader, heads)
         fault = next(walk.faults(), None)
         under_way = int(db.execute("SELECT count(*) FROM open").fetchone()[0])
-        return Verdict(walk.records, under_way, walk.head.hex(), fault)
+        unguarded = None if heads is None else walk.records - walk.guarded
+        return Verdict(walk.records, under_way, walk.head.hex(), unguarded, fault)
     finally:
         db.execute("COMMIT")
+        if heads is not None:
+            heads.close()
 
 
 class _Walk:
-    def __init__(self, reader: LogReader) -> None:
+    def __init__(self, reader: LogReader, heads: HeadsReader | None) -> None:
         self._db = reader.db
         self._fetch: Fetch = reader.fetch
         created_ms, self._key = self._db.execute("SELECT created_ms, key FROM store").fetchone()
         self.head = digest.genesis(self._key, created_ms)
         self.records = 0
+        self._heads: Iterator[Head] = iter(()) if heads is None else heads.heads(self._key)
+        self.guarded = 0  # up to this place of the chain a head vouches
 
     def faults(self) -> Iterator[Fault]:
         """Everything that does not fit, records first. After a record's fault the rest is no longer looked at."""
@@ -71,7 +80,7 @@ class _Walk:
             yield from self._addresses()
             yield from self._postings()
             yield from self._file()
-        except Damaged as error:
+        except (Damaged, HeadsChanged) as error:
             yield Fault(str(error))
 
     def _bad_nodes(self) -> set[int]:
@@ -101,6 +110,7 @@ class _Walk:
 
     def _chain(self, bad_nodes: set[int]) -> Iterator[Fault]:
         rows = self._db.execute("SELECT link, kind, seq, hash FROM chain ORDER BY link")
+        head = next(self._heads, None)
         for place, (link, kind, seq, stored) in enumerate(rows, 1):
             row = self._db.execute(f"{RECORD} WHERE e.seq = ?", (seq,)).fetchone()
             if link != place:
@@ -129,6 +139,15 @@ class _Walk:
                 return
             self.head = own
             self.records += 1
+            while head is not None and head.link == link:
+                if head.hash != own:
+                    yield Fault(f"its hash is not the one in {HEADS_NAME}", begin.id, place)
+                    return
+                self.guarded = link
+                head = next(self._heads, None)
+        if head is not None:
+            missing = f"records {self.records + 1} to {head.link} are missing from the end of the chain"
+            yield Fault(f"{missing}: {HEADS_NAME} has their head", link=self.records + 1)
 
     def _sequence(self) -> Iterator[Fault]:
         """Begins are gapless, and each is either finished, once, or under way."""

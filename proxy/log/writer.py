@@ -16,6 +16,8 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from proxy.log.encode import Damaged
+from proxy.log.fault import Fault, reason_of
+from proxy.log.heads import HEAD_S
 from proxy.log.prepare import Entry, Revocable
 from proxy.log.schema import StoreUnusable
 from proxy.log.store import Store
@@ -60,18 +62,10 @@ class Settled:
     dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why writing fails: a word of a closed set for metrics, and words for people."""
-
-    reason: str
-    text: str
-    way: tuple[str, ...] = ()  # through the code, of a mistake of ours
-
-
 class Writer(threading.Thread):
-    """Runs until `finish` was called and the queue is empty. `opened`, `changed` (of `fault`) and `settled` are
-    called in this thread and must not block."""
+    """Runs until `finish` was called and the queue is empty. `opened`, `changed` (of `fault`), `settled` and
+    `noted` (what is wrong and keeps no record from being written: a word, and words for people) are called in
+    this thread and must not block."""
 
     def __init__(
         self,
@@ -80,6 +74,7 @@ class Writer(threading.Thread):
         opened: Callable[[StoreUnusable | None], None],
         changed: Callable[[], None],
         settled: Callable[[Settled], None],
+        noted: Callable[[str, str], None],
         ended: Callable[[], None],
     ) -> None:
         super().__init__(name="exchange-log", daemon=True)
@@ -87,6 +82,7 @@ class Writer(threading.Thread):
         self._opened = opened
         self._changed = changed
         self._settled = settled
+        self._noted = noted
         self._ended = ended
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
         self._kept: deque[Item] = deque()
@@ -96,6 +92,7 @@ class Writer(threading.Thread):
         self._unindexed = INDEX_DUE  # unknown at the start: there may be some
         self._new_records = 0  # since the last checkpoint
         self._new_bytes = 0
+        self._heads_at = 0.0  # not tried before then
         self._stopping = False
         self._room = True
 
@@ -126,9 +123,13 @@ class Writer(threading.Thread):
                 self._fail(error)
             finally:
                 self._opened(unusable)
+            if self._store.cut_off:
+                self._noted("cut_off", "records that were on the log are gone from its end; see `log verify`")
             while not self._stopping:
                 self._step()
+                self._put_head()
             self._tidy(last=True)
+            self._put_head(last=True)
         finally:
             self._fault = Fault("stopped", "the log's writer has ended")
             self._store.release()
@@ -254,8 +255,18 @@ class Writer(threading.Thread):
             if self._fault is not None and self._fault.reason == "bug":
                 self._settled(Settled((), 0.0, fault=self._fault, dropped=self._drop_kept()))
 
+    def _put_head(self, *, last: bool = False) -> None:
+        """The file of heads proves the log's end; records are written whether or not it can be."""
+        if self._fault is not None or (not last and time.monotonic() < self._heads_at):
+            return
+        try:
+            self._store.put_head(last=last)
+        except OSError as error:
+            self._heads_at = time.monotonic() + HEAD_S
+            self._noted("heads", f"the head of the exchange log cannot be written: {error}")
+
     def _fail(self, error: Exception) -> None:
-        reason = _reason(error)
+        reason = reason_of(error)
         # What a mistake of ours has to say may quote a record.
         what = str(error) if reason != "bug" else f"{type(error).__name__}, a mistake of the proxy's own"
         if isinstance(error, sqlite3.Error) and reason in ("full", "locked", "io"):
@@ -271,33 +282,3 @@ class Writer(threading.Thread):
         if self._fault is not None:
             self._fault = None
             self._changed()
-
-
-def _reason(error: Exception) -> str:
-    """A word of a closed set."""
-    if isinstance(error, StoreUnusable):
-        return "unusable"
-    if isinstance(error, Damaged):
-        return "corrupt"
-    if isinstance(error, sqlite3.Error):
-        # Errors of the Python module itself (a closed connection) carry no name.
-        name = getattr(error, "sqlite_errorname", "")
-        for word, reason in _REASONS:
-            if word in name:
-                return reason
-        return "io"
-    if isinstance(error, PermissionError):
-        return "readonly"
-    return "io" if isinstance(error, OSError) else "bug"
-
-
-_REASONS: Final = (
-    ("FULL", "full"),
-    ("BUSY", "locked"),
-    ("LOCKED", "locked"),
-    ("READONLY", "readonly"),
-    ("CANTOPEN", "readonly"),
-    ("PERM", "readonly"),
-    ("CORRUPT", "corrupt"),
-    ("NOTADB", "corrupt"),
-)
