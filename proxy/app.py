@@ -36,6 +36,7 @@ from proxy.request.exchange import Ports
 from proxy.request.server import KEEP_ALIVE_S, Front
 from proxy.scoring.service import ScorerService
 from proxy.settings import Address, Settings, Tls
+from proxy.watch.watch import Watch
 
 SPAWNED_MAX = 10_000
 """The most background tasks (records of exchanges whose client left, connections being drained)."""
@@ -91,6 +92,7 @@ class App:
         stack.callback(claim(settings.data_dir).close)
         self.metrics = metrics = Metrics(settings.models, settings.backends)
 
+        self.watch = Watch(metrics)
         self.scorers = scorers = ScorerService(settings.scoring, settings.data_dir, metrics.scorer_observer())
         stack.push_async_callback(scorers.stop)
         _log.info("toxicity_engine", engine=scorers.choice.engine, why=scorers.choice.why)
@@ -155,6 +157,7 @@ class App:
             backends=backends,
             recorder=self.recorder,
             metrics=metrics,
+            watch=self.watch,
             pseudonym_key=pseudonym_key(settings.data_dir),
             spawn=self.spawn,
             stopping=self._stopping,
@@ -194,6 +197,7 @@ class App:
             listen_host=settings.admin.listen.host,
             known=known_by(router),
             settings=settings,
+            inventory=self.watch.inventory,
         )
         runner = web.AppRunner(
             build_admin(context),
@@ -283,6 +287,7 @@ class App:
             policy = self.policy.current
             self.metrics.policy(policy.digest, policy.rule_names, self.policy.loaded_at)
             self.scorers.keep(policy.needs)
+            self.watch.take(policy.cards)
             self.metrics.scorers(self._engines())
         if not result.ok:
             self.metrics.policy_refused()

@@ -23,6 +23,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "check": "rules",
         "scan": "rules",
         "rules": "rules",
+        "cards": "cards",
         "dial": "dial",
         "block": "subjects",
         "limit": "subjects",

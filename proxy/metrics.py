@@ -83,6 +83,7 @@ class Metrics:
         self._scorer_seconds = histogram("scorer_seconds", "One scoring", _FAST_S, "scorer")
         self._scorer_errors = counter("scorer_errors", "Scorings that failed", "scorer", "reason")
         self._scorer_info = gauge("scorer_info", "The engine behind a detector", "detector", "engine")
+        self._uncarded = counter("uncarded_exchanges", "Exchanges of models without a card", "model")
         self._counters: dict[tuple[str, ...], Counter] = {}
         self._histograms: dict[tuple[str, ...], Histogram] = {}
 
@@ -146,6 +147,9 @@ class Metrics:
 
     def scorer_observer(self) -> ScorerMetrics:
         return ScorerMetrics(self._scorer_queue, self._scorer_seconds, self._scorer_errors)
+
+    def on_uncarded(self, model: str | None) -> None:
+        self._count(("uncarded", self.model_label(model)), self._uncarded)
 
     def scorer_error(self, scorer: str, reason: str) -> None:
         self._count(("scorer_error", scorer, reason), self._scorer_errors)

@@ -19,7 +19,7 @@ LAYERS: Final = (
     ("app",),
     ("admin",),
     ("request",),
-    ("backend", "dial", "log", "policy", "scoring"),
+    ("backend", "dial", "log", "policy", "scoring", "watch"),
     ("wire", "detect"),
     (
         "clock",
@@ -43,7 +43,16 @@ SHARED: Final = frozenset(LAYERS[-2])
 DEMO_MAY_IMPORT: Final = frozenset({"demo", "jsonio", "model"})
 DEMO_MAY_INSTALL: Final = frozenset({"aiohttp"})
 
-PURE: Final = ("wire", "detect", "policy", "model", "demo/script.py", "dial/levels.py", "subjects.py")
+PURE: Final = (
+    "wire",
+    "detect",
+    "policy",
+    "model",
+    "watch",
+    "demo/script.py",
+    "dial/levels.py",
+    "subjects.py",
+)
 NOT_PURE: Final = frozenset({"policy/store.py"})
 IMPURE: Final = frozenset(
     {

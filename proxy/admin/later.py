@@ -13,7 +13,6 @@ PATHS: Final = (
     "/admin/v1/rules/patch",
     "/admin/v1/tripwires",
     "/admin/v1/metrics",
-    "/admin/v1/cards",
     "/admin/v1/incidents",
     "/admin/v1/backtests",
     "/admin/v1/evidence",

@@ -26,6 +26,7 @@ from proxy.detect.secrets import SecretEntry, SecretsBank
 from proxy.detect.size import SizeBank, SizeEntry
 from proxy.detect.toxicity import ToxicityBank, ToxicityEntry
 from proxy.errors import Problem
+from proxy.model.card import Card
 from proxy.model.finding import Finding
 from proxy.model.level import Direction
 from proxy.policy.folder import Folder
@@ -83,6 +84,7 @@ class Policy:
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     documents: Documents = field(default_factory=dict, repr=False, compare=False)
     needs: frozenset[str] = frozenset()  # the names of the scorers that its banks ask
+    cards: tuple[Card, ...] = ()
     _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -146,6 +148,7 @@ def compile_policy(folder: Folder, before: Policy | None = None, offers: Offers 
         memory=before.memory if before is not None else Memory(),
         documents=rules.documents,
         needs=frozenset(asked),
+        cards=rules.cards,
     )
 
 

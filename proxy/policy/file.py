@@ -158,8 +158,8 @@ class PolicyFile(FileModel):
         "limits": "",
         "tripwires": "",
         "probes": "",
-        "cards": "",
     }
 
     rules: tuple[JsonValue, ...] = ()  # each read as a RuleFile of its own, so that one fault hides no other
     containment: ContainmentFile | None = None
+    cards: tuple[JsonValue, ...] = ()  # likewise, each a CardFile

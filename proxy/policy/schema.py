@@ -8,8 +8,10 @@ from typing import Final, TypeAlias
 
 from proxy.detect.offers import NO_SCORERS, Offers
 from proxy.errors import ConfigError, Problem
+from proxy.model.card import Card
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.model.text import Path
+from proxy.policy.cards import CardsReader
 from proxy.policy.containment import ContainmentReader
 from proxy.policy.detectors import DetectReader, Reading
 from proxy.policy.file import PolicyFile, RuleFile
@@ -49,6 +51,7 @@ class RuleSet:
     used: frozenset[str]  # the rule files, and the phrase files that they name
     warnings: tuple[Problem, ...] = ()  # what is allowed and probably not meant
     documents: Documents = field(default_factory=dict)
+    cards: tuple[Card, ...] = ()
 
 
 def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCORERS) -> RuleSet:
@@ -76,6 +79,7 @@ def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCO
         frozenset(reader.used),
         in_order(reader.warnings),
         reader.kept(),
+        tuple(reader.cards.cards),
     )
 
 
@@ -83,12 +87,14 @@ def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCO
 class _Reader(Reading):
     rules: list[Rule] = field(default_factory=list)
     containment: ContainmentReader = field(init=False)
+    cards: CardsReader = field(init=False)
     known: Documents = field(default_factory=dict)
     documents: dict[str, tuple[bytes, Document]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)  # rule id → where it stands
 
     def __post_init__(self) -> None:
         self.containment = ContainmentReader(self.problems)
+        self.cards = CardsReader(self.problems)
 
     def file(self, name: str) -> None:
         label = self.folder.label(name)
@@ -115,6 +121,7 @@ class _Reader(Reading):
                 _RuleReader(self, document, name, at).rule(rule)
         if file.containment is not None:
             self.containment.take(document, file.containment)
+        self.cards.take(document, len(file.cards))
 
     def _parsed(self, name: str, label: str) -> Document:
         raw = self.folder.files[name]

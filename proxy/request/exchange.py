@@ -30,6 +30,7 @@ from proxy.policy.pseudonym import Pseudonyms
 from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import StreamGate
 from proxy.settings import ClientSettings, Settings
+from proxy.watch.watch import Watch
 from proxy.wire.base import ReplyFacts, RequestView, Wire
 
 T = TypeVar("T")
@@ -80,6 +81,7 @@ class Ports:
     backends: dict[str, Backend]
     recorder: Recorder
     metrics: Metrics
+    watch: Watch
     pseudonym_key: bytes
     spawn: Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
     stopping: asyncio.Event

@@ -12,6 +12,7 @@ from proxy.model.level import Outcome
 from proxy.model.record import Begun, Finished, Json, Latency, ModelUsed
 from proxy.model.text import Media
 from proxy.request.exchange import Exchange, Killed, Ports
+from proxy.request.observe import observation
 from proxy.request.reply_text import reply_text
 from proxy.wire.credentials import masked
 
@@ -197,6 +198,9 @@ def _count(x: Exchange, ports: Ports) -> None:
         metrics.first_byte(model, x.first_byte)
     if x.outcome not in (Outcome.REFUSED, Outcome.CLIENT_CLOSED):
         metrics.overhead.observe(x.guard_s)
+    observed = observation(x, ports, ports.clock.monotonic() - x.started)
+    if observed is not None:
+        ports.watch.observe(observed)
 
 
 def _model(x: Exchange) -> ModelUsed:

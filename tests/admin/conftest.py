@@ -33,6 +33,7 @@ from proxy.settings import (
     Version,
     demo_settings,
 )
+from proxy.watch.inventory import Inventory
 from tests.dial.helpers import TurnedClock, UnreliableStore
 
 TOKENS: Mapping[Role, str] = {
@@ -162,6 +163,7 @@ class Admin:
         self.log = FakeLog()
         self.checks: dict[str, str | None] = {"policy": None, "log": None}
         self.metrics = Metrics((), ())
+        self.inventory = Inventory()
         self.settings = settings_with_models(path.parent)
         self.url = ""
         self.port = 0
@@ -182,6 +184,7 @@ class Admin:
             clock=self.clock,
             known=known_by(Router(self.settings)),
             settings=self.settings,
+            inventory=self.inventory,
         )
         self._runner = web.AppRunner(build_admin(context), handle_signals=False, access_log=None)
         await self._runner.setup()

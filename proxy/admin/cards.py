@@ -1,0 +1,87 @@
+"""The models' cards, joined with what is in use: `/admin/v1/cards`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from aiohttp import web
+
+from proxy.admin import present
+from proxy.admin.endpoint import Call, Endpoint, answer
+from proxy.model.card import Card
+from proxy.model.record import Json
+from proxy.watch.inventory import InUse, Seen
+
+
+async def show(call: Call) -> web.Response:
+    """Every card, and every model in use that has none."""
+    inventory = call.context.inventory
+    in_use = tuple(inventory.in_use)
+    bare: list[Json] = []
+    for model in in_use:
+        without = [seen for seen in model.versions.values() if not seen.carded]
+        if without:
+            bare.append({"model": model.model, **_live(without)})
+    return answer(
+        {"cards": [_card(card, _served(card, in_use)) for card in inventory.cards], "without_card": bare}
+    )
+
+
+def _served(card: Card, in_use: Iterable[InUse]) -> list[Seen]:
+    return [
+        seen
+        for model in in_use
+        if card.about(model.names)
+        for seen in model.versions.values()
+        if card.version is None or card.version in seen.names
+    ]
+
+
+def _card(card: Card, served: list[Seen]) -> dict[str, Json]:
+    return {
+        "model": card.model,
+        "version": card.version,
+        "owner": {"team": card.owner.team, "contact": card.owner.contact},
+        "type": card.type,
+        "base_model": card.base_model,
+        "training_data": card.training_data,
+        "dependencies": card.dependencies,
+        "risks": card.risks,
+        "missing": card.missing,
+        "live": _live(served) if served else None,
+    }
+
+
+def _live(served: list[Seen]) -> dict[str, Json]:
+    versions: list[Json] = [
+        {
+            "version": seen.version,
+            "sent": seen.sent,
+            "served": seen.served,
+            "exchanges": seen.exchanges,
+            "last_seen": present.moment(seen.last_seen),
+        }
+        for seen in served
+    ]
+    return {
+        "exchanges": sum(seen.exchanges for seen in served),
+        "last_seen": present.moment(max(seen.last_seen for seen in served)),
+        "versions": versions,
+    }
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "GET",
+        "/admin/v1/cards",
+        "viewer",
+        show,
+        "The models' cards, and what is in use",
+        {
+            200: "{cards: [{model, version, owner, type, base_model, training_data, dependencies, risks, missing,"
+            " live: null or {exchanges, last_seen, versions}}], without_card: [{model, exchanges, last_seen,"
+            " versions}]}; `live` counts from the start of the proxy"
+        },
+    ),
+)

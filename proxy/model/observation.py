@@ -1,0 +1,46 @@
+"""What one finished exchange tells of how its model behaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Metric(StrEnum):
+    """What tripwires can watch. The rates are 1 or 0 of each exchange."""
+
+    TOXICITY = "toxicity"
+    BLOCKED_RATE = "blocked_rate"
+    REDACTED_RATE = "redacted_rate"
+    REPLY_LENGTH = "reply_length"
+    LATENCY_S = "latency_s"
+    ERROR_RATE = "error_rate"
+    TOKENS = "tokens"
+    PII_RATE = "pii_rate"
+    SECRET_RATE = "secret_rate"
+    UNSCANNED_RATE = "unscanned_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One exchange that was sent to its backend, or refused for what it said. `values` has only the metrics of
+    which it is a sample."""
+
+    at: float  # Unix seconds, when it ended
+    exchange: str
+    model: str | None  # its public name, else the one it was asked for by
+    names: frozenset[str]  # every name of the model
+    version: str | None
+    sent: str | None
+    served: str | None
+    app: str | None
+    caller: (
+        str | None
+    )  # as blocks name it: `user:ID` where somebody vouches for it, else `key:NAME`, else `ip:…`
+    values: Mapping[Metric, float] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> frozenset[str | None]:
+        """The names of the version that served it."""
+        return frozenset((self.version, self.sent, self.served))

@@ -1,0 +1,1 @@
+"""How models behave, over all exchanges. Pure: time is a parameter, and nothing here waits."""
