@@ -9,6 +9,7 @@ from proxy import jsonio
 from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, Text, ToolCall
+from proxy.wire.anthropic_reduce import reduce_messages
 from proxy.wire.anthropic_request import request_texts
 from proxy.wire.anthropic_said import message_object
 from proxy.wire.anthropic_stream import MessagesReader
@@ -27,6 +28,7 @@ from proxy.wire.common import (
 )
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
+from proxy.wire.reduce import Reduction
 from proxy.wire.shape import data_at, field_name, is_plain, is_sealed, leaves, mapping, string
 from proxy.wire.splice import splice
 
@@ -48,6 +50,9 @@ class AnthropicMessages(JsonWire):
 
     def read_request(self, body: Json) -> RequestView:
         return _read_request(body)
+
+    def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
+        return reduce_messages(request, reduction)
 
     def read_reply(self, body: Json) -> ReplyView:
         reply = reply_object(body)
@@ -110,6 +115,9 @@ class AnthropicCountTokens(SilentWire):
 
     def read_request(self, body: Json) -> RequestView:
         return _read_request(body)
+
+    def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
+        return reduce_messages(request, reduction, counts=True)
 
 
 def _read_request(body: Json) -> RequestView:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Media, Path, Text, ToolCall
+from proxy.wire.reduce import Reduction
 from proxy.wire.sse import Frame
 
 
@@ -166,6 +167,11 @@ class Wire(Protocol):
 
     def rename_model(self, raw: bytes, model: str) -> bytes:
         """The request with another model name, all else byte for byte."""
+        ...
+
+    def reduce_request(self, raw: bytes, reduction: Reduction) -> bytes:
+        """What the reduction leaves of the request, all else byte for byte. The real API takes it where it took the
+        whole one."""
         ...
 
     def read_reply(self, body: Json) -> ReplyView:

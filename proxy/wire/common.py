@@ -13,6 +13,7 @@ from proxy.wire.credentials import masked
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
 from proxy.wire.once import Once
+from proxy.wire.reduce import Reduction, rendered
 from proxy.wire.shape import is_plain, mapping, string, without_vectors
 from proxy.wire.splice import splice
 from proxy.wire.sse import Frame
@@ -36,6 +37,14 @@ class JsonWire:
 
     def rename_model(self, raw: bytes, model: str) -> bytes:
         return splice(raw, {("model",): jsonio.dumps(model)})
+
+    def reduce_request(self, raw: bytes, reduction: Reduction) -> bytes:
+        request = mapping(jsonio.loads_strict(raw)) if raw else {}
+        return rendered(raw, request, self.reduced(request, reduction)) if request else raw
+
+    def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
+        """What the reduction leaves; by itself a wire has nothing that it could bound."""
+        return request
 
 
 class SilentWire(JsonWire):

@@ -26,9 +26,11 @@ from proxy.wire.common import (
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
 from proxy.wire.logprobs import with_token_copies
+from proxy.wire.openai_chat_reduce import reduce_chat
 from proxy.wire.openai_chat_stream import TEXT_KINDS, ChatReader, logprob_copies
 from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, FRAME_NAMES
 from proxy.wire.openai_request import messages_text, request_rest
+from proxy.wire.reduce import Reduction
 from proxy.wire.shape import data_at, field_name, is_plain, is_sealed, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 
@@ -57,6 +59,9 @@ class OpenAIChat(JsonWire):
             choices=request_choices(request),
             usage_chunk=options.get("include_usage") is True,
         )
+
+    def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
+        return reduce_chat(request, reduction)
 
     def read_reply(self, body: Json) -> ReplyView:
         reply = reply_object(body)

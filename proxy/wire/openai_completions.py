@@ -26,8 +26,10 @@ from proxy.wire.common import (
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
 from proxy.wire.logprobs import Series, share_of
+from proxy.wire.openai_chat_reduce import reduce_completion
 from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, FRAME_NAMES, ChoicesReader
 from proxy.wire.openai_request import input_texts, request_rest
+from proxy.wire.reduce import Reduction
 from proxy.wire.shape import field_name, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 
@@ -60,6 +62,9 @@ class OpenAICompletions(JsonWire):
             choices=choices,
             usage_chunk=mapping(request.get("stream_options")).get("include_usage") is True,
         )
+
+    def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
+        return reduce_completion(request, reduction)
 
     def read_reply(self, body: Json) -> ReplyView:
         reply = reply_object(body)

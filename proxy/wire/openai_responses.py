@@ -34,9 +34,11 @@ from proxy.wire.openai_responses_output import (
     response_facts,
     token_copies,
 )
+from proxy.wire.openai_responses_reduce import reduce_responses
 from proxy.wire.openai_responses_request import kept_elsewhere, request_texts
 from proxy.wire.openai_responses_said import message_item, response_object
 from proxy.wire.openai_responses_stream import ResponsesReader
+from proxy.wire.reduce import Reduction
 from proxy.wire.shape import field_name, is_plain, mapping, sequence, string
 from proxy.wire.splice import splice
 
@@ -59,6 +61,9 @@ class OpenAIResponses(JsonWire):
             messages=len(sequence(request.get("input"))) or 1,
             conversation=kept_elsewhere(request),
         )
+
+    def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
+        return reduce_responses(request, reduction)
 
     def read_reply(self, body: Json) -> ReplyView:
         reply = reply_object(body)
@@ -134,3 +139,6 @@ class OpenAIResponseById(OpenAIResponses):
 
     def rename_model(self, raw: bytes, model: str) -> bytes:
         return raw
+
+    def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
+        return request

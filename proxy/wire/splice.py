@@ -60,6 +60,38 @@ def splice(raw: bytes, changes: Mapping[Path, bytes | None]) -> bytes:
     return b"".join(out)
 
 
+def members(raw: bytes, key: str) -> list[bytes]:
+    """The entries of the list at a key of the document's object, each as its own bytes. `raw` is one valid JSON
+    document, in which the key stands once. Raises LookupError where there is no such list."""
+    at = _blanks(raw, _blanks(raw, 0) + 1)
+    while raw[at : at + 1] not in (b"}", b""):
+        end = _string_end(raw, at)
+        found = raw[at:end]
+        at = _blanks(raw, _blanks(raw, end) + 1)
+        if (str(json.loads(found)) if b"\\" in found else found[1:-1].decode()) == key:
+            return _entries(raw, at)
+        at = _next(raw, _value_end(raw, at))
+    raise LookupError(f"there is no {key!r}")
+
+
+def _entries(raw: bytes, at: int) -> list[bytes]:
+    if raw[at : at + 1] != b"[":
+        raise LookupError(f"the JSON value at byte {at} is no list")
+    out: list[bytes] = []
+    at = _blanks(raw, at + 1)
+    while raw[at : at + 1] != b"]":
+        end = _value_end(raw, at)
+        out.append(raw[at:end])
+        at = _next(raw, end)
+    return out
+
+
+def _next(raw: bytes, at: int) -> int:
+    """Where the next member begins, or its holder ends, behind one that ends at `at`."""
+    at = _blanks(raw, at)
+    return _blanks(raw, at + 1) if raw[at : at + 1] == b"," else at
+
+
 def _blanks(raw: bytes, at: int) -> int:
     found = _BLANKS.match(raw, at)
     return found.end() if found else at
