@@ -30,6 +30,7 @@ from proxy.model.card import Card
 from proxy.model.finding import Finding
 from proxy.model.level import Direction
 from proxy.policy.folder import Folder
+from proxy.policy.lane import scaled_rule
 from proxy.policy.match import Judge, Plan, Selection, plan
 from proxy.policy.measure import measure
 from proxy.policy.memory import Memory, Recall
@@ -117,7 +118,8 @@ class Policy:
         known = self._plans.get((direction, selection))
         if known is None:
             banks = [built.bank for built in self.built if built.direction is direction]
-            known = plan(self.rules, banks, direction, selection)
+            scales = self.containment.degraded.threshold_scale < 1.0
+            known = plan(self.rules, banks, direction, selection, scales=scales)
             if len(self._plans) >= PLANS_MAX:
                 self._plans.clear()
             self._plans[(direction, selection)] = known
@@ -135,7 +137,8 @@ def compile_policy(folder: Folder, before: Policy | None = None, offers: Offers 
     toxic = any(isinstance(item, Toxicity) for rule in rules.rules for item in rule.detectors)
     if model is None and toxic and offers.toxicity is None:
         model = LexicalModel.load()
-    built = tuple(_build(rules.rules, model, offers, before.built if before is not None else ()))
+    scale = rules.containment.degraded.threshold_scale
+    built = tuple(_build(rules.rules, scale, model, offers, before.built if before is not None else ()))
     asked = (one.bank.scorer.name for one in built if isinstance(one.bank, NerBank | TransformerBank))
     return Policy(
         digest=digest(folder, rules.used),
@@ -173,7 +176,11 @@ def _warm(bank: Bank) -> Bank:
 
 
 def _build(
-    rules: tuple[Rule, ...], model: LexicalModel | None, offers: Offers, known: tuple[Built, ...]
+    rules: tuple[Rule, ...],
+    scale: float,
+    model: LexicalModel | None,
+    offers: Offers,
+    known: tuple[Built, ...],
 ) -> Iterator[Built]:
     def built(entries: Sequence[E], make: Callable[[Sequence[E]], Bank]) -> Iterator[Built]:
         if not entries:
@@ -215,6 +222,13 @@ def _build(
         # rule, and every sentence is scored once.
         chosen = [(i, rule) for i, rule in enumerate(rules) if rule.on is direction]
         toxicity = [ToxicityEntry(i, spec.thresholds) for i, spec in _of(chosen, Toxicity)]
+        if scale < 1.0:
+            toxicity += [
+                ToxicityEntry(
+                    scaled_rule(one.rule), {label: at * scale for label, at in one.thresholds.items()}
+                )
+                for one in toxicity
+            ]
         if offers.toxicity is not None:
             yield from built(toxicity, partial(TransformerBank, scorer=offers.toxicity))
         elif model is not None:

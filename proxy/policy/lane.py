@@ -21,9 +21,22 @@ from proxy.policy.rule import Rule
 ERROR_LABEL = "error"
 """The label of a finding that stands for a detector which failed."""
 
+SCALED_DETECTOR: Final = "toxicity"
+"""Its thresholds are scaled from the level degraded on. Its banks hold each rule twice: as itself with its own
+thresholds, and as `scaled_rule` with the others."""
+
 FINDINGS_MAX: Final = 10_000
 """Findings told of one text by the rules that hold it, and as many by those that watch. Past it the next one
 that acts blocks the text, and the others are not told: a text made of findings must not fill the memory."""
+
+
+def scaled_rule(rule: int) -> int:
+    """What a bank calls the rule of that index with its thresholds scaled."""
+    return ~rule
+
+
+def unscaled(rule: int) -> int:
+    return ~rule if rule < 0 else rule
 
 
 class BrokenPromise(Exception):
@@ -41,6 +54,9 @@ class Ruled(Protocol):
 
     @property
     def active(self) -> Mapping[int, Rule]: ...
+
+    @property
+    def scaled(self) -> bool: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +96,7 @@ class _Pending:
     negative_score: float
     label: str
     cut: bool
+    scaled: bool = False  # it met the scaled threshold of its rule, not (or not only) the rule's own
 
     @property
     def end(self) -> int:
@@ -193,6 +210,22 @@ class Lane:
             self._fail(reading.bank, ScorerFailed("timeout"), reading.safe_upto)
         return self._settle(broken, found)
 
+    def hand_over(self, other: Lane, banks: Sequence[Bank]) -> int:
+        """Have these banks read on in another lane of the text. Returns how far they are settled."""
+        moved = [reading for reading in self.readings if reading.bank in banks]
+        other._length, other._final = self._length, self._final
+        other._count = max(other._count, self._count)
+        other._unopened += tuple(bank for bank in self._unopened if bank in banks)
+        self._unopened = tuple(bank for bank in self._unopened if bank not in banks)
+        for lane, source in ((other.readings, self.readings), (other._late, self._late)):
+            lane.extend(reading for reading in source if reading in moved)
+        self.readings = [reading for reading in self.readings if reading not in moved]
+        self._late = [reading for reading in self._late if reading not in moved]
+        waits, self._pending = self._pending, []
+        for entry in waits:
+            heappush(other._pending if entry[2] in moved else self._pending, entry)
+        return min([reading.safe_upto for reading in moved], default=self._length)
+
     def _settle(self, broken: list[Reading], found: list[Finding]) -> int:
         if broken:
             for reading in broken:
@@ -231,16 +264,19 @@ class Lane:
                 recall.keep(reading.bank, self._view.context, reading.said, reading.scan.scores)
 
     def _wait(self, match: Match, reading: Reading) -> None:
-        if match.rule not in self._view.plan.active:
+        scaled = match.rule < 0
+        rule = unscaled(match.rule)
+        if rule not in self._view.plan.active:
             return
         pending = _Pending(
             match.start,
             match.start - match.end,
-            match.rule,
+            rule,
             reading.bank.detector,
             -match.score,
             match.label,
             match.cut,
+            scaled,
         )
         self._push(pending, reading)
 
@@ -258,6 +294,8 @@ class Lane:
         # A match inside another of the same rule and detector says nothing new. One that only overlaps does:
         # dropping it would leave its tail in a redacted text.
         if reading is not None:
+            if match.detector == SCALED_DETECTOR and match.scaled is not self._view.plan.scaled:
+                return
             if match.end <= reading.covered.get(match.rule, -1) and not match.cut:
                 return
             reading.covered[match.rule] = max(match.end, reading.covered.get(match.rule, -1))

@@ -10,7 +10,7 @@ is, and goes on when it is polled. With nothing known of clocks or sockets, the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ from proxy.model.finding import Finding
 from proxy.model.level import Action, Direction, Level
 from proxy.policy.lane import Lane, View
 from proxy.policy.memory import Recall
-from proxy.policy.rule import Rule
+from proxy.policy.rule import STRICTNESS, Rule
 
 SLICE_CHARS: Final = 8192
 """How much of a long piece is fed to the detectors at a time."""
@@ -54,6 +54,7 @@ class Plan:
     active: Mapping[int, Rule]
     holding: tuple[Bank, ...]
     watching: tuple[Bank, ...]
+    scaled: bool = False  # toxicity's thresholds are the scaled ones
 
     @property
     def idle(self) -> bool:
@@ -67,9 +68,27 @@ class Plan:
             for rule in self.active.values()
         )
 
+    def stricter(self, finding: Finding) -> Finding | None:
+        """A finding that was told under a laxer plan, as this one has it; None where that is no stricter."""
+        rule = self._by_id.get(finding.rule)
+        action = rule.action_at(self.level) if rule is not None else finding.action
+        return replace(finding, action=action) if STRICTNESS[action] > STRICTNESS[finding.action] else None
 
-def plan(rules: tuple[Rule, ...], banks: Iterable[Bank], direction: Direction, selection: Selection) -> Plan:
-    """The plan for a selection. A bank holds text back where one of its active rules acts at this level."""
+    @cached_property
+    def _by_id(self) -> Mapping[str, Rule]:
+        return {rule.id: rule for rule in self.active.values()}
+
+
+def plan(
+    rules: tuple[Rule, ...],
+    banks: Iterable[Bank],
+    direction: Direction,
+    selection: Selection,
+    *,
+    scales: bool = False,
+) -> Plan:
+    """The plan for a selection. A bank holds text back where one of its active rules acts at this level. `scales`:
+    the policy has scaled thresholds for the levels that are degraded."""
     active = {
         index: rule
         for index, rule in enumerate(rules)
@@ -83,6 +102,7 @@ def plan(rules: tuple[Rule, ...], banks: Iterable[Bank], direction: Direction, s
         active,
         holding=tuple(bank for bank in used if not bank.rules.isdisjoint(acting)),
         watching=tuple(bank for bank in used if bank.rules.isdisjoint(acting)),
+        scaled=scales and selection.level >= Level.DEGRADED,
     )
 
 
@@ -119,6 +139,16 @@ class Judge:
             if self._watching is not None:
                 self._watching.feed(part, ends, watched)
         return self._ruling(acting, watched)
+
+    def tighten(self, plan: Plan) -> int:
+        """Go on under a stricter plan of the same policy: what is told from now on is told by that, and what acts
+        there holds the text back. Returns how far that is settled: no further than before."""
+        self._view.plan = plan
+        if self._watching is not None:
+            if self._holding is None:
+                self._holding = Lane(self._view, ())
+            self._settled = min(self._settled, self._watching.hand_over(self._holding, plan.holding))
+        return self._settled
 
     def poll(self) -> Ruling:
         """What the tickets among `waiting` brought since."""

@@ -10,6 +10,13 @@ from proxy.model.level import Action, Direction, Level, Mode
 from proxy.model.subject import fold_name
 from proxy.subjects import Rate, SubjectName
 
+STRICTNESS: Final[Mapping[Action, int]] = {
+    Action.FLAG: 0,
+    Action.PSEUDONYMIZE: 1,
+    Action.REDACT: 2,
+    Action.BLOCK: 3,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
@@ -153,7 +160,8 @@ class Degraded:
     temperature: float | None = 0.0
     max_output_tokens: int | None = 300
     tools: bool = False
-    threshold_scale: float = 0.7  # of toxicity's thresholds
+    # Of toxicity's thresholds. The lexical model's scores crowd near 1: less would block much that is harmless.
+    threshold_scale: float = 0.95
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from proxy.policy.containment import ContainmentReader
 from proxy.policy.detectors import DetectReader, Reading
 from proxy.policy.file import PolicyFile, RuleFile
 from proxy.policy.folder import Folder, is_rule_file
-from proxy.policy.rule import Containment, Rule, When
+from proxy.policy.rule import STRICTNESS, Containment, Rule, When
 from proxy.yaml_model import validate
 from proxy.yaml_source import Document, in_order, parse
 
@@ -32,13 +32,6 @@ Documents: TypeAlias = Mapping[str, tuple[bytes, Document]]
 DEFAULT_MESSAGE: Final[Mapping[Direction, str]] = {
     Direction.INPUT: "This request was refused by policy.",
     Direction.OUTPUT: "I can't share that.",
-}
-
-_STRICTNESS: Final[Mapping[Action, int]] = {
-    Action.FLAG: 0,
-    Action.PSEUDONYMIZE: 1,
-    Action.REDACT: 2,
-    Action.BLOCK: 3,
 }
 
 
@@ -210,7 +203,7 @@ class _RuleReader:
         for level, word in sorted((Level.parse(key), word) for key, word in file.levels.items()):
             at: Path = ("levels", level.word)
             stricter = self._action(at, word, direction)
-            if _STRICTNESS[stricter] <= _STRICTNESS[before]:
+            if STRICTNESS[stricter] <= STRICTNESS[before]:
                 self._fault(at, f"`{word}` must be stricter than `{before}`, which holds below this level")
             levels.append((level, stricter))
             before = stricter
