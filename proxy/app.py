@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import structlog
@@ -100,7 +100,7 @@ class App:
             settings.rules_dir,
             settings.data_dir / "policy",
             now=self._clock.now,
-            offers=scorers.offers,
+            offers=replace(scorers.offers, backends=settings.stand_ins),
             prepare=lambda policy: scorers.prepare(policy.needs),
         )
         self.policy.subscribe(self._policy_changed)

@@ -31,7 +31,9 @@ class Router:
     def __init__(self, settings: Settings) -> None:
         self._models = settings.models
         self._deny_unlisted = settings.unlisted_models == "deny"
-        self._default = settings.default_backend
+        self._defaults: Mapping[str, str | None] = {
+            api: settings.backend_for(api) for api in ("openai", "anthropic")
+        }
         self._apis: Mapping[str, str] = {name: backend.api for name, backend in settings.backends.items()}
         public: dict[tuple[str, str], set[str]] = {}
         folded: dict[str, set[str]] = {}
@@ -135,12 +137,10 @@ class Router:
         return Route(backend, sent, version, frozenset(names))
 
     def _backend_for(self, api: str) -> str:
-        if self._apis[self._default] == api:
-            return self._default
-        for name, spoken in self._apis.items():
-            if spoken == api:
-                return name
-        raise BadRequest(f"no backend here speaks the {api} API", code="wrong_api")
+        backend = self._defaults.get(api)
+        if backend is None:
+            raise BadRequest(f"no backend here speaks the {api} API", code="wrong_api")
+        return backend
 
     def _check_api(self, backend: str, api: str, what: str) -> None:
         if self._apis[backend] != api:

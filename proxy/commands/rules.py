@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
@@ -60,6 +61,7 @@ def check(
     try:
         settings = load(config, os.environ)
         offers = ScorerService(settings.scoring, settings.data_dir, NOBODY).offers
+        offers = replace(offers, backends=settings.stand_ins)
         policy = compile_policy(read_folder(settings.rules_dir), None, offers)
         warnings = policy.warnings
     except ConfigError as error:
@@ -200,7 +202,9 @@ def _compiled(folder: Path, config: Path | None) -> Iterator[Policy]:
         settings = load(config, os.environ) if config is not None else None
         scoring = settings.scoring if settings is not None else Scoring()
         with blocking_scorers(scoring, settings.data_dir if settings is not None else None) as scorers:
-            policy = compile_policy(read_folder(folder), None, scorers.offers)
+            backends = settings.stand_ins if settings is not None else None
+            offers = replace(scorers.offers, backends=backends)
+            policy = compile_policy(read_folder(folder), None, offers)
             if faults := scorers.prepare(policy.needs):
                 raise ConfigError(tuple(Problem(str(folder), 1, 1, fault) for fault in faults))
             yield policy

@@ -1,7 +1,8 @@
-"""Which scorers rules may use: what a policy is compiled with, beside its files."""
+"""What rules may count on: what a policy is compiled with, beside its files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.detect.base import Scorer
@@ -12,10 +13,12 @@ LEXICAL_LABELS = frozenset({"toxicity"})
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """The scorers that this installation has.
+    """The scorers that this installation has, and the backends of its settings.
 
     `ner` finds named entities; where it is None, `ner_missing` says what to do about it. `toxicity` scores
     `toxicity_labels`; where it is None the word model does, and `toxicity_missing` says what others would need.
+    `backends` are all of the settings, each with why it cannot answer in place of a killed model, or None where it
+    can; None as a whole where no settings are known.
     """
 
     ner: Scorer | None = None
@@ -23,6 +26,7 @@ class Offers:
     toxicity: Scorer | None = None
     toxicity_labels: frozenset[str] = LEXICAL_LABELS
     toxicity_missing: str = "it needs the detoxify engine"
+    backends: Mapping[str, str | None] | None = None
 
 
 NO_SCORERS = Offers()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -11,7 +11,7 @@ from proxy.model.text import Path
 from proxy.policy.file import ContainmentFile, DegradedFile, KilledFile, RestrictedFile
 from proxy.policy.rule import Containment, Degraded, KilledReply, Restricted
 from proxy.subjects import Rate, SubjectName
-from proxy.yaml_source import Document
+from proxy.yaml_source import Document, nearest
 
 ALLOWED_MAX: Final = 1000
 """How many subjects may stand on `restricted.allow`."""
@@ -27,6 +27,7 @@ class ContainmentReader:
     """Takes the `containment` of one file after another. Each level is described in one file only."""
 
     problems: list[Problem]
+    backends: Mapping[str, str | None] | None = None  # see Offers
     value: Containment = field(default_factory=Containment)
     _places: dict[str, str] = field(default_factory=dict)
 
@@ -37,7 +38,7 @@ class ContainmentReader:
         if file.restricted is not None and self._first(document, "restricted"):
             self.value = replace(self.value, restricted=self._restricted(document, file.restricted))
         if file.killed is not None and self._first(document, "killed"):
-            self.value = replace(self.value, killed=_killed(file.killed))
+            self.value = replace(self.value, killed=self._killed(document, file.killed))
 
     def _first(self, document: Document, level: str) -> bool:
         path: Path = ("containment", level)
@@ -93,6 +94,17 @@ class ContainmentReader:
             self.problems.append(document.problem(at, str(error)))
             return None
 
-
-def _killed(file: KilledFile) -> KilledReply:
-    return KilledReply("error" if file.reply == "error" else "static", file.message or KilledReply().message)
+    def _killed(self, document: Document, file: KilledFile) -> KilledReply:
+        backend = file.reply.backend
+        message = file.message or KilledReply().message
+        if backend is None:
+            return KilledReply("error" if file.reply.word == "error" else "static", message)
+        if self.backends is not None:
+            at: Path = ("containment", "killed", "reply", "backend")
+            if backend not in self.backends:
+                tail = nearest(backend, list(self.backends))
+                self.problems.append(document.problem(at, f"the settings have no backend `{backend}`{tail}"))
+            elif (why := self.backends[backend]) is not None:
+                text = f"`{backend}` cannot answer in place of a killed model: {why}"
+                self.problems.append(document.problem(at, text))
+        return KilledReply("backend", message, backend)

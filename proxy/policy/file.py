@@ -40,9 +40,11 @@ def _every_disguise(value: Json) -> Json:
     return list(obfuscation.KINDS) if value == "all" else value
 
 
-def _known_reply(value: Json) -> Json:
-    if isinstance(value, Mapping) and "backend" in value:
-        raise ValueError("a reply by a backend is not available in this version yet: use static or error")
+def _word_as_reply(value: Json) -> Json:
+    if isinstance(value, str):
+        return {"word": value}
+    if not isinstance(value, Mapping) or not value or "word" in value:
+        raise ValueError("write static, error or {backend: NAME}")
     return value
 
 
@@ -119,8 +121,13 @@ class RuleFile(FileModel):
     when: WhenFile | None = None
 
 
+class ReplyFile(FileModel):
+    word: Literal["static", "error"] = "static"
+    backend: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+
+
 class KilledFile(FileModel):
-    reply: Annotated[Literal["static", "error"], BeforeValidator(_known_reply)] = "static"
+    reply: Annotated[ReplyFile, BeforeValidator(_word_as_reply)] = ReplyFile()
     message: Message | None = None
 
 

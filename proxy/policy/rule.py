@@ -136,10 +136,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class KilledReply:
-    """What a killed model answers: a static message in the wire's filtered form, or an error."""
+    """What a killed model answers: a static message in the wire's filtered form, an error, or what a backend says
+    that is no model. The message stands in for that where it does not answer."""
 
-    reply: Literal["static", "error"] = "static"
+    reply: Literal["static", "error", "backend"] = "static"
     message: str = "This assistant is offline for maintenance."
+    backend: str | None = None
 
 
 DEGRADED_PROMPT: Final = (

@@ -86,7 +86,7 @@ class _Reader(Reading):
     places: dict[str, str] = field(default_factory=dict)  # rule id → where it stands
 
     def __post_init__(self) -> None:
-        self.containment = ContainmentReader(self.problems)
+        self.containment = ContainmentReader(self.problems, self.offers.backends)
         self.cards = CardsReader(self.problems)
 
     def file(self, name: str) -> None:

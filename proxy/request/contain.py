@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from multidict import CIMultiDict
 
+from proxy.backend.route import Route
 from proxy.errors import Contained
 from proxy.model.level import Level, Outcome
 from proxy.request.exchange import Answer, Exchange, Ports
@@ -16,14 +17,26 @@ SWITCHED_OFF = "this service is switched off by its operators"
 
 
 async def contain(x: Exchange, ports: Ports) -> None:
-    """Sets the exchange's level. Answers, or raises Contained, where it is killed."""
+    """Sets the exchange's level. Where it is killed: answers, raises Contained, or sends it where no model is."""
     effective = ports.dial.effective(x.reach)
     x.effective = effective
     x.level = effective.level
-    if effective.level is Level.KILLED:
-        answer_killed(x)
-    else:
+    if effective.level is not Level.KILLED:
         ports.dial.attach(x)
+    elif not _stand_in(x, ports):
+        answer_killed(x)
+
+
+def _stand_in(x: Exchange, ports: Ports) -> bool:
+    """Whether a backend that is no model answers in its place; the exchange is sent there as it was received."""
+    name = x.policy.containment.killed.backend
+    backend = ports.backends.get(name) if name is not None else None
+    if backend is None or backend.api != x.api or x.wire is None or not x.wire.speaks:
+        return False
+    x.stand_in = True
+    x.route = Route(backend.name, None, None, x.reach.models)
+    x.sent_raw, x.sent = x.raw, None
+    return True
 
 
 def cut_killed(x: Exchange) -> None:
@@ -35,7 +48,7 @@ def cut_killed(x: Exchange) -> None:
             True,
         )  # nothing of an unread form can be ended in that form: the connection is cut
         return
-    x.tail = b"" if killed.reply == "error" else x.gate.interrupt(killed.message)
+    x.tail = x.gate.interrupt(killed.message) if killed.reply == "static" else b""
     if x.tail:
         x.messages = {**x.messages, **dict.fromkeys(_spoken_to(x, killed.message), killed.message)}
     else:
@@ -54,7 +67,7 @@ def _spoken_to(x: Exchange, message: str) -> Iterator[int]:
 
 
 def answer_killed(x: Exchange) -> None:
-    """The answer of a killed exchange before anything of a reply went out: the static message in the wire's
+    """Our own answer of a killed exchange before anything of a reply went out: the static message in the wire's
     own form, or an error where the policy or the wire has no text answer. Raises Contained."""
     killed = x.policy.containment.killed
     x.level = Level.KILLED

@@ -140,6 +140,7 @@ class Exchange:
         "sent_at",
         "sent_raw",
         "settled",
+        "stand_in",
         "started",
         "started_at",
         "static",
@@ -184,6 +185,7 @@ class Exchange:
         self.level = Level.GUARDED
         self.effective: Effective | None = None
         self.killed: Effective | None = None
+        self.stand_in = False  # it is killed, and a backend that is no model answers
         self.task = asyncio.current_task()
         self.waiting = False
         # screen_input

@@ -60,7 +60,9 @@ async def fall_back(x: Exchange, ports: Ports, fault: BackendFault, error: str) 
 
 
 def _next(x: Exchange, ports: Ports, route: Route, fault: BackendFault) -> Route | None:
-    if fault is BackendFault.UNREADABLE or x.wire is None or not x.wire.speaks or x.view is None:
+    if x.stand_in or fault is BackendFault.UNREADABLE:
+        return None
+    if x.wire is None or not x.wire.speaks or x.view is None:
         return None  # vectors, and counts of tokens, are one model's alone
     there = next((one for one in _open(x, ports, route)), None)
     if there is None or fault is BackendFault.DOWN:

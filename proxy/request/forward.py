@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy import jsonio
 from proxy.errors import BackendFailed, BackendFault
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.fallback import failed, fall_back, time_left_s
 from proxy.request.record import begin
+
+OK_STATUS: Final = 200
 
 
 async def forward(x: Exchange, ports: Ports) -> None:
@@ -24,6 +28,7 @@ async def forward(x: Exchange, ports: Ports) -> None:
     body = x.sent_raw if x.sent_raw or x.http.method in ("POST", "PUT", "PATCH") else None
     # The client's credential is for the backend that serves its model, and for no other.
     first = x.attempts[0].backend if x.attempts else route.backend
+    credential = not ports.settings.clients and not x.stand_in and route.backend == first
     try:
         upstream = await x.on_backend(
             backend.open(
@@ -31,7 +36,7 @@ async def forward(x: Exchange, ports: Ports) -> None:
                 x.http.rel_url.raw_path_qs,
                 x.http.headers,
                 body,
-                keep_credential=not ports.settings.clients and route.backend == first,
+                keep_credential=credential,
                 within_s=within_s,
             )
         )
@@ -44,6 +49,8 @@ async def forward(x: Exchange, ports: Ports) -> None:
         raise
     x.upstream = upstream
     x.backend_first_byte = ports.clock.monotonic() - sent_at
+    if x.stand_in and upstream.status != OK_STATUS:
+        raise BackendFailed(f"backend {route.backend}: it answered {upstream.status}")
     if failed(upstream.status) and await fall_back(
         x, ports, BackendFault.STATUS, f"the backend answered {upstream.status}"
     ):

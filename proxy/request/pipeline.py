@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDict
 
-from proxy.errors import Contained, LogUnavailable, Refused
+from proxy.errors import BackendFailed, Contained, LogUnavailable, Refused
 from proxy.model.level import Level, Outcome
 from proxy.request.admit import admit
 from proxy.request.authenticate import authenticate
@@ -85,10 +85,13 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
             if step is forward and x.answer is None and x.upstream is None:
                 place = ADDRESSED
     except Killed as killed:
-        await _kill(x, ports, killed)
+        await _kill(x, ports, killed.reason)
     except Refused as refusal:
-        refuse(x, refusal)
-        await _record_refusal(x, ports, refusal)
+        if x.stand_in and isinstance(refusal, BackendFailed):
+            await _kill(x, ports, refusal.message)
+        else:
+            refuse(x, refusal)
+            await _record_refusal(x, ports, refusal)
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception:  # noqa: BLE001 - see below
@@ -101,8 +104,9 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
     return await finish(x, ports)
 
 
-async def _kill(x: Exchange, ports: Ports, killed: Killed) -> None:
-    """The dial rose to `killed` while it ran: nothing more of the reply goes out, and our own words end it."""
+async def _kill(x: Exchange, ports: Ports, reason: str) -> None:
+    """The dial rose to `killed` while it ran, or the backend that answers what is killed does not: nothing more of
+    the reply goes out, and our own words end it."""
     x.take_back()
     if x.upstream is not None:
         x.upstream.close()
@@ -116,7 +120,7 @@ async def _kill(x: Exchange, ports: Ports, killed: Killed) -> None:
             cut_killed(x)
     except Contained as refusal:
         refuse(x, refusal)
-    x.level, x.outcome, x.error = Level.KILLED, Outcome.KILLED, killed.reason
+    x.level, x.outcome, x.error = Level.KILLED, Outcome.KILLED, reason
     await asyncio.wait((end(x, ports),), timeout=OWN_WORDS_WAIT_S)
 
 

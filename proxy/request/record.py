@@ -101,8 +101,14 @@ def _forget(written: asyncio.Future[None]) -> None:
     written.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
+_STAND_INS = frozenset({Outcome.RELEASED, Outcome.REDACTED, Outcome.BLOCKED_OUTPUT, Outcome.BACKEND_ERROR})
+"""How the answer of a backend that stands in for a killed model may end; the outcome is `killed` then."""
+
+
 def _finished(x: Exchange, ports: Ports) -> Finished:
     begin(x, ports)
+    if x.stand_in and x.outcome in _STAND_INS:
+        x.outcome = Outcome.KILLED
     if not x.settled:
         x.settled = True
         x.take_findings(x.texts)

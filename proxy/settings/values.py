@@ -166,6 +166,30 @@ class Settings:
     drain_s: float = 30.0
     log_format: Literal["console", "json"] = "console"
 
+    def backend_for(self, api: Api) -> str | None:
+        """Where calls of that API go that name no listed model."""
+        if self.backends[self.default_backend].api == api:
+            return self.default_backend
+        return next((name for name, backend in self.backends.items() if backend.api == api), None)
+
+    @property
+    def stand_ins(self) -> Mapping[str, str | None]:
+        """Every backend, with why it cannot answer in place of a killed model: it must not be one."""
+        asked = {name: self._asked_for(name, backend) for name, backend in self.backends.items()}
+        models = {self.backends[name].url: name for name, why in asked.items() if why is not None}
+        for name, backend in self.backends.items():
+            if asked[name] is None and backend.url in models:
+                asked[name] = f"it has the address of `{models[backend.url]}`"
+        return MappingProxyType(asked)
+
+    def _asked_for(self, name: str, backend: BackendSettings) -> str | None:
+        for model, versions in self.models.items():
+            if any(version.backend == name for version in versions.versions.values()):
+                return f"it serves `{model}`"
+        if self.backend_for(backend.api) == name:
+            return f"calls of the {backend.api} API go there that name no listed model"
+        return None
+
 
 def parse_address(text: str) -> Address:
     """`host:port` or `[::1]:8080`. Raises ValueError that says what is wrong."""

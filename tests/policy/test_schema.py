@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from proxy.detect import obfuscation
+from proxy.detect.offers import Offers
 from proxy.detect.secrets import KINDS
+from proxy.errors import ConfigError
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.policy.compile import compile_policy
 from proxy.policy.rule import (
@@ -276,17 +278,38 @@ def test_what_a_killed_model_answers() -> None:
     assert KilledReply().message == "This assistant is offline for maintenance."
     text = "containment: {killed: {reply: error, message: Back at nine.}}\n"
     assert read(folder(text)).containment.killed == KilledReply("error", "Back at nine.")
+    text = "containment: {killed: {reply: {backend: calm}}}\n"
+    by_backend = KilledReply("backend", KilledReply().message, "calm")
+    assert read(folder(text)).containment.killed == by_backend, "no settings are known"
+    assert read(folder(text), None, Offers(backends={"calm": None})).containment.killed == by_backend
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         (
-            "containment: {killed: {reply: {backend: plain}}}",
-            "1:31: a reply by a backend is not available in this version yet: use static or error",
+            "containment: {killed: {reply: {bakend: plain}}}",
+            "1:32: unknown key `bakend`; did you mean `backend`?",
+        ),
+        (
+            "containment: {killed: {reply: {backend: 5}}}",
+            "1:41: must be text; quote a number or a date to make it text",
+        ),
+        ("containment: {killed: {reply: {}}}", "1:31: write static, error or {backend: NAME}"),
+        ("containment: {killed: {reply: {word: error}}}", "1:31: write static, error or {backend: NAME}"),
+        (
+            "containment: {killed: {reply: {backend: calmer}}}",
+            "1:41: the settings have no backend `calmer`; did you mean `calm`?",
+        ),
+        (
+            "containment: {killed: {reply: {backend: main}}}",
+            "1:41: `main` cannot answer in place of a killed model: it serves `bot`",
         ),
         ("containment: {killed: {reply: none}}", "1:31: must be one of static, error"),
     ],
 )
-def test_containment_that_is_not_there_yet(text: str, expected: str) -> None:
-    assert problems(text + "\n") == [f"a.yaml:{expected}"]
+def test_what_a_killed_model_cannot_answer(text: str, expected: str) -> None:
+    offers = Offers(backends={"main": "it serves `bot`", "calm": None})
+    with pytest.raises(ConfigError) as refused:
+        read(folder(text + "\n"), None, offers)
+    assert [str(problem) for problem in refused.value.problems] == [f"rules/a.yaml:{expected}"]

@@ -93,6 +93,24 @@ def test_a_version_at_a_backend_of_the_other_api_cannot_stand_in(tmp_path: Path)
     )
 
 
+def test_which_backends_are_no_model(tmp_path: Path) -> None:
+    backends = """backends:
+  claude: {url: "https://api.example.org", api: anthropic}
+  calm: {url: "https://calm.example.com", api: openai}
+  calm-claude: {url: "https://calm.example.com", api: anthropic}
+  twin: {url: "https://api.example.com", api: openai}
+  other: {url: "https://other.example.com", api: openai}"""
+    text = CONTRACT.replace("backends:", backends).replace("v1: {backend: main", "v1: {backend: other")
+    assert load(write(tmp_path, text), ENV).stand_ins == {
+        "claude": "calls of the anthropic API go there that name no listed model",
+        "calm": None,
+        "calm-claude": None,
+        "twin": "it has the address of `main`",
+        "other": "it serves `support-bot`",
+        "main": "it serves `support-bot`",
+    }
+
+
 def test_the_least_that_is_needed_is_one_backend(tmp_path: Path) -> None:
     settings = load(write(tmp_path, LEAST), {})
     assert settings.default_backend == "main"
