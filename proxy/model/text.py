@@ -9,6 +9,9 @@ from typing import TypeAlias
 Path: TypeAlias = tuple[str | int, ...]
 """Where a value stands in a JSON body: keys and list positions from the root."""
 
+KEY = -2
+"""A path's last step that leads from a member of an object to its name."""
+
 
 class Kind(StrEnum):
     """What a text is for its reader; the log and the metrics keep these apart."""

@@ -19,7 +19,7 @@ from proxy.request.judged import JudgedText
 from proxy.request.scan import judge_texts, new_text
 from proxy.request.stream_gate import StreamGate
 from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, Turn, beside
-from proxy.wire.base import ReplyView, Wire
+from proxy.wire.base import ReplyView, RequestView, Wire
 
 PASSED_BYTES_KEPT_MAX = 65_536
 """How much of a reply that no wire reads is kept for the log."""
@@ -56,7 +56,7 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     upstream.finished()
     started = ports.clock.monotonic()
     try:
-        body, view = await beside(len(raw) > READ_INLINE_BYTES_MAX, _read, wire, raw)
+        body, view = await beside(len(raw) > READ_INLINE_BYTES_MAX, _read, wire, raw, x.view)
     except (jsonio.InvalidJson, UnreadableReply) as error:
         raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
     x.facts = view.facts
@@ -79,9 +79,9 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     x.guard_s += ports.clock.monotonic() - started
 
 
-def _read(wire: Wire, raw: bytes) -> tuple[Json, ReplyView]:
+def _read(wire: Wire, raw: bytes, request: RequestView | None) -> tuple[Json, ReplyView]:
     body = jsonio.loads_strict(raw) if raw else None
-    return body, wire.read_reply(body)
+    return body, wire.read_reply(body, request)
 
 
 def _apply(x: Exchange, raw: bytes, body: Json, view: ReplyView) -> bytes | None:

@@ -28,8 +28,9 @@ from proxy.wire.common import (
 )
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
+from proxy.wire.plain import is_sealed
 from proxy.wire.reduce import Reduction
-from proxy.wire.shape import data_at, field_name, is_plain, is_sealed, leaves, mapping, string
+from proxy.wire.shape import data_at, field_name, is_plain, leaves, mapping, string
 from proxy.wire.splice import splice
 
 _REPLY_KEYS = frozenset(
@@ -54,7 +55,7 @@ class AnthropicMessages(JsonWire):
     def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
         return reduce_messages(request, reduction)
 
-    def read_reply(self, body: Json) -> ReplyView:
+    def read_reply(self, body: Json, request: RequestView | None = None) -> ReplyView:
         reply = reply_object(body)
         content = reply.get("content")
         if not isinstance(content, list):
@@ -72,6 +73,7 @@ class AnthropicMessages(JsonWire):
         gather.names(reply, _REPLY_NAMES, ())
         gather.rest(reply, _REPLY_KEYS, ())
         gather.leaves(Channel("stop_details", 0, Kind.OTHER), reply.get("stop_details"), ("stop_details",))
+        gather.members(body)
         facts = ReplyFacts(
             model=string(reply.get("model")),
             id=string(reply.get("id")),

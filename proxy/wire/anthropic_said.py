@@ -12,6 +12,7 @@ from proxy import jsonio
 from proxy.model.record import Json
 from proxy.wire.common import reply_index
 from proxy.wire.errors import error_frame
+from proxy.wire.plain import is_figure
 from proxy.wire.shape import integer, mapping, sequence, string
 from proxy.wire.sse import encode
 
@@ -42,7 +43,8 @@ class Said:
             self._started = True
             message = mapping(body.get("message"))
             self._next = max(self._next, len(sequence(message.get("content"))))
-            self._used = integer(mapping(message.get("usage")).get("output_tokens"))
+            used = mapping(message.get("usage")).get("output_tokens")
+            self._used = integer(used) if is_figure(used) else 0
         elif kind == "message_delta":
             self._told = True
         elif kind in ("message_stop", "error"):

@@ -15,8 +15,10 @@ from proxy.wire.anthropic_said import Said
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import beside, event_object, reply_index
 from proxy.wire.edits import piece_edits, rendered, value_change
+from proxy.wire.members import Members
 from proxy.wire.once import Once
-from proxy.wire.shape import at, compact, data_at, is_plain, is_sealed, mapping, sequence, string
+from proxy.wire.plain import is_sealed
+from proxy.wire.shape import at, compact, data_at, is_plain, mapping, sequence, string
 from proxy.wire.sse import Frame
 
 _DELTA_TYPES = ("text_delta", "input_json_delta", "thinking_delta", "signature_delta", "citations_delta")
@@ -47,6 +49,7 @@ class MessagesReader:
         self._open: dict[int, dict[Channel, None]] = {}  # growing channels by block
         self._citations: dict[int, int] = {}
         self._once = Once()
+        self._members = Members()
 
     @property
     def facts(self) -> ReplyFacts:
@@ -83,6 +86,7 @@ class MessagesReader:
             unread = self._read_unknown(body, known, pieces, closes) or unread
         if frame.beside or frame.event != kind:
             self._once.beside(frame, str(kind), pieces, closes)
+        self._members.add_to(pieces, body)
         if self._once.open:
             closes.extend(self._once.ended(pieces))
         return Event(

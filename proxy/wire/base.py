@@ -31,6 +31,7 @@ class RequestView:
     choices: int = 1  # how many replies it asks for
     usage_chunk: bool = False  # whether a stream is to end with a usage chunk
     conversation: str | None = None  # a conversation kept at the backend that the proxy cannot read
+    echo: Mapping[str, Json] = field(default_factory=dict)  # what its reply may repeat of it, by key
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +175,9 @@ class Wire(Protocol):
         whole one."""
         ...
 
-    def read_reply(self, body: Json) -> ReplyView:
-        """Read a whole reply. Raises UnreadableReply where it has not this wire's outer shape."""
+    def read_reply(self, body: Json, request: RequestView | None = None) -> ReplyView:
+        """Read a whole reply; what it repeats of its request is no text of its own. Raises UnreadableReply where it
+        has not this wire's outer shape."""
         ...
 
     def edit_reply(self, raw: bytes, body: Json, edits: Sequence[tuple[Text, Edit]]) -> bytes:

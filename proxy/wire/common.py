@@ -55,11 +55,12 @@ class SilentWire(JsonWire):
 
     speaks = False
 
-    def read_reply(self, body: Json) -> ReplyView:
+    def read_reply(self, body: Json, request: RequestView | None = None) -> ReplyView:
         """Every reply is taken, and every string in it judged: names, and what an odd backend adds to them."""
         reply = reply_object(body)
         gather = Gather()
         gather.rest({key: without_vectors(value) for key, value in reply.items()}, frozenset(), ())
+        gather.members(reply)
         facts = ReplyFacts(model=string(reply.get("model")), usage=reply.get("usage"))
         return ReplyView(tuple(gather.texts), facts, tuple(gather.media))
 
@@ -162,6 +163,7 @@ def error_reply(body: Mapping[str, Json]) -> ReplyView | None:
         return None
     gather = Gather()
     gather.rest(body, frozenset(), ())
+    gather.members(dict(body))
     return ReplyView(tuple(gather.texts), ReplyFacts(), tuple(gather.media))
 
 

@@ -82,6 +82,8 @@ def value_change(value: Json, path: Path, judged: str, edit: Edit) -> dict[Path,
         before = jsonio.loads(judged.encode())
         edited = jsonio.loads(edit.apply(judged).encode())
     except (jsonio.InvalidJson, UnicodeEncodeError):
+        if isinstance(value, int | float):  # judged as its digits (see `members`)
+            return {path: jsonio.dumps(edit.apply(judged))}
         # A block cut it off in the middle, or it was no JSON text: nothing of it is left that can be read.
         return {path: b"{}" if isinstance(value, dict) else b"null"}
     _differences(value, before, edited, path, changes)

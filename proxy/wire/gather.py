@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +10,7 @@ from proxy.errors import BadRequest
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Media, Path, Span, Text
 from proxy.wire.logprobs import series_of
+from proxy.wire.members import Members
 from proxy.wire.shape import (
     TEXTS_MAX,
     TooManyTexts,
@@ -96,6 +97,12 @@ class Gather:
     def data(self, value: str, path: Path, type: str) -> None:
         """Data that is counted and not read."""
         self.media.append(read_data(value).media(field_name(path), type))
+
+    def members(self, body: Json, is_read: Callable[[Path, str], bool] | None = None) -> None:
+        """Keys and numbers of the whole body that say more than that (see `members`). Called last."""
+        covered = [text.spans[0].path for text in self.texts if text.channel.json]
+        for channel, path, text in Members(is_read).odd(body, covered):
+            self.string(channel, text, path)
 
     # Of requests.
 

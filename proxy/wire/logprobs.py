@@ -14,6 +14,7 @@ from typing import TypeAlias
 from proxy import jsonio
 from proxy.model.record import Json
 from proxy.model.text import Edit, Path, Replacement
+from proxy.wire.plain import is_figure
 from proxy.wire.shape import at as at_path
 from proxy.wire.shape import compact, leaves, mapping, sequence, string
 
@@ -78,7 +79,8 @@ def _row(
     for path, entry in entries:
         values = mapping(entry)
         token, data = values.get("token"), values.get("bytes")
-        if not isinstance(token, str) or not values.keys() <= (_ENTRY_KEYS if top else _RANK_KEYS):
+        known = values.keys() <= (_ENTRY_KEYS if top else _RANK_KEYS)
+        if not known or not isinstance(token, str) or not is_figure(values.get("logprob")):
             read = ((*path, "token"), (*path, "top_logprobs"))
             rest.extend(leaf for leaf in leaves(entry, path) if leaf[0][: len(path) + 1] not in read)
             token = token if isinstance(token, str) else ""
@@ -103,6 +105,7 @@ def _says(entry: Json, text: str, known: frozenset[str]) -> bool:
     return (
         values.get("token") == text
         and values.keys() <= known
+        and is_figure(values.get("logprob"))
         and (data is None or _spelled(data) == text)
         and (not ranks or (isinstance(ranks, list) and len(ranks) == 1 and _says(ranks[0], text, _RANK_KEYS)))
     )

@@ -30,8 +30,9 @@ from proxy.wire.openai_chat_reduce import reduce_chat
 from proxy.wire.openai_chat_stream import TEXT_KINDS, ChatReader, logprob_copies
 from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, FRAME_NAMES
 from proxy.wire.openai_request import messages_text, request_rest
+from proxy.wire.plain import is_sealed
 from proxy.wire.reduce import Reduction
-from proxy.wire.shape import data_at, field_name, is_plain, is_sealed, leaves, mapping, sequence, string
+from proxy.wire.shape import data_at, field_name, is_plain, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 
 NO_USAGE: Mapping[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -63,7 +64,7 @@ class OpenAIChat(JsonWire):
     def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
         return reduce_chat(request, reduction)
 
-    def read_reply(self, body: Json) -> ReplyView:
+    def read_reply(self, body: Json, request: RequestView | None = None) -> ReplyView:
         reply = reply_object(body)
         choices = reply.get("choices")
         if not isinstance(choices, list):
@@ -91,6 +92,7 @@ class OpenAIChat(JsonWire):
                 logprobs = mapping(choice.get("logprobs")).get("content")
         gather.names(reply, FRAME_NAMES, ())
         gather.rest(reply, FRAME_KEYS, ())
+        gather.members(body)
         facts = ReplyFacts(
             string(reply.get("model")),
             string(reply.get("system_fingerprint")),

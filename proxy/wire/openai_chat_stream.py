@@ -9,17 +9,8 @@ from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, Piece, RequestView
 from proxy.wire.logprobs import edit_tokens, repeats, series_of
 from proxy.wire.openai_choices import CHOICE_KEYS, ChoicesReader
-from proxy.wire.shape import (
-    compact,
-    data_at,
-    field_name,
-    is_plain,
-    is_sealed,
-    leaves,
-    mapping,
-    sequence,
-    string,
-)
+from proxy.wire.plain import is_sealed
+from proxy.wire.shape import compact, data_at, field_name, is_plain, leaves, mapping, sequence, string
 
 TEXT_KINDS: Mapping[str, Kind] = {
     "content": Kind.TEXT,
@@ -29,6 +20,9 @@ TEXT_KINDS: Mapping[str, Kind] = {
     "thinking": Kind.REASONING,
 }
 """What the known text keys of a message are for; strings under others are read too, as OTHER."""
+
+
+_TOKEN_KEYS = frozenset(("content", "refusal"))
 
 
 class ChatReader(ChoicesReader):
@@ -176,14 +170,16 @@ class ChatReader(ChoicesReader):
         index: int,
         pieces: list[Piece],
     ) -> None:
+        self.tokens_repeat = logprobs.keys() <= _TOKEN_KEYS
         for key, value in logprobs.items():
-            if not value:
+            if value is None or value == []:
                 continue
             entries = sequence(value)
             if key == "content":
                 self.told.take_logprobs(index, entries)
             text = string(delta.get(key)) or ""
             if self.odd_tokens or not repeats(entries, text):
+                self.tokens_repeat = False
                 self.spelled(
                     series_of(value, (*path, "logprobs", key)), index, f"logprobs.{key}", text, pieces
                 )

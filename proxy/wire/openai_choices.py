@@ -17,27 +17,19 @@ from proxy.wire.common import beside, choice_index, event_object
 from proxy.wire.edits import piece_edits, rendered, value_change
 from proxy.wire.errors import error_frame
 from proxy.wire.logprobs import Series, with_token_copies
+from proxy.wire.members import Members
 from proxy.wire.once import Once
 from proxy.wire.openai_facts import ChoicesFacts
-from proxy.wire.shape import at, is_padding, is_plain, mapping, sequence
+from proxy.wire.plain import is_padding
+from proxy.wire.shape import at, is_plain, mapping, sequence
 from proxy.wire.sse import Frame, encode
 
 DONE = b"data: [DONE]\n\n"
 
-FRAME_KEYS = frozenset(
-    (
-        "id",
-        "object",
-        "created",
-        "model",
-        "choices",
-        "usage",
-        "system_fingerprint",
-        "service_tier",
-    )
-)
 FRAME_NAMES = ("id", "object", "model", "usage", "system_fingerprint", "service_tier", "created")
-"""Those of them that hold names and numbers."""
+"""Keys of a frame that hold names and numbers."""
+
+FRAME_KEYS = frozenset((*FRAME_NAMES, "choices"))
 
 CHOICE_KEYS = frozenset(("index", "finish_reason", "logprobs"))
 """Keys of a choice that hold no text of their own; what a wire reads is added by its reader."""
@@ -62,12 +54,16 @@ class ChoicesReader:
         ] = {}  # open, of unknown kind: closed by the next frame without them
         self.odd_tokens: set[tuple[int, str]] = set()
         self._once = Once()
+        self.members = Members()
         self._names: tuple[Json, ...] = ()  # what stood at FRAME_NAMES last
+        self._are_plain = False  # and no number to judge is among them
+        self._is_odd = False  # a choice of the frame being read holds a key or a number to judge
         self._begun: set[int] = set()  # choices of which the client has seen something
         self._finished: set[int] = set()
         self._blocked: set[int] = set()
         self._done = False
         self._finishes = False  # the frame being read has a finish reason
+        self.tokens_repeat = False  # the log-probabilities of the choice being read say nothing but its text
         self.unread: str | None = None  # what of the frame being read no text rule can read
 
     @property
@@ -88,7 +84,7 @@ class ChoicesReader:
             return event._replace(closes=closes, ends=True)
         body = event_object(data)
         self.unread = None
-        self._finishes = False
+        self._finishes = self._is_odd = False
         pieces: list[Piece] = []
         closes_: list[Channel] = []
         indices: list[int] = []
@@ -108,15 +104,20 @@ class ChoicesReader:
         )  # fmt: skip
         if names != self._names:
             self._names = names
+            self._are_plain = self.members.none_in(names)
             for key, value in zip(FRAME_NAMES, names, strict=True):
                 if not is_plain(value):
                     self.once(value, (key,), (key,), 0, pieces, closes_)
+        are_known = True
         if not body.keys() <= FRAME_KEYS:
             for key in body:
                 if key not in FRAME_KEYS and not (key == "obfuscation" and is_padding(body[key])):
+                    are_known = False
                     self.once(body[key], (key,), (key,), 0, pieces, closes_)
         if frame.beside or frame.event is not None:
             self._once.beside(frame, "", pieces, closes_)
+        if self._is_odd or not (are_known and self._are_plain):
+            self.members.add_to(pieces, body)
         self.told.see(body, finishes=self._finishes)
         fails = bool(body.get("error"))
         if "choices" not in body and not fails and body.get("usage") is None:
@@ -257,9 +258,16 @@ class ChoicesReader:
         self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
     ) -> None:
         before = len(pieces)
+        self.tokens_repeat = False
         self.read_choice(choice, path, index, pieces, closes)
         read = self.read_keys
+        values: Iterable[Json] = choice.values()
+        if self.tokens_repeat:
+            values = [value for key, value in choice.items() if key != "logprobs"]
+        if not self.members.none_in(values):
+            self._is_odd = True
         if not choice.keys() <= read:
+            self._is_odd = True
             for key in choice:
                 if key not in read:
                     self.once(choice[key], (*path, key), ("choices", index, key), index, pieces, closes)

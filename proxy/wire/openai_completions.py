@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from proxy import jsonio
 from proxy.errors import BadRequest, UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import Channel, Edit, Kind, Path, Text
+from proxy.model.text import KEY, Channel, Edit, Kind, Path, Text
 from proxy.wire.base import Event, Piece, ReplyFacts, ReplyView, RequestView
 from proxy.wire.common import (
     CHOICES_MAX,
@@ -26,6 +26,7 @@ from proxy.wire.common import (
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
 from proxy.wire.logprobs import Series, share_of
+from proxy.wire.members import Members
 from proxy.wire.openai_chat_reduce import reduce_completion
 from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, FRAME_NAMES, ChoicesReader
 from proxy.wire.openai_request import input_texts, request_rest
@@ -66,7 +67,7 @@ class OpenAICompletions(JsonWire):
     def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
         return reduce_completion(request, reduction)
 
-    def read_reply(self, body: Json) -> ReplyView:
+    def read_reply(self, body: Json, request: RequestView | None = None) -> ReplyView:
         reply = reply_object(body)
         choices = reply.get("choices")
         if not isinstance(choices, list):
@@ -97,6 +98,7 @@ class OpenAICompletions(JsonWire):
                 logprobs = choice.get("logprobs")
         gather.names(reply, FRAME_NAMES, ())
         gather.rest(reply, FRAME_KEYS, ())
+        gather.members(body, _is_alternative)
         facts = ReplyFacts(
             string(reply.get("model")),
             string(reply.get("system_fingerprint")),
@@ -164,6 +166,10 @@ class CompletionsReader(ChoicesReader):
     id_prefix = "cmpl-"
     read_keys = CHOICE_KEYS | {"text"}
 
+    def __init__(self, request: RequestView, *, id: str, created: int) -> None:
+        super().__init__(request, id=id, created=created)
+        self.members = Members(_is_alternative)
+
     def read_choice(
         self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
     ) -> None:
@@ -218,6 +224,11 @@ def _series(logprobs: Json, path: Path) -> list[Series]:
     known = [part[0] for part in tokens]
     rest = [leaf for leaf in leaves(logprobs, path) if leaf[0] not in known]
     return [*out, Series("rest", rest)] if rest else out
+
+
+def _is_alternative(path: Path, _: str) -> bool:
+    """Whether the path leads to a token that is a key: `_series` reads those."""
+    return path[-1] == KEY and len(path) == 7 and path[2:4] == ("logprobs", "top_logprobs")
 
 
 def _copies(body: Json, path: Path, text: str, edit: Edit) -> dict[Path, bytes | None]:

@@ -4,11 +4,12 @@ types."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from proxy import jsonio
 from proxy.errors import UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import Channel, Edit, Path, Text, ToolCall
+from proxy.model.text import Channel, Edit, Kind, Path, Text, ToolCall
 from proxy.wire.base import ReplyView, RequestView
 from proxy.wire.common import (
     JsonWire,
@@ -24,8 +25,10 @@ from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
 from proxy.wire.logprobs import with_token_copies
 from proxy.wire.openai_responses_output import (
+    ECHO_KEYS,
     RESPONSE_KEYS,
     RESPONSE_NAMES,
+    Echo,
     channel_of,
     item_data,
     item_texts,
@@ -41,6 +44,8 @@ from proxy.wire.openai_responses_stream import ResponsesReader
 from proxy.wire.reduce import Reduction
 from proxy.wire.shape import field_name, is_plain, mapping, sequence, string
 from proxy.wire.splice import splice
+
+_EMPTY: Mapping[type, bytes] = MappingProxyType({str: b'""', dict: b"{}", list: b"[]"})
 
 
 class OpenAIResponses(JsonWire):
@@ -60,12 +65,13 @@ class OpenAIResponses(JsonWire):
             media=tuple(gather.media),
             messages=len(sequence(request.get("input"))) or 1,
             conversation=kept_elsewhere(request),
+            echo=request,
         )
 
     def reduced(self, request: Mapping[str, Json], reduction: Reduction) -> Mapping[str, Json]:
         return reduce_responses(request, reduction)
 
-    def read_reply(self, body: Json) -> ReplyView:
+    def read_reply(self, body: Json, request: RequestView | None = None) -> ReplyView:
         reply = reply_object(body)
         output = reply.get("output")
         if not isinstance(output, list):
@@ -89,6 +95,12 @@ class OpenAIResponses(JsonWire):
                     tools[channel_of(index, (key,))] = tool
         gather.names(reply, RESPONSE_NAMES, ())
         gather.rest(reply, RESPONSE_KEYS, ())
+        echo = Echo(request)
+        for key, value in reply.items():
+            if key in ECHO_KEYS and not echo.repeats(key, value):
+                for where, leaf in echo.news(key, value):
+                    gather.string(Channel(field_name(where), 0, Kind.OTHER), leaf, where)
+        gather.members(body, echo.holds)
         return ReplyView(tuple(gather.texts), response_facts(reply, tools), tuple(gather.media))
 
     def edit_reply(self, raw: bytes, body: Json, edits: Sequence[tuple[Text, Edit]]) -> bytes:
@@ -103,6 +115,7 @@ class OpenAIResponses(JsonWire):
         id = str(reply.get("id") or "") if is_plain(reply.get("id")) else ""
         changes: dict[Path, bytes | None] = {(key,): None for key in reply if key not in RESPONSE_KEYS}
         changes.update(odd_names(reply, RESPONSE_NAMES))
+        changes.update({(key,): _EMPTY.get(type(reply[key]), b"null") for key in _odd_echo(reply)})
         message = "\n".join(dict.fromkeys(messages.values()))
         changes[("output",)] = jsonio.dumps([message_item(id, message)])
         changes[("status",)] = b'"incomplete"'
@@ -126,6 +139,11 @@ class OpenAIResponses(JsonWire):
 
     def reader(self, request: RequestView, *, id: str, created: int) -> ResponsesReader:
         return ResponsesReader(request, id=id, created=created)
+
+
+def _odd_echo(reply: Mapping[str, Json]) -> list[str]:
+    """Where a blocked response might repeat more than its request: the finding may stand there."""
+    return [key for key in ECHO_KEYS if not is_plain(reply.get(key))]
 
 
 class OpenAIResponseById(OpenAIResponses):

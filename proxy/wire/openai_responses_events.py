@@ -12,20 +12,24 @@ from collections.abc import Mapping
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path, ToolCall
-from proxy.wire.base import Event, Piece, ReplyFacts
+from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import beside, reply_index
 from proxy.wire.logprobs import repeats, series_of
+from proxy.wire.members import Members
 from proxy.wire.once import Once
 from proxy.wire.openai_responses_output import (
+    ECHO_KEYS,
     RESPONSE_KEYS,
     RESPONSE_NAMES,
+    Echo,
     channel_of,
     item_texts,
     item_tool,
     part_logprobs,
     response_facts,
 )
-from proxy.wire.shape import data_at, field_name, is_padding, is_plain, leaves, sequence, string
+from proxy.wire.plain import is_padding
+from proxy.wire.shape import data_at, field_name, is_plain, leaves, sequence, string
 from proxy.wire.sse import Frame
 
 _TEXTS: Mapping[str, tuple[tuple[str, ...], bool]] = {
@@ -67,7 +71,7 @@ _PLACES = ("output_index", "content_index", "summary_index", "command_index")
 class EventTexts:
     """The texts of one streamed response, as far as its events were read."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: RequestView) -> None:
         self.pieces: list[Piece] = []  # of the event that was read last
         self.closes: list[Channel] = []
         self.tools: dict[Channel, ToolCall] = {}
@@ -77,6 +81,8 @@ class EventTexts:
         self._seen: set[Channel] = set()
         self._odd_tokens: set[Channel] = set()
         self._once = Once()
+        self._echo = Echo(request)
+        self._members = Members(self._echo.holds)
 
     def closing(self) -> tuple[Channel, ...]:
         """Every channel that is still open."""
@@ -86,7 +92,7 @@ class EventTexts:
         """A frame without data."""
         return beside(self._once, frame)
 
-    def read(self, body: Mapping[str, Json], kind: str, frame: Frame) -> str | None:
+    def read(self, body: dict[str, Json], kind: str, frame: Frame) -> str | None:
         """List the event's pieces, and what it closes. Returns the event's name where text in it could not be read
         for what it is. Raises UnreadableReply."""
         self.pieces, self.closes = [], []
@@ -112,6 +118,7 @@ class EventTexts:
                 unread = self._unknown(body, kind, key) or unread
         if frame.beside or frame.event != kind:
             self._once.beside(frame, kind, self.pieces, self.closes)
+        self._members.add_to(self.pieces, body)
         if self._once.open:
             self.closes.extend(self._once.ended(self.pieces))
         if kind in ENDS:
@@ -236,7 +243,11 @@ class EventTexts:
             odd = (key in RESPONSE_NAMES and not is_plain(value)) or (
                 key == "output" and value and output == ()
             )
-            if odd or key not in RESPONSE_KEYS:
+            if key in ECHO_KEYS and not self._echo.repeats(key, value):
+                for where, leaf in self._echo.news(key, value):
+                    channel = Channel(field_name(where), 0, Kind.OTHER)
+                    self.pieces.append(Piece(channel, ("response", *where), leaf, copy=True))
+            elif odd or key not in RESPONSE_KEYS:
                 self._once.read(value, ("response", key), (key,), 0, self.pieces, self.closes)
         facts = response_facts(response, self.tools)
         finish = facts.finish_reason if kind in ENDS else None

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
-from proxy.wire.base import ReplyFacts
+from proxy.wire.base import ReplyFacts, RequestView
 from proxy.wire.logprobs import edit_tokens
-from proxy.wire.shape import at, data_at, field_name, is_sealed, leaves, mapping, sequence, string
+from proxy.wire.members import Members
+from proxy.wire.plain import is_sealed
+from proxy.wire.shape import at, data_at, field_name, is_plain, leaves, mapping, sequence, string
 
 _PASSED_KEYS = frozenset(("encrypted_content", "phase", "fingerprint"))
 
-# Keys of a response that repeat the request's own words or settings; what is not here is judged.
+# Keys of a response that the API knows; what is not here is judged.
 RESPONSE_KEYS = frozenset(
     (
         "id", "object", "created_at", "completed_at", "status", "background", "incomplete_details", "instructions",
@@ -30,6 +32,40 @@ RESPONSE_NAMES = (
     "completed_at", "incomplete_details", "conversation", "billing",
 )  # fmt: skip
 """Those of them that hold names and numbers of the backend's own."""
+
+ECHO_KEYS = RESPONSE_KEYS.difference(RESPONSE_NAMES, ("output",))
+"""Those that repeat the request's own words or settings."""
+
+
+class Echo:
+    """What a response repeats of its request. All else at those keys is text of the reply's own."""
+
+    __slots__ = ("_request", "_told")
+
+    def __init__(self, request: RequestView | None) -> None:
+        self._request: Mapping[str, Json] = {} if request is None else request.echo
+        self._told: dict[str, frozenset[str]] = {}
+
+    def repeats(self, key: str, value: Json) -> bool:
+        """Whether there is nothing new at one of ECHO_KEYS, at a glance."""
+        return is_plain(value) or self._request.get(key) == value
+
+    def news(self, key: str, value: Json) -> Iterator[tuple[Path, str]]:
+        """The strings at it that the request did not hold there, with their paths in the response. Backends
+        complete what they repeat with their defaults."""
+        return (found for found in leaves(value, (key,)) if not self.holds(*found))
+
+    def holds(self, path: Path, text: str) -> bool:
+        """Whether the request held that string, key or number, too, at the key that the path begins with."""
+        key = str(path[1] if path[0] == "response" and len(path) > 1 else path[0])
+        if key not in ECHO_KEYS:
+            return False
+        told = self._told.get(key)
+        if told is None:
+            value = self._request.get(key)
+            found = (*leaves(value, (key,)), *Members().found({key: value}))
+            told = self._told[key] = frozenset(text for _, text in found)
+        return text in told
 
 
 def item_texts(item: Json, index: int) -> Iterator[tuple[Channel, Path, str]]:

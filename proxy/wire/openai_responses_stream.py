@@ -26,7 +26,7 @@ class ResponsesReader:
 
     def __init__(self, request: RequestView, *, id: str, created: int) -> None:
         self._said = Said(id=id, model=request.model or "", created=created)
-        self._texts = EventTexts()
+        self._texts = EventTexts(request)
         self._edited: tuple[Event, Json] | None = None
 
     @property

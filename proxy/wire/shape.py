@@ -14,13 +14,11 @@ from typing import TypeAlias
 from proxy import jsonio
 from proxy.errors import BadRequest, UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import Media, Path
+from proxy.model.text import KEY, Media, Path
+from proxy.wire.plain import is_figure, is_key, is_name
 
 DATA_CHARS_MIN = 256
 """From this length on a string in base64's alphabet without a blank is taken for data, not text."""
-
-NAME_CHARS_MAX = 64
-"""Up to this length the value of a key such as `type` or `id` is taken for a name of the wire's, not text."""
 
 LEAF_DEPTH_MAX = 64
 """How many levels down strings are told apart. Paths cost memory: depth times width must have a bound."""
@@ -43,10 +41,7 @@ _CHARSET = re.compile(r";charset=\"?(utf-?16(?:le|be)?|iso-8859-1|latin-?1|windo
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
 _MAY_HOLD_DATA = re.compile(r'"data:|"[A-Za-z0-9+/_=-]{256}', re.IGNORECASE)
-_PADDING = re.compile(r"[A-Za-z0-9]{0,64}")
-_SEALED = re.compile(r"[A-Za-z0-9+/_=-]*")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|[\w-]+", re.ASCII)
-_NAME = re.compile(r"[\w.:/-]*", re.ASCII)
 _TEXT_KEYS = frozenset(
     (
         "text", "content", "refusal", "thinking", "reasoning", "reasoning_content", "transcript", "arguments",
@@ -78,6 +73,8 @@ def integer(value: Json, default: int = 0) -> int:
 
 def at(body: Json, path: Path) -> Json:
     """The value at a path. Raises LookupError."""
+    if path[-1:] == (KEY,):
+        return path[-2]
     for step in path:
         body = mapping(body)[step] if isinstance(step, str) else sequence(body)[step]
     return body
@@ -109,23 +106,24 @@ def is_data(value: str) -> bool:
 
 
 def is_plain(value: Json) -> bool:
-    """Whether a value holds nothing but numbers and names of the wire's own: what an id, a type, a model's name or
-    a usage may hold."""
+    """Whether a value holds nothing but numbers and names of the wire's own, under keys that are words: what an id,
+    a type, a model's name or a usage may hold."""
     if isinstance(value, str):
-        return len(value) <= NAME_CHARS_MAX and _NAME.fullmatch(value) is not None
-    if isinstance(value, dict | list):
-        return all(is_plain(leaf) for _, leaf in leaves(value, ()))
+        return is_name(value)
+    if not isinstance(value, dict | list):
+        return is_figure(value)
+    stack: list[Json] = [value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if not all(map(is_key, node)):
+                return False
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+        elif not (is_name(node) if isinstance(node, str) else is_figure(node)):
+            return False
     return True
-
-
-def is_padding(value: Json) -> bool:
-    """Whether `obfuscation` is what the API fills its frames with: letters and digits at random, no text."""
-    return isinstance(value, str) and _PADDING.fullmatch(value) is not None
-
-
-def is_sealed(value: Json) -> bool:
-    """Whether a value that a backend wrote for itself (a signature, encrypted content) is that and no text."""
-    return not isinstance(value, str) or _SEALED.fullmatch(value) is not None
 
 
 def may_hold_data(text: str) -> bool:
@@ -156,8 +154,7 @@ def leaves(value: Json, path: Path) -> Iterator[tuple[Path, str]]:
             continue
         leaf = ""
         if isinstance(node, str):
-            named = step in _NAME_KEYS and len(node) <= NAME_CHARS_MAX and _NAME.fullmatch(node)
-            leaf = "" if named else node
+            leaf = "" if step in _NAME_KEYS and is_name(node) else node
         elif isinstance(node, dict | list):
             if len(stack) > LEAF_DEPTH_MAX:
                 leaf = "\n".join(_strings(node))

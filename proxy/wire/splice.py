@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proxy.model.text import Path
+from proxy.model.text import KEY, Path
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NESTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
@@ -36,9 +36,9 @@ class _Node:
 def splice(raw: bytes, changes: Mapping[Path, bytes | None]) -> bytes:
     """The document with the value at each path become these JSON bytes, or (None) removed.
 
-    A key that its object lacks is added at the object's end. Where a key stands twice, both values change.
-    `raw` is one valid JSON document. Of two paths one must not lie within the other. Raises LookupError for a
-    path that leads nowhere.
+    A path that ends with KEY leads to a member's name. A key that its object lacks is added at the object's end.
+    Where a key stands twice, both values change. `raw` is one valid JSON document. Of two paths one must not lie
+    within the other. Raises LookupError for a path that leads nowhere.
     """
     if not changes:
         return raw
@@ -134,7 +134,9 @@ def _walk(raw: bytes, at: int, node: _Node, cuts: list[tuple[int, int, bytes]]) 
         raise LookupError(f"the JSON value at byte {at} holds no members")
     is_object = opening == b"{"
     members: list[tuple[int, int, bool]] = []  # start, end, removed
-    seen: set[str | int] = set()
+    seen: set[str | int] = {KEY}
+    # As they go out, where any changes: a new one must not be another's, of two readers keep only one.
+    names = set[bytes]() if any(KEY in child.below for child in node.below.values()) else None
     own: list[tuple[int, int, bytes]] = []
     at = _blanks(raw, at + 1)
     while raw[at : at + 1] not in (b"}", b"]"):
@@ -144,9 +146,15 @@ def _walk(raw: bytes, at: int, node: _Node, cuts: list[tuple[int, int, bytes]]) 
             at = _string_end(raw, at)
             key = raw[start:at]
             step = str(json.loads(key)) if b"\\" in key else key[1:-1].decode()
+            if names is not None:
+                renamed = _name_of(node.below.get(step))
+                if renamed is not None:
+                    key = renamed if renamed not in names else renamed[:-1] + b'_%d"' % len(members)
+                    own.append((start, at, key))
+                names.add(key)
             at = _blanks(raw, _blanks(raw, at) + 1)
         child = node.below.get(step)
-        skipped = child is None or child.removed
+        skipped = child is None or child.removed or (child.change is None and child.below.keys() == {KEY})
         end = _value_end(raw, at) if child is None or skipped else _walk(raw, at, child, own)
         if child is not None:
             seen.add(step)
@@ -162,6 +170,13 @@ def _walk(raw: bytes, at: int, node: _Node, cuts: list[tuple[int, int, bytes]]) 
         own.append((at, at, (b"," if kept else b"") + added))
     cuts.extend(sorted(own, key=lambda cut: cut[:2]))
     return at + 1
+
+
+def _name_of(member: _Node | None) -> bytes | None:
+    """The new name of a member that stays; None where it keeps its own."""
+    if member is None or member.removed or KEY not in member.below:
+        return None
+    return member.below[KEY].change
 
 
 def _remove(members: list[tuple[int, int, bool]], cuts: list[tuple[int, int, bytes]]) -> None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 
 from proxy.model.record import Json
-from proxy.wire.shape import is_sealed, leaves
+from proxy.wire.plain import is_sealed
+from proxy.wire.shape import leaves
 
 SETTINGS = frozenset(
     (

@@ -15,7 +15,10 @@ _EMBED: dict[str, str] = {"model": "text-embedding-test", "input": "Hello?"}
 
 STREAMS: Final = (
     Sample("chat", _CHAT, chat_request(stream=True, stream_options=_OPTIONS), samples.chat_stream(),
-           texts={"choices[0].message.content": "The capital of France is Paris. 🗼"}),
+           texts={
+               "choices[0].message.content": "The capital of France is Paris. 🗼",
+               "usage.big": str(2**70),
+           }),
     Sample("chat_n2", _CHAT, chat_request(stream=True, n=2), samples.chat_two_choices(),
            texts={"choices[0].message.content": "Red roses bloom.", "choices[1].message.content": "Blue skies"}),
     Sample("chat_tools", _CHAT, chat_request(stream=True), samples.chat_tools(),
@@ -138,6 +141,7 @@ WHOLES: Final = (
                "choices[0].message.tool_calls[0].function.name": "get_weather",
                "choices[0].message.tool_calls[0].function.arguments": '{"city":"Paris"}',
                "choices[1].message.content": "Lyon?",
+               "x_timing.seed": str(2**80),
            }),
     Sample("completions", "/v1/completions", {"model": "m", "prompt": "Tell", "n": 2},
            samples.completions_whole(), texts={"choices[0].text": "Once upon", "choices[1].text": "Twice"}),
@@ -176,6 +180,7 @@ WHOLES: Final = (
                "output[0].content[0].text": "Hi there!",
                "output[1].name": "get_weather",
                "output[1].arguments": '{"city":"Paris"}',
+               "instructions": "You are kind.",
            }),
     Sample("embeddings", "/v1/embeddings", _EMBED, samples.embeddings_whole(),
            texts={"model": "text-embedding-test"}),

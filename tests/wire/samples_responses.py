@@ -10,7 +10,7 @@ from tests.wire.samples import event, token
 
 
 def responses_request(**more: Json) -> dict[str, Json]:
-    return {"model": "gpt-test", "input": "Hello?", **more}
+    return {"model": "gpt-test", "input": "Hello?", "instructions": "You are kind.", **more}
 
 
 def response(output: list[Json], status: str, **more: Json) -> dict[str, Json]:

@@ -14,7 +14,7 @@ from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Replacement, Text
 from proxy.wire.sse import FrameDecoder
 from tests.wire.catalogue import STREAMS, WHOLES
-from tests.wire.drive import events_of, reader_of, wire_of
+from tests.wire.drive import events_of, reader_of, view_of, wire_of
 from tests.wire.samples import Sample, chat_chunk, delta, event, token
 
 WHOLE = {sample.name: sample for sample in WHOLES}
@@ -23,7 +23,8 @@ NAMED = pytest.mark.parametrize("sample", WHOLES, ids=lambda sample: sample.name
 
 
 def texts_of(sample: Sample, body: Json = None) -> tuple[Text, ...]:
-    return wire_of(sample).read_reply(json.loads(sample.reply) if body is None else body).texts
+    body = json.loads(sample.reply) if body is None else body
+    return wire_of(sample).read_reply(body, view_of(sample)).texts
 
 
 def redact(sample: Sample, secret: str, raw: bytes = b"") -> bytes:
@@ -251,7 +252,7 @@ def test_images_of_a_reply_are_media() -> None:
     chat["choices"][1]["message"]["audio"] = {"id": "a1", "data": "QUJD", "transcript": "Lyon, I said"}
     view = wire_of(WHOLE["chat"]).read_reply(chat)
     assert [(media.type, media.bytes) for media in view.media] == [("audio", 3)]
-    assert view.texts[-1].value == "Lyon, I said"
+    assert "Lyon, I said" in [text.value for text in view.texts]
 
 
 @pytest.mark.parametrize(
