@@ -42,7 +42,8 @@ def ensure_environment() -> None:
         subprocess.run([sys.executable, "-m", "venv", str(HOME / "venv")], check=True)
     # One compiler at a time and a low priority: the machine stays usable meanwhile.
     calm = os.environ | {"CMAKE_BUILD_PARALLEL_LEVEL": os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", "1")}
-    command = ["nice", "-n", "10", str(PYTHON), "-m", "pip", "install", "-q", "-r", str(REQUIREMENTS)]
+    command = ["nice", "-n", "10", str(PYTHON), "-m", "pip", "install", "-q", "--no-cache-dir"]
+    command += ["-r", str(REQUIREMENTS)]  # a wheel in the cache may have been built with other flags
     subprocess.run(command, check=True, env=calm)
     stamp.write_text(wanted)
 
