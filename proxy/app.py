@@ -125,6 +125,8 @@ class App:
         )
         await self.dial.start()
         stack.push_async_callback(self.dial.stop)
+        await self._take_patches()
+        self.dial.watch(lambda: self.spawn(self._take_patches()))
 
         fits = room(len(settings.backends))
         self.backends = backends = {
@@ -244,6 +246,9 @@ class App:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _take_patches(self) -> None:
+        await self.policy.patch(self.dial.restraints().patches)
+
     def _readiness(self) -> Mapping[str, str | None]:
         """Each check, and what is wrong with it."""
         return {
@@ -289,7 +294,7 @@ class App:
             self.scorers.keep(policy.needs)
             self.watch.take(policy.cards)
             self.metrics.scorers(self._engines())
-        if not result.ok:
+        if self.policy.last_error is not None:
             self.metrics.policy_refused()
         elif not result.swapped:
             self.metrics.policy_reload_success.set(1)

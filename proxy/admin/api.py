@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from proxy.admin import cards, changes, dial, exchanges, later, restraints, rollbacks, rules, status
+from proxy.admin import cards, changes, dial, exchanges, later, patches, restraints, rollbacks, rules, status
 from proxy.admin.endpoint import BODY_BYTES_MAX, Call, Endpoint, answer, read_query
 from proxy.admin.errors import ApiError
 from proxy.admin.gate import Gate, plain_address
@@ -44,6 +44,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *rollbacks.ENDPOINTS,
     *changes.ENDPOINTS,
     *rules.ENDPOINTS,
+    *patches.ENDPOINTS,
     *exchanges.ENDPOINTS,
     *cards.ENDPOINTS,
     *status.ENDPOINTS,

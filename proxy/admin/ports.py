@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.dial.control import Dial
+from proxy.dial.restraint import Restraint
 from proxy.errors import Problem, Refused
 from proxy.log.port import Page, Search
 from proxy.model.record import Json
@@ -56,6 +57,10 @@ class PolicyPort(Protocol):
     def last_error(self) -> RefusedFiles | None: ...
 
     async def reload(self) -> Reloaded: ...
+
+    async def patch(self, patches: Sequence[Restraint]) -> None:
+        """Have these patches, and no others, in force."""
+        ...
 
 
 class LogPort(Protocol):

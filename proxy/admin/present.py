@@ -10,6 +10,7 @@ from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.setting import Change, Setting
 from proxy.errors import Problem
 from proxy.model.record import Json
+from proxy.policy.patch import RULE_PREFIX, Patch
 from proxy.policy.rule import (
     Detector,
     Obfuscation,
@@ -37,14 +38,21 @@ def parse_moment(text: str) -> float:
         raise ValueError("a time is written as 2027-01-01T03:17:00Z or as Unix seconds") from None
 
 
-def setting(one: Setting) -> dict[str, Json]:
+def _held(one: Setting | Restraint) -> dict[str, Json]:
+    """Who set it, why, and from when till when it holds."""
     return {
-        "scope": str(one.scope),
-        "level": one.level.word,
         "actor": str(one.actor),
         "reason": one.reason,
         "since": moment(one.since),
         "expires": None if one.expires is None else moment(one.expires),
+    }
+
+
+def setting(one: Setting) -> dict[str, Json]:
+    return {
+        "scope": str(one.scope),
+        "level": one.level.word,
+        **_held(one),
     }
 
 
@@ -53,10 +61,7 @@ def restraint(one: Restraint) -> dict[str, Json]:
         "id": one.id,
         "subject": one.about,
         **({"rate": one.value} if one.kind is Kind.LIMIT else {}),
-        "actor": str(one.actor),
-        "reason": one.reason,
-        "since": moment(one.since),
-        "expires": None if one.expires is None else moment(one.expires),
+        **_held(one),
     }
 
 
@@ -65,11 +70,22 @@ def rollback(one: Restraint, *, applies: bool) -> dict[str, Json]:
     return {
         "model": one.about,
         "version": one.value,
-        "actor": str(one.actor),
-        "reason": one.reason,
-        "since": moment(one.since),
-        "expires": None if one.expires is None else moment(one.expires),
+        **_held(one),
         "applies": applies,
+    }
+
+
+def patch(one: Restraint) -> dict[str, Json]:
+    """With the rule that it is in the policy."""
+    found = Patch.loads(one.value)
+    phrases: list[Json] = list(found.phrases)
+    return {
+        "id": one.id,
+        "rule": RULE_PREFIX + one.id,
+        "on": found.on,
+        "action": found.action,
+        "phrases": phrases,
+        **_held(one),
     }
 
 
@@ -109,8 +125,8 @@ def problem(one: Problem) -> dict[str, Json]:
     return {"file": one.file, "line": one.line, "column": one.column, "message": one.message}
 
 
-def rule(one: Rule) -> dict[str, Json]:
-    """A rule as the files write it, with every default filled in."""
+def rule(one: Rule, patch: Restraint | None = None) -> dict[str, Json]:
+    """A rule as the files write it, with every default filled in; of one that was patched in also the patch."""
     when: dict[str, Json] = {}
     if one.when.models is not None:
         when["models"] = sorted(one.when.models)
@@ -127,6 +143,7 @@ def rule(one: Rule) -> dict[str, Json]:
         "severity": one.severity,
         "message": one.message,
         "when": when,
+        **({} if patch is None else {"patch": _held(patch)}),
     }
 
 

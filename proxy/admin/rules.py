@@ -10,6 +10,7 @@ from proxy.admin import present
 from proxy.admin.endpoint import Call, Endpoint, answer, read_object, reason_of, text_of
 from proxy.admin.errors import ApiError
 from proxy.model.record import Json
+from proxy.policy.patch import RULE_PREFIX
 
 _RELOAD_KEYS: Final = frozenset({"reason"})
 
@@ -18,12 +19,13 @@ async def show(call: Call) -> web.Response:
     """The rules in force, and why the newest files are not, if they are not."""
     store = call.context.policy
     policy, error = store.current, store.last_error
+    patches = {RULE_PREFIX + one.id: one for one in call.context.dial.restraints().patches}
     problems: list[Json] = [present.problem(one) for one in error.problems] if error is not None else []
     return answer(
         {
             "digest": policy.digest,
             "loaded_at": present.moment(store.loaded_at),
-            "rules": [present.rule(one) for one in policy.rules],
+            "rules": [present.rule(one, patches.get(one.id)) for one in policy.rules],
             "last_error": None if error is None else {"problems": problems},
         }
     )
@@ -61,7 +63,10 @@ ENDPOINTS: Final = (
         "viewer",
         show,
         "The policy in force",
-        {200: "{digest, loaded_at, rules, last_error: null or {problems: [{file, line, column, message}]}}"},
+        {
+            200: "{digest, loaded_at, rules, last_error: null or {problems: [{file, line, column, message}]}};"
+            " a rule that was patched in has `patch: {actor, reason, since, expires}`"
+        },
     ),
     Endpoint(
         "POST",

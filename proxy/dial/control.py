@@ -59,6 +59,7 @@ class Dial:
         self._version = 0
         self._running: dict[Live, Level] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._watchers: list[Callable[[], object]] = []
         self._keeper = Keeper(
             store, self._current, self._observer, retry_first_s=retry_first_s, retry_max_s=retry_max_s
         )
@@ -94,6 +95,10 @@ class Dial:
         if self._board.next_expiry <= self._clock():
             self.expire()
         return self._board.restraints
+
+    def watch(self, told: Callable[[], object]) -> None:
+        """Have `told` called whenever patches of the rules came or went. It must not block."""
+        self._watchers.append(told)
 
     def now(self) -> float:
         """The dial's clock, in Unix seconds."""
@@ -241,9 +246,12 @@ class Dial:
 
     def _replace(self, board: Board, *, version: int) -> None:
         before, after = self._board.strictest_by_scope(), board.strictest_by_scope()
-        if board.restraints is not self._board.restraints:
+        restraints, self._board = self._board.restraints, board
+        if board.restraints is not restraints:
             self._observer.on_restraints(board.restraints.counts)
-        self._board = board
+        if board.restraints.patches != restraints.patches:
+            for told in self._watchers:
+                told()
         self._version = version
         self._tell(tuple(self._running))
         self._arm()

@@ -1,4 +1,5 @@
-"""What holds callers and models back beside the levels: blocks, limits, rollbacks. Pure values."""
+"""What holds callers, models and texts back beside the levels: blocks, limits, rollbacks, patches of the rules.
+Pure values."""
 
 from __future__ import annotations
 
@@ -15,12 +16,13 @@ class Kind(StrEnum):
     BLOCK = "block"
     LIMIT = "limit"
     ROLLBACK = "rollback"
+    PATCH = "patch"
 
 
 @dataclass(frozen=True, slots=True)
 class Restraint:
-    """A block, a limit or a rollback. `about` is a subject, or a rollback's public model; `value` is a limit's rate
-    or a rollback's version. Times in Unix seconds."""
+    """A block, a limit, a rollback or a patch. `about` is a subject, a rollback's public model, or `rules`; `value`
+    is a limit's rate, a rollback's version, or a patch as JSON, which the policy reads. Times in Unix seconds."""
 
     kind: Kind
     id: str  # a rollback's is its model's name: there is one for each
@@ -35,7 +37,7 @@ class Restraint:
 
     def __post_init__(self) -> None:
         """Raises Invalid for one that no exchange could be held against."""
-        named = self.kind is not Kind.ROLLBACK
+        named = self.kind in (Kind.BLOCK, Kind.LIMIT)
         object.__setattr__(self, "subject", SubjectName.parse(self.about) if named else None)
         object.__setattr__(self, "rate", Rate.parse(self.value) if self.kind is Kind.LIMIT else None)
 
@@ -46,9 +48,17 @@ class Restraint:
     @property
     def scope(self) -> str:
         """What it is about, as the trail of changes names it."""
-        return f"model:{self.about}" if self.kind is Kind.ROLLBACK else self.about
+        match self.kind:
+            case Kind.ROLLBACK:
+                return f"model:{self.about}"
+            case Kind.PATCH:
+                return f"patch:{self.id}"
+            case _:
+                return self.about
 
     @property
     def does(self) -> str:
         """What it does, as the trail says it: `blocked (1f2e3d4c)`."""
-        return self.value if self.kind is Kind.ROLLBACK else f"{self.value or 'blocked'} ({self.id})"
+        if self.kind in (Kind.ROLLBACK, Kind.PATCH):
+            return self.value
+        return f"{self.value or 'blocked'} ({self.id})"

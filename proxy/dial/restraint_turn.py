@@ -1,4 +1,4 @@
-"""Turning restraints: a block, a limit or a rollback comes or goes.
+"""Turning restraints: a block, a limit, a rollback or a patch of the rules comes or goes.
 
 One that comes takes effect at once, as a tightening of the dial does, also a rollback: it is how a model is
 contained. One that goes is stored first.
@@ -22,8 +22,11 @@ from proxy.dial.turn import Done, NoSuchRestraint, TooManyRestraints, Turn
 CALLS_HELD_MAX: Final = 1_000_000
 """How many calls all limits together may allow: each call in a window is remembered, some 40 bytes."""
 
+PATCHES_MAX: Final = 100
+"""How many patches of the rules may hold at once: each change of one compiles their phrases anew."""
+
 _VERBS: Final = MappingProxyType({Kind.BLOCK: ("add", "remove"), Kind.LIMIT: ("add", "remove"),
-                                  Kind.ROLLBACK: ("set", "clear")})  # fmt: skip
+                                  Kind.ROLLBACK: ("set", "clear"), Kind.PATCH: ("add", "remove")})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class RestraintTurn(Turn):
         return self.about
 
     def apply(self, board: Board) -> Board:
-        """Raises TooManyRestraints; NoSuchRestraint where a block or a limit is to go that is not there."""
+        """Raises TooManyRestraints; NoSuchRestraint where what is to go is not there, but for a rollback."""
         held = board.restraints
         if self.restraint is None:
             if held.get(self.key) is None and self.key[0] != Kind.ROLLBACK:
@@ -60,6 +63,10 @@ class RestraintTurn(Turn):
         if len(after) > max(RESTRAINTS_MAX, len(held)):
             raise TooManyRestraints(
                 f"at most {RESTRAINTS_MAX} blocks, limits and rollbacks hold at once; remove some first"
+            )
+        if len(after.patches) > max(PATCHES_MAX, len(held.patches)):
+            raise TooManyRestraints(
+                f"at most {PATCHES_MAX} patches hold at once: move some into the rule files, then remove them"
             )
         calls = after.calls
         if calls > max(CALLS_HELD_MAX, held.calls):
@@ -100,8 +107,8 @@ async def restrain(
     ttl_s: float | None = None,
     if_match: frozenset[str] | None = None,
 ) -> Restrained:
-    """A block or limit of the subject `about`, at the rate `value`; or a rollback of the model `about` to the
-    version `value`, in place of one that there was. Raises Invalid, TurnError."""
+    """A block or limit of the subject `about`, at the rate `value`; a rollback of the model `about` to the version
+    `value`, in place of one that there was; or a patch of the rules. Raises Invalid, TurnError."""
     now, reason = dial.now(), check_reason(reason)
     id = about if kind is Kind.ROLLBACK else _new_id(dial, kind)
     expires = None if ttl_s is None else now + ttl_s

@@ -1,4 +1,4 @@
-"""All blocks, limits and rollbacks at one moment, indexed for what every exchange asks. Immutable and pure."""
+"""All restraints at one moment, indexed for what every exchange asks. Immutable and pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Index:
 class Restraints:
     """The restraints that hold."""
 
-    __slots__ = ("_blocks", "_by_key", "_limits", "mark", "next_expiry", "rollbacks")
+    __slots__ = ("_blocks", "_by_key", "_limits", "mark", "next_expiry", "patches", "rollbacks")
 
     def __init__(self, restraints: Sequence[Restraint] = ()) -> None:
         by_key = {one.key: one for one in restraints}
@@ -86,10 +86,13 @@ class Restraints:
                     self._limits.add(one)
                 case Kind.ROLLBACK:
                     rollbacks[one.about] = one.value
+                case Kind.PATCH:
+                    pass
             if one.expires is not None and one.expires < self.next_expiry:
                 self.next_expiry = one.expires
         self.rollbacks: Mapping[str, str] = MappingProxyType(rollbacks)
         """Each public model that is rolled back, and the version that it is served as."""
+        self.patches = self.of(Kind.PATCH)
 
     def __iter__(self) -> Iterator[Restraint]:
         return iter(self._by_key.values())

@@ -7,7 +7,7 @@ a stream back. (Toxicity alone is one bank for both.)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from hashlib import blake2b
 from itertools import product
@@ -34,6 +34,7 @@ from proxy.policy.lane import scaled_rule
 from proxy.policy.match import Judge, Plan, Selection, plan
 from proxy.policy.measure import measure
 from proxy.policy.memory import Memory, Recall
+from proxy.policy.patch import digest_with
 from proxy.policy.rule import (
     Containment,
     Obfuscation,
@@ -73,10 +74,11 @@ class Built:
 
 @dataclass(frozen=True)
 class Policy:
-    """All rule files together. Exchanges share it; nothing that a caller sees of it ever changes."""
+    """All rule files together, and what was patched in. Exchanges share it; nothing that a caller sees of it ever
+    changes."""
 
     digest: str
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...]  # those of the files, then the patches
     files: tuple[str, ...]
     containment: Containment
     warnings: tuple[Problem, ...] = ()
@@ -86,6 +88,8 @@ class Policy:
     documents: Documents = field(default_factory=dict, repr=False, compare=False)
     needs: frozenset[str] = frozenset()  # the names of the scorers that its banks ask
     cards: tuple[Card, ...] = ()
+    files_digest: str = ""
+    patches: tuple[Rule, ...] = ()
     _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -126,32 +130,52 @@ class Policy:
         return known
 
 
-def compile_policy(folder: Folder, before: Policy | None = None, offers: Offers = NO_SCORERS) -> Policy:
+def compile_policy(
+    folder: Folder, before: Policy | None = None, offers: Offers = NO_SCORERS, patches: tuple[Rule, ...] = ()
+) -> Policy:
     """The policy of a rules folder; what did not change is taken over from the policy `before`, which was compiled
     with the same offers. Its `needs` must be up before it comes into force.
 
     Raises ConfigError with every problem of every file.
     """
-    rules = read(folder, before.documents if before is not None else None, offers)
+    found = read(folder, before.documents if before is not None else None, offers)
+    rules = found.rules + patches
     model = before.model if before is not None else None
-    toxic = any(isinstance(item, Toxicity) for rule in rules.rules for item in rule.detectors)
+    toxic = any(isinstance(item, Toxicity) for rule in rules for item in rule.detectors)
     if model is None and toxic and offers.toxicity is None:
         model = LexicalModel.load()
-    scale = rules.containment.degraded.threshold_scale
-    built = tuple(_build(rules.rules, scale, model, offers, before.built if before is not None else ()))
+    scale = found.containment.degraded.threshold_scale
+    built = tuple(_build(rules, scale, model, offers, before.built if before is not None else ()))
     asked = (one.bank.scorer.name for one in built if isinstance(one.bank, NerBank | TransformerBank))
+    files_digest = digest(folder, found.used)
     return Policy(
-        digest=digest(folder, rules.used),
-        rules=rules.rules,
-        files=tuple(sorted(rules.used)),
-        containment=rules.containment,
-        warnings=rules.warnings,
+        digest=digest_with(files_digest, patches),
+        rules=rules,
+        files=tuple(sorted(found.used)),
+        containment=found.containment,
+        warnings=found.warnings,
         built=built,
         model=model,
         memory=before.memory if before is not None else Memory(),
-        documents=rules.documents,
+        documents=found.documents,
         needs=frozenset(asked),
-        cards=rules.cards,
+        cards=found.cards,
+        files_digest=files_digest,
+        patches=patches,
+    )
+
+
+def patched(policy: Policy, patches: tuple[Rule, ...], offers: Offers = NO_SCORERS) -> Policy:
+    """The same policy with these patches in place of those that it had. `offers` are those it was compiled with."""
+    rules = policy.rules[: len(policy.rules) - len(policy.patches)] + patches
+    scale = policy.containment.degraded.threshold_scale
+    return replace(
+        policy,
+        digest=digest_with(policy.files_digest, patches),
+        rules=rules,
+        built=tuple(_build(rules, scale, policy.model, offers, policy.built)),
+        patches=patches,
+        _plans={},
     )
 
 

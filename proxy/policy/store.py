@@ -13,7 +13,7 @@ import asyncio
 import os
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,11 @@ from proxy.detect.offers import NO_SCORERS, Offers
 from proxy.errors import ConfigError, Problem
 from proxy.jsonio import InvalidJson
 from proxy.model.record import Json
-from proxy.policy.compile import Policy, compile_policy
+from proxy.policy.compile import Policy, compile_policy, patched
 from proxy.policy.folder import Folder
+from proxy.policy.patch import Kept, Patch
 from proxy.policy.reading import Look, look, read_folder
+from proxy.policy.rule import Rule
 
 POLL_S: Final = 0.2
 SETTLE_S: Final = 0.1
@@ -91,6 +93,7 @@ class PolicyStore:
         self._loaded_at = 0.0
         self._last_error: LastError | None = None
         self._look: Look | None = None
+        self._patches: tuple[Rule, ...] = ()
         self._turn = asyncio.Lock()
         self._subscribers: list[Callable[[ReloadResult], None]] = []
 
@@ -162,6 +165,18 @@ class PolicyStore:
                 self._tell(result)
             return result
 
+    async def patch(self, patches: Sequence[Kept]) -> None:
+        """Have these patches stand behind the rules of the files, from now on and whatever becomes of the files.
+        They are in force when it returns; where others were asked for meanwhile, those are. Raises Invalid."""
+        self._patches = tuple(Patch.loads(one.value).rule(one.id) for one in patches)
+        async with self._turn:
+            before = self.current
+            if before.patches == self._patches:
+                return
+            policy = await asyncio.to_thread(patched, before, self._patches, self._offers)
+            self._take(policy)
+            self._tell(ReloadResult(policy.digest, swapped=True))
+
     async def watch(self) -> None:
         """Reload whenever the folder's files change. Runs until cancelled."""
         while True:
@@ -180,7 +195,7 @@ class PolicyStore:
         seen = look(self._rules_dir)  # before the reading, so that what changes meanwhile is seen as new
         try:
             folder = read_folder(self._rules_dir)
-            return seen, (folder, compile_policy(folder, before, self._offers))
+            return seen, (folder, compile_policy(folder, before, self._offers, self._patches))
         except ConfigError as error:
             return seen, error
         except Exception as error:  # noqa: BLE001 - whatever a compiler raises, the last good policy stays in force
@@ -198,7 +213,7 @@ class PolicyStore:
     def _keep(self, folder: Folder, policy: Policy) -> tuple[Problem, ...]:
         """Write the copy that serves when a later start finds the folder broken: whole or not at all."""
         document: Json = {
-            "digest": policy.digest,
+            "digest": policy.files_digest,
             "folder": folder.name,
             "files": {name: b64encode(folder.files[name]).decode() for name in policy.files},
         }
@@ -233,5 +248,5 @@ class PolicyStore:
                 return None
         with suppress(ConfigError):
             policy = compile_policy(Folder(str(document.get("folder", "")), files), None, self._offers)
-            return policy if policy.digest == document.get("digest") else None
+            return policy if policy.files_digest == document.get("digest") else None
         return None

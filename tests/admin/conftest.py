@@ -16,12 +16,14 @@ from proxy.admin.api import build_admin
 from proxy.admin.ports import AdminContext, known_by
 from proxy.backend.route import Router
 from proxy.dial.control import Dial
+from proxy.dial.restraint import Restraint
 from proxy.dial.state import SqliteDialStore
 from proxy.errors import LogUnavailable, Problem
 from proxy.log.port import Page, Search
 from proxy.metrics import Metrics
 from proxy.model.level import Action, Direction, Level
 from proxy.model.record import Json
+from proxy.policy.patch import Patch, digest_with
 from proxy.policy.rule import Pattern, Phrases, Pii, Regex, Rule, Secrets, Toxicity, When
 from proxy.settings import (
     Address,
@@ -80,6 +82,7 @@ class FakePolicyStore:
         self.last_error: FakeRefusal | None = None
         self.problems: tuple[Problem, ...] = ()
         self.next_digest = "digest-2"
+        self.patches: tuple[Restraint, ...] = ()
 
     async def reload(self) -> FakeReload:
         if self.problems:
@@ -88,6 +91,11 @@ class FakePolicyStore:
         self.last_error = None
         self.current = FakePolicy(self.next_digest)
         return FakeReload(self.next_digest)
+
+    async def patch(self, patches: Sequence[Restraint]) -> None:
+        self.patches = tuple(patches)
+        rules = tuple(Patch.loads(one.value).rule(one.id) for one in patches)
+        self.current = FakePolicy(digest_with("digest-1", rules), RULES + rules)
 
 
 class FakeLog:

@@ -1,0 +1,153 @@
+"""Hot patches of the rules from a shell: `rules patch`, each `add`, `list`, `remove`, over the admin API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from proxy.commands.admin_client import DEFAULT_ADMIN, AdminClient
+from proxy.commands.turning import (
+    AdminOption,
+    JsonOption,
+    ReasonOption,
+    TokenOption,
+    TtlOption,
+    local,
+    objects,
+    out,
+    plain,
+    print_json,
+    run,
+    tell_unstored,
+    until,
+    word,
+)
+from proxy.model.level import Direction
+from proxy.model.record import Json
+
+PhrasesArgument = Annotated[
+    list[str], typer.Argument(metavar="PHRASE...", help="What to look for; several are several arguments.")
+]
+OnOption = Annotated[Direction, typer.Option("--on", help="Where: in requests or in replies.")]
+ActionOption = Annotated[
+    str, typer.Option("--action", metavar="flag|redact|block", help="What to do with it.")
+]
+WhichArgument = Annotated[
+    str, typer.Argument(metavar="ID|PHRASE", help="Its id, or a phrase to take all patches with it.")
+]
+
+app_patch = typer.Typer(name="patch", help="Patch the rules of a running proxy.", no_args_is_help=True)
+
+
+@app_patch.callback()
+def _patch() -> None:
+    """Patch the rules of a running proxy: phrases that are looked for from the next exchange on, without a file.
+
+    Example: guardrail-proxy rules patch add "project nightingale" --on output --action block --reason "INC-42"
+    """
+
+
+@app_patch.command("add")
+def add(
+    phrases: PhrasesArgument,
+    on: OnOption,
+    action: ActionOption,
+    reason: ReasonOption,
+    ttl: TtlOption = None,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token_file: TokenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look for phrases from the next exchange on, whatever letters they are disguised in.
+
+    Example: guardrail-proxy rules patch add "project nightingale" --on output --action block --reason "INC-42"
+    """
+    asked: dict[str, Json] = {"phrases": list(phrases), "on": on.value, "action": action, "reason": reason}
+    if ttl is not None:
+        asked["ttl"] = ttl
+    body = run(admin, token_file, lambda api: api.call("POST", "/admin/v1/rules/patch", body=asked))
+    if json:
+        print_json(body)
+        return
+    expires = word(body, "expires")
+    ends = f", {until(expires)}" if expires else ""
+    out().print(Text.assemble("In force as rule ", plain(body, "rule"), ends, "."))
+    tell_unstored(body)
+
+
+@app_patch.command("list")
+def show(
+    admin: AdminOption = DEFAULT_ADMIN, token_file: TokenOption = None, json: JsonOption = False
+) -> None:
+    """What is patched in, by whom, until when and why.
+
+    Example: guardrail-proxy rules patch list
+    """
+    body = run(admin, token_file, lambda api: api.call("GET", "/admin/v1/rules"))
+    rules = [one for one in objects(body, "rules") if isinstance(one.get("patch"), dict)]
+    if json:
+        shown: list[Json] = list(rules)
+        print_json({"digest": word(body, "digest"), "rules": shown})
+        return
+    if not rules:
+        out().print("Nothing is patched in.")
+        return
+    table = Table("Id", "On", "Action", "Phrases", "By", "Since", "Expires", "Reason")
+    for one in rules:
+        patch = one["patch"]
+        assert isinstance(patch, dict)
+        expires = word(patch, "expires")
+        table.add_row(
+            Text(word(one, "id").removeprefix("patch:")), plain(one, "on"), plain(one, "action"),
+            Text(", ".join(f"“{phrase}”" for phrase in _phrases(one))),
+            plain(patch, "actor"), local(word(patch, "since")), until(expires) if expires else "never",
+            plain(patch, "reason"),
+        )  # fmt: skip
+    out().print(table)
+
+
+@app_patch.command("remove")
+def remove(
+    which: WhichArgument,
+    reason: ReasonOption,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token_file: TokenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take a patch away, or all patches with a phrase.
+
+    Example: guardrail-proxy rules patch remove "project nightingale" --reason "INC-42: now in the rule files"
+    """
+
+    def take(api: AdminClient) -> Mapping[str, Json]:
+        path, ids = "/admin/v1/rules/patch/", _ids(api, which)
+        return {
+            "removed": [api.call("DELETE", path + quote(id, safe=""), body={"reason": reason}) for id in ids]
+        }
+
+    body = run(admin, token_file, take)
+    if json:
+        print_json(body)
+        return
+    for one in objects(body, "removed"):
+        out().print(Text.assemble("The rule ", plain(one, "rule"), " is gone."))
+
+
+def _ids(api: AdminClient, which: str) -> list[str]:
+    rules = objects(api.call("GET", "/admin/v1/rules"), "rules")
+    found = [
+        word(one, "id") for one in rules if isinstance(one.get("patch"), dict) and which in _phrases(one)
+    ]
+    return found or [which]
+
+
+def _phrases(rule: Mapping[str, Json]) -> list[str]:
+    detect = rule.get("detect")
+    phrases = detect.get("phrases") if isinstance(detect, dict) else None
+    found = phrases.get("any") if isinstance(phrases, dict) else None
+    return [str(one) for one in found] if isinstance(found, list) else []
