@@ -28,6 +28,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "block": "subjects",
         "limit": "subjects",
         "rollback": "rollback",
+        "patch": "patch",
         "changes": "dial",
         "log": "log",
         "models": "models",

@@ -1,4 +1,4 @@
-"""Hot patches of the rules from a shell: `rules patch`, each `add`, `list`, `remove`, over the admin API."""
+"""Hot patches of the rules from a shell: `patch`, each `add`, `list`, `remove`, over the admin API."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ app_patch = typer.Typer(name="patch", help="Patch the rules of a running proxy."
 def _patch() -> None:
     """Patch the rules of a running proxy: phrases that are looked for from the next exchange on, without a file.
 
-    Example: guardrail-proxy rules patch add "project nightingale" --on output --action block --reason "INC-42"
+    Example: guardrail-proxy patch add "project nightingale" --on output --action block --reason "INC-42"
     """
 
 
@@ -65,7 +65,7 @@ def add(
 ) -> None:
     """Look for phrases from the next exchange on, whatever letters they are disguised in.
 
-    Example: guardrail-proxy rules patch add "project nightingale" --on output --action block --reason "INC-42"
+    Example: guardrail-proxy patch add "project nightingale" --on output --action block --reason "INC-42"
     """
     asked: dict[str, Json] = {"phrases": list(phrases), "on": on.value, "action": action, "reason": reason}
     if ttl is not None:
@@ -86,7 +86,7 @@ def show(
 ) -> None:
     """What is patched in, by whom, until when and why.
 
-    Example: guardrail-proxy rules patch list
+    Example: guardrail-proxy patch list
     """
     body = run(admin, token_file, lambda api: api.call("GET", "/admin/v1/rules"))
     rules = [one for one in objects(body, "rules") if isinstance(one.get("patch"), dict)]
@@ -121,7 +121,7 @@ def remove(
 ) -> None:
     """Take a patch away, or all patches with a phrase.
 
-    Example: guardrail-proxy rules patch remove "project nightingale" --reason "INC-42: now in the rule files"
+    Example: guardrail-proxy patch remove "project nightingale" --reason "INC-42: now in the rule files"
     """
 
     def take(api: AdminClient) -> Mapping[str, Json]:

@@ -15,7 +15,6 @@ from typing import Annotated, BinaryIO, Final
 import typer
 
 from proxy import jsonio, logs
-from proxy.commands.patch import app_patch
 from proxy.detect.base import Context
 from proxy.errors import ConfigError, Problem
 from proxy.jsonio import InvalidJson
@@ -35,8 +34,7 @@ LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-app_rules = typer.Typer(name="rules", help="Test rule files; patch the rules in force.", no_args_is_help=True)
-app_rules.add_typer(app_patch)
+app_rules = typer.Typer(name="rules", help="Test rule files.", no_args_is_help=True)
 
 ConfigOption = Annotated[
     Path | None, typer.Option(help="The settings file, for its `scoring`; without it, what is installed.")
@@ -46,10 +44,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 @app_rules.callback()
 def _rules() -> None:
-    """Test rule files; patch the rules in force.
-
-    Example: guardrail-proxy rules test rules/
-    """
+    """Test rule files."""
 
 
 def check(

@@ -22,12 +22,13 @@ ROOT = Path(__file__).parents[2]
 
 ONLY_THESE = """
 import typer
-from proxy.commands import dial, rollback, subjects
+from proxy.commands import dial, patch, rollback, subjects
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(dial.app_dial, name="dial")
 app.add_typer(subjects.app_block, name="block")
 app.add_typer(subjects.app_limit, name="limit")
 app.add_typer(rollback.app_rollback, name="rollback")
+app.add_typer(patch.app_patch, name="patch")
 app.command()(dial.changes)
 app()
 """

@@ -93,17 +93,17 @@ async def test_with_a_broken_store_it_is_in_force_and_says_that_it_is_not_durabl
 
 
 async def test_from_a_shell(admin: Admin, tmp_path: Path) -> None:
-    words = ("rules", "patch", "add", "[b]night[/b]", "ingale", "--on", "output", "--action", "block")
+    words = ("patch", "add", "[b]night[/b]", "ingale", "--on", "output", "--action", "block")
     done = await run(tmp_path, *words, "--reason", "INC-42", "--ttl", "2h", admin=admin.url)
     assert (done.status, done.err) == (0, "")
     (patch,) = admin.dial.restraints()
     assert done.out.startswith(f"In force as rule patch:{patch.id}, for another ")
-    shown = await run(tmp_path, "rules", "patch", "list", admin=admin.url)
+    shown = await run(tmp_path, "patch", "list", admin=admin.url)
     for word in (patch.id, "“[b]night[/b]”", "operator-token", "INC-42"):
         assert word in shown.out
-    gone = await run(tmp_path, "rules", "patch", "remove", patch.id, "--reason", "over", admin=admin.url)
+    gone = await run(tmp_path, "patch", "remove", patch.id, "--reason", "over", admin=admin.url)
     assert gone.out == f"The rule patch:{patch.id} is gone.\n"
-    assert (await run(tmp_path, "rules", "patch", "list", admin=admin.url)).out == "Nothing is patched in.\n"
+    assert (await run(tmp_path, "patch", "list", admin=admin.url)).out == "Nothing is patched in.\n"
     wrong = await run(
         tmp_path,
         "rules",
