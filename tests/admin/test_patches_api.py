@@ -106,7 +106,6 @@ async def test_from_a_shell(admin: Admin, tmp_path: Path) -> None:
     assert (await run(tmp_path, "patch", "list", admin=admin.url)).out == "Nothing is patched in.\n"
     wrong = await run(
         tmp_path,
-        "rules",
         "patch",
         "add",
         "x",
