@@ -26,6 +26,7 @@ from proxy.data_folder import CannotStart, claim, pseudonym_key
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
 from proxy.dial.windows import Windows
+from proxy.log.keep import Keep
 from proxy.log.sqlite import SqliteRecorder
 from proxy.metrics import Metrics
 from proxy.model.record import Json
@@ -109,12 +110,7 @@ class App:
             # It serves all the same: its rules' on_error decides, and it is tried again.
             _log.error("scorer_down", fault=fault)
 
-        self.recorder = SqliteRecorder(
-            settings.data_dir / "log.sqlite3",
-            durability=settings.log.durability,
-            observer=metrics.log_observer(),
-            clock=self._clock.now,
-        )
+        self.recorder = self._recorder()
         await self.recorder.start()
         stack.push_async_callback(self.recorder.stop)
 
@@ -177,6 +173,16 @@ class App:
         gc.freeze()
         stack.callback(gc.unfreeze)
         return Bound(client=client, admin=admin)
+
+    def _recorder(self) -> SqliteRecorder:
+        log = self._settings.log
+        return SqliteRecorder(
+            self._settings.data_dir / "log.sqlite3",
+            durability=log.durability,
+            keep=Keep(log.keep, log.max_bytes),
+            observer=self.metrics.log_observer(),
+            clock=self._clock.now,
+        )
 
     async def _serve_clients(self, backlog: int) -> str:
         settings = self._settings

@@ -79,6 +79,7 @@ class Metrics:
         self.log_commit = histogram("log_commit_seconds", "One group commit", _FAST_S)
         self.log_records = counter("log_records", "Begin and end records written")
         self._log_failures = counter("log_failures", "Records that could not be written", "reason")
+        self._log_removed = counter("log_removed", "Exchanges removed by retention or erasure", "why")
         self._scorer_queue = gauge("scorer_queue", "Questions that wait for a scorer process", "scorer")
         self._scorer_seconds = histogram("scorer_seconds", "One scoring", _FAST_S, "scorer")
         self._scorer_errors = counter("scorer_errors", "Scorings that failed", "scorer", "reason")
@@ -138,7 +139,9 @@ class Metrics:
         self.policy_reload_success.set(0)
 
     def log_observer(self) -> LogMetrics:
-        return LogMetrics(self.log_commit, self.log_records, self._log_failures, self.log_queue)
+        return LogMetrics(
+            self.log_commit, self.log_records, self._log_failures, self.log_queue, self._log_removed
+        )
 
     def dial_observer(self) -> DialMetrics:
         return DialMetrics(
@@ -181,6 +184,7 @@ class LogMetrics:
     records: Counter
     failures: Counter
     queue: Gauge
+    removed: Counter
 
     def on_commit(self, seconds: float, records: int) -> None:
         self.commit.observe(seconds)
@@ -191,6 +195,9 @@ class LogMetrics:
 
     def on_queue(self, records: int) -> None:
         self.queue.set(records)
+
+    def on_removed(self, why: str, exchanges: int) -> None:
+        self.removed.labels(why).inc(exchanges)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""The exchange log from a shell: `log search`, `show`, `verify`, `stats`, `export`, with or without a proxy."""
+"""The exchange log from a shell: `log search`, `show`, `verify`, `stats`, `export`, with or without a proxy.
+
+Erasing from it is in log_erase.py."""
 
 from __future__ import annotations
 
@@ -13,11 +15,18 @@ from typing import Annotated, Final
 import typer
 
 from proxy import jsonio
-from proxy.commands import log_draw
+from proxy.commands import log_draw, log_erase
+from proxy.commands.log_options import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    fail,
+    store_path,
+)
 from proxy.log.heads import FILE_NAME as HEADS_NAME
 from proxy.log.port import PAGE_DEFAULT, PAGE_MAX, Search
 from proxy.log.query import LogReader
-from proxy.log.schema import FILE_NAME
 from proxy.log.stats import stats as log_stats
 from proxy.log.verify import verify as verify_log
 from proxy.model.record import Json
@@ -26,15 +35,10 @@ _AGO: Final = re.compile(r"(\d+)([smhd])")
 _AGO_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SCORE: Final = re.compile(r"([^<>=\s]+)\s*>?=\s*([0-9.]+)")
 
-app_log = typer.Typer(name="log", help="Read the exchange log.", no_args_is_help=True)
+app_log = typer.Typer(name="log", help="Read the exchange log, and erase from it.", no_args_is_help=True)
+app_log.command()(log_erase.erase)
+app_log.command()(log_erase.compact)
 
-ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", help="The settings file; its data_dir is read.")
-]
-DataOption = Annotated[
-    Path | None, typer.Option("--data-dir", help="The data folder itself, in place of a settings file.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ModelOption = Annotated[str | None, typer.Option("--model", help="The model as asked for, sent or served.")]
 AppOption = Annotated[str | None, typer.Option("--app", help="The application.")]
 SubjectOption = Annotated[
@@ -58,12 +62,11 @@ ScoreOption = Annotated[
 WordsOption = Annotated[
     str | None, typer.Option("--q", help="Words that each stand in the prompt or the reply, in any case.")
 ]
-DEFAULT_CONFIG: Final = Path("proxy.yaml")
 
 
 @app_log.callback()
 def _log() -> None:
-    """Read the exchange log.
+    """Read the exchange log, and erase from it.
 
     Example: guardrail-proxy log search --since 1h --outcome blocked_output
     """
@@ -123,7 +126,7 @@ def show(
         nearest = None if record is not None else reader.nearest(id)
     if record is None:
         hint = f"; the nearest is {nearest}" if nearest else "; the log is empty"
-        _fail(f"no exchange {id} is on the log{hint}")
+        fail(f"no exchange {id} is on the log{hint}")
     elif json:
         _print_json(record)
     else:
@@ -144,11 +147,16 @@ def verify(
     if json:
         bad: Json = None if fault is None else {"link": fault.link, "id": fault.id, "problem": fault.text}
         _print_json(
-            {"ok": fault is None, "records": verdict.records, "under_way": verdict.under_way, "head": verdict.head,
+            {"ok": fault is None, "records": verdict.records, "removed": verdict.removed,
+             "under_way": verdict.under_way, "head": verdict.head,
              "unguarded": verdict.unguarded, "first_bad": bad}
         )  # fmt: skip
     elif fault is None:
         typer.echo(f"ok: {verdict.records} records fit, {verdict.under_way} under way")
+        if verdict.removed:
+            typer.echo(
+                f"{verdict.removed} were removed by retention or erasure, which the chain has on record"
+            )
         typer.echo(f"head: {verdict.head}")
         if verdict.unguarded is None:
             typer.echo(f"there is no {HEADS_NAME}: records cut off the end would not show")
@@ -216,7 +224,7 @@ def export(
             try:
                 stream = os.fdopen(os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
             except FileExistsError:
-                _fail(f"{out} exists; name a new file")
+                fail(f"{out} exists; name a new file")
         try:
             for record in reader.records(asked):
                 stream.write(jsonio.dumps(record) + b"\n")
@@ -235,12 +243,7 @@ def export(
 
 
 def _open(config: Path, data_dir: Path | None) -> LogReader:
-    if data_dir is None:
-        # Late: reading a log by its folder needs neither settings nor what loads them.
-        from proxy.settings import load
-
-        data_dir = load(config, os.environ).data_dir
-    return LogReader(data_dir / FILE_NAME)
+    return LogReader(store_path(config, data_dir))
 
 
 def _search(
@@ -283,11 +286,6 @@ def _least(text: str) -> tuple[str, float]:
     except ValueError:
         pass
     raise typer.BadParameter(f"{text!r} is no score: write LABEL=LEAST, as toxicity=0.8")
-
-
-def _fail(message: str) -> None:
-    typer.echo(f"guardrail-proxy: {message}", err=True)
-    raise typer.Exit(1)
 
 
 def _print_json(value: Mapping[str, Json]) -> None:

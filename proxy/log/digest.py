@@ -5,6 +5,8 @@
   are erased the commitment remains, and it neither gives anything away nor lets anyone guess.
 - A *window digest* runs along a context window, one step per part, over the commitments.
 - A record's *hash* covers its begin digest, its end digest, its place in the chain, and the hash before it.
+- A *removal* is a record too: its begin digest covers what it says of itself, the digest of the runs of places that
+  it took out of the chain, each with the hash that the chain goes on from, and that of the exchanges' numbers.
 """
 
 from __future__ import annotations
@@ -59,3 +61,22 @@ def link(previous: bytes, place: int, kind: int, begin: bytes, end: bytes) -> by
     """The hash of the record at that place (from 1) of the chain."""
     text = previous + place.to_bytes(8, "big") + bytes((kind,)) + begin + end
     return blake2b(text, digest_size=HASH_BYTES, person=b"guardrail.link").digest()
+
+
+def removal(at_ms: int, last_seq: int, content: bytes) -> bytes:
+    """What stands for a removal in the chain, in place of a begin digest."""
+    text = at_ms.to_bytes(8, "big") + last_seq.to_bytes(8, "big") + content
+    return blake2b(text, digest_size=HASH_BYTES, person=b"guardrail.gone").digest()
+
+
+class Runs:
+    """The digest of runs of places, in ascending order."""
+
+    def __init__(self) -> None:
+        self._state = blake2b(digest_size=HASH_BYTES, person=b"guardrail.runs")
+
+    def add(self, first: int, last: int, hash: bytes = b"") -> None:
+        self._state.update(first.to_bytes(8, "big") + last.to_bytes(8, "big") + hash)
+
+    def hex(self) -> str:
+        return self._state.hexdigest()

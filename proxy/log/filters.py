@@ -166,6 +166,14 @@ def _read_subject(subject: str | None) -> tuple[tuple[Facet, str] | None, Networ
     return (_SUBJECTS[kind], value[:NAME_CHARS_MAX]), None
 
 
+def erasable(subject: str) -> tuple[Facet, str]:
+    """A subject whose exchanges can be erased. Raises ValueError."""
+    one, _ = _read_subject(subject)
+    if one is None or one[0] not in (Facet.USER, Facet.KEY, Facet.IP):
+        raise ValueError("only user:ID, key:NAME and ip:ADDRESS can be erased")
+    return one
+
+
 def _strings(value: Json) -> Iterator[str]:
     stack: list[Json] = [value]
     while stack:

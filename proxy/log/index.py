@@ -1,7 +1,8 @@
 """Postings: for every word that a search can ask for, which exchanges carry it, in the order of time.
 
 They are written behind the records, many at a time, so that nobody waits for scattered index pages. A search
-reads the few records that have none yet by itself.
+reads the few records that have none yet by itself. Postings also tell what is still in use: every name, part and
+node that a record refers to has one, so that what loses its last reference can be removed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from proxy.log.encode import Codec, Damaged
 from proxy.log.fetch import RECORD, Fetch, read_record
-from proxy.log.intern import Intern
+from proxy.log.intern import Intern, marks, slices
 from proxy.log.prepare import read_detail
 from proxy.log.rows import NAME_CHARS_MAX, BeginRow, FinishRow
 
@@ -21,7 +22,8 @@ SCORE_STEPS: Final = 10
 
 
 class Facet(IntEnum):
-    """What a posting is about; stored. `SCORE` + n is a label's score of at least n tenths."""
+    """What a posting is about; stored. `SCORE` + n is a label's score of at least n tenths. `KEPT` words are those
+    of the settings and the backends, never removed: one posting each, of no exchange."""
 
     ALL = 0
     MODEL = 1
@@ -34,6 +36,10 @@ class Facet(IntEnum):
     LEVEL = 8
     POLICY = 9
     RULE = 10
+    PATH = 11
+    KEPT = 12
+    NODE = 16
+    PART = 17
     SCORE = 32
 
 
@@ -55,9 +61,18 @@ def postings(
         (_USER, begin.user),
         (_IP, begin.ip),
         (_REGION, begin.region),
+        (_PATH, begin.path),
+        (_MODEL, begin.requested),
+        (_MODEL, begin.sent),
         (_MODEL, finish.requested),
         (_MODEL, finish.sent),
         (_MODEL, finish.served),
+        (_NODE, begin.node or None),
+        (_NODE, finish.sent_node or None),
+        (_PART, begin.skeleton),
+        (_PART, finish.sent_skeleton),
+        (_PART, finish.received),
+        (_PART, finish.delivered),
     ):
         if value is not None:
             found.add((kind, value))
@@ -69,43 +84,65 @@ def postings(
     return found
 
 
+def kept_words(begin: BeginRow, finish: FinishRow) -> set[int]:
+    """The words of a record that are never removed, as names' numbers."""
+    words = (begin.api, begin.model_version, finish.model_version, finish.backend, finish.fingerprint)
+    return {word for word in words if word is not None}
+
+
 _APP, _KEY, _USER, _IP = int(Facet.APP), int(Facet.KEY), int(Facet.USER), int(Facet.IP)
 _REGION, _MODEL, _OUTCOME = int(Facet.REGION), int(Facet.MODEL), int(Facet.OUTCOME)
 _LEVEL, _POLICY, _RULE, _SCORE = int(Facet.LEVEL), int(Facet.POLICY), int(Facet.RULE), int(Facet.SCORE)
+_PATH, _NODE, _PART = int(Facet.PATH), int(Facet.NODE), int(Facet.PART)
+NAMING: Final = (
+    *(_MODEL, _APP, _KEY, _USER, _IP, _REGION, _OUTCOME, _POLICY, _RULE, _PATH, int(Facet.KEPT)),
+    *range(_SCORE + 1, _SCORE + SCORE_STEPS + 1),
+)
+"""The kinds of postings whose values are names' numbers."""
+UNPOSTED: Final = (
+    "SELECT c.seq FROM chain c, store s WHERE c.link > s.indexed_link AND c.seq IS NOT NULL "
+    "UNION ALL SELECT seq FROM open"
+)
+"""The exchanges that have no postings yet."""
 
 
 def index_some(db: sqlite3.Connection, intern: Intern, codec: Codec, records_max: int) -> int:
     """Write the postings of the next records of the chain; returns how many those were. Raises sqlite3.Error."""
-    sql = (
-        f"{RECORD} WHERE e.seq IN (SELECT c.seq FROM chain c, store s WHERE c.link > s.indexed_link "
-        "ORDER BY c.link LIMIT ?)"
-    )
-    records = [read_record(row) for row in db.execute(sql, (records_max,)).fetchall()]
-    if not records:
+    sql = "SELECT c.link, c.seq FROM chain c, store s WHERE c.link > s.indexed_link ORDER BY c.link LIMIT ?"
+    links = db.execute(sql, (records_max,)).fetchall()
+    if not links:
         return 0
+    seqs = [seq for _, seq in links if seq is not None]
+    records = [
+        read_record(row)
+        for some in slices(seqs)
+        for row in db.execute(f"{RECORD} WHERE e.seq IN ({marks(some)})", some).fetchall()
+    ]
     # Derived rows need no flush to the disk of their own: cut off by a crash, they are made again.
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("BEGIN IMMEDIATE")
     fetch = Fetch(db, codec)
     words = [found_words(fetch, finish) for _, finish in records]
     intern.learn_names((*rules, *scores) for rules, scores in words)
-    last = 0
+    kept: set[int] = set()
     rows: list[tuple[int, int, int, int]] = []
     for (begin, finish), (rules, scores) in zip(records, words, strict=True):
         if finish is None:
             continue
-        last = max(last, finish.link)
+        kept |= kept_words(begin, finish)
         named = {intern.number(rule) for rule in rules}
         steps = {intern.number(label): score_step(score) for label, score in scores.items()}
         for kind, value in postings(begin, finish, named, steps):
             rows.append((kind, value, begin.started_ms, begin.seq))
+    rows.extend((int(Facet.KEPT), word, 0, 0) for word in kept - intern.kept)
     rows.sort()
     intern.add_all("posting", rows)
     intern.flush()
-    db.execute("UPDATE store SET indexed_link = ?", (last,))
+    db.execute("UPDATE store SET indexed_link = ?", (links[-1][0],))
     db.execute("COMMIT")
+    intern.kept |= kept
     db.execute("PRAGMA synchronous = FULL")
-    return len(records)
+    return len(links)
 
 
 def found_words(fetch: Fetch, finish: FinishRow | None) -> tuple[set[str], dict[str, float]]:

@@ -54,6 +54,8 @@ class Intern:
         # From these numbers on they are new in this batch, and no use to ask the store for.
         self._fresh_nodes, self._fresh_parts = self._next["node"], self._next["part"]
         self._rows: dict[str, list[Row]] = {}
+        # Words that are never removed and have their posting (12 is `index.Facet.KEPT`).
+        self.kept = {int(row[0]) for row in db.execute("SELECT value FROM posting WHERE kind = 12")}
 
     def add(self, table: str, row: Row) -> None:
         """Have a row written by the next `flush`."""
@@ -139,6 +141,28 @@ class Intern:
                 known = self._nodes[key] = self._stored_node(key) or self._new_node(node, part, slot)
             node = known
         return node
+
+    def find_name(self, word: str) -> int | None:
+        """The number of any word, None where the store does not have it. Raises sqlite3.Error."""
+        known = self._names.get(word)
+        if known is None:
+            row = self._db.execute("SELECT id FROM name WHERE text = ?", (encode_name(word),)).fetchone()
+            known = None if row is None else int(row[0])
+        return known
+
+    def forget_name(self, number: int) -> None:
+        """It is no longer in the store."""
+        word = self._texts.pop(number, None)
+        if word is not None:
+            self._names.pop(word, None)
+
+    def forget_part(self, address: bytes) -> None:
+        """It is no longer in the store."""
+        self._parts.pop(address, None)
+
+    def forget_node(self, parent: int, part: int, slot: int) -> None:
+        """It is no longer in the store."""
+        self._nodes.pop((parent, part, slot), None)
 
     def _stored_node(self, key: tuple[int, int, int]) -> Known | None:
         parent, part, _ = key

@@ -56,6 +56,10 @@ class LogObserver(Protocol):
         """How many records wait for the writer."""
         ...
 
+    def on_removed(self, why: str, exchanges: int) -> None:
+        """So many exchanges were removed: by `erasure`, `age` or `size`."""
+        ...
+
 
 class Recorder(Protocol):
     """Keeps every exchange. Each future resolves once its record is durable, or fails with LogUnavailable.

@@ -121,4 +121,10 @@ def _hashes(db: sqlite3.Connection, finish: FinishRow | None) -> tuple[str | Non
     if before is None and finish.link == 1:
         created_ms, key = db.execute("SELECT created_ms, key FROM store").fetchone()
         before = (digest.genesis(key, created_ms),)
+    elif before is None:
+        sql = (
+            "SELECT hash FROM (SELECT last, hash FROM removed_link WHERE first < ? ORDER BY first DESC LIMIT 1) "
+            "WHERE last = ?"
+        )
+        before = db.execute(sql, (finish.link, finish.link - 1)).fetchone()
     return (own[0].hex() if own else None), (before[0].hex() if before else None)

@@ -9,6 +9,7 @@ from proxy.log import digest
 
 RECORD_VERSION: Final = 1
 KIND_EXCHANGE: Final = 0
+KIND_REMOVAL: Final = 1
 NAME_CHARS_MAX: Final = 1024
 """Longer names (a user, a path) are cut in the row; the request's body keeps them whole."""
 

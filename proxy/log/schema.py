@@ -1,8 +1,9 @@
 """The store's tables, its versions, and how it is opened.
 
-Everything is only ever inserted, but for `open` (exchanges under way) and `store.indexed_link`. One writer
-assigns every number. An exchange adds one row to `exchange` when it begins, and one to `finish` and `chain`
-when it ends; `posting` serves the search alone, is filled in behind, and can be made again from the rest.
+Rows are only ever inserted, but for `open` (exchanges under way), `store.indexed_link`, and what retention and
+erasure remove. One writer assigns every number. An exchange adds one row to `exchange` when it begins, and one to
+`finish` and `chain` when it ends; `posting` serves the search and says what is still in use, is filled in behind,
+and can be made again from the rest.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ CREATE TABLE finish (
 CREATE TABLE open (seq INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE chain (
   link INTEGER PRIMARY KEY,          -- gapless, in the order of finishing
-  kind INTEGER NOT NULL,             -- 0 an exchange
+  kind INTEGER NOT NULL,             -- 0 an exchange, 1 a removal
   seq INTEGER,
   hash BLOB NOT NULL
 ) STRICT;
@@ -107,15 +108,90 @@ CREATE TABLE posting (
 CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
 """
 
+_REMOVAL_DDL: Final = """
+CREATE INDEX node_part ON node (part);
+CREATE TABLE removal (               -- what took records out, itself in the chain
+  link INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,         -- the highest given out by then
+  detail BLOB NOT NULL
+) STRICT;
+CREATE TABLE removed_link (          -- runs of places in the chain that are empty now
+  first INTEGER PRIMARY KEY,
+  last INTEGER NOT NULL,
+  hash BLOB NOT NULL,                -- of the last of them, which the chain goes on from
+  removal INTEGER NOT NULL
+) STRICT;
+CREATE TABLE removed_seq (
+  first INTEGER PRIMARY KEY,
+  last INTEGER NOT NULL,
+  removal INTEGER NOT NULL
+) STRICT;
+CREATE TABLE garbage (               -- what may have lost its last reference
+  kind INTEGER NOT NULL,             -- 0 a name, 1 a part, 2 a node
+  id INTEGER NOT NULL,
+  PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE erasure (               -- asked for and not done yet; the writer carries it out
+  id INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  state INTEGER NOT NULL,            -- see `keep`
+  subject ANY NOT NULL,              -- empty once its records are gone
+  actor TEXT NOT NULL,
+  reason TEXT,
+  upto INTEGER                       -- the last exchange that it reaches; the writer fills it in
+) STRICT;
+"""
+
+ASK_WAIT_S: Final = 10.0
+"""How long somebody who adds a row for the writer waits for the lock."""
 WAL_KEPT_BYTES: Final = 16 * 1024 * 1024
 """To this size the write-ahead log's file is cut once it was brought in; keeping some saves growing it again."""
 
-UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = ()
+
+def _upgrade_1(db: sqlite3.Connection) -> None:
+    """To form 2: removals, and postings of all that a record refers to (the numbers are those of `index.Facet`)."""
+    _run(db, _REMOVAL_DDL)
+    indexed = (
+        "FROM exchange e JOIN finish f ON f.seq = e.seq WHERE f.link <= (SELECT indexed_link FROM store)"
+    )
+    for kind, column in (
+        (1, "e.requested"),
+        (1, "e.sent"),
+        (11, "e.path"),
+        (16, "e.node"),
+        (16, "f.sent_node"),
+        (17, "e.skeleton"),
+        (17, "f.sent_skeleton"),
+        (17, "f.received"),
+        (17, "f.delivered"),
+    ):
+        db.execute(
+            f"INSERT OR IGNORE INTO posting SELECT {kind}, {column}, e.started_ms, e.seq {indexed} "
+            f"AND {column} > 0 ORDER BY 2, 3, 4"
+        )
+    for column in ("e.api", "e.model_version", "f.model_version", "f.backend", "f.fingerprint"):
+        db.execute(
+            f"INSERT OR IGNORE INTO posting SELECT DISTINCT 12, {column}, 0, 0 {indexed} "
+            f"AND {column} IS NOT NULL"
+        )
+
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    for statement in script.split(";\n"):
+        db.execute(statement)
+
+
+UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_upgrade_1,)
 """The step at place n brings a store of version n + 1 to n + 2, within one transaction for all steps."""
 
 
 class StoreUnusable(GuardrailError):
     """The store cannot be used as it is, and trying again will not help: a person has to look."""
+
+
+class StoreLocked(StoreUnusable):
+    """Another process writes it."""
 
 
 def open_for_writing(path: Path, now_ms: int, *, busy_ms: int) -> sqlite3.Connection:
@@ -154,6 +230,15 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         raise StoreUnusable(f"{path}: {error}") from None
 
 
+def open_to_ask(path: Path) -> sqlite3.Connection:
+    """The store at that path, to add a row for its writer. Raises StoreUnusable, sqlite3.Error."""
+    open_for_reading(path).close()  # refuses what is no store of this form
+    db = sqlite3.connect(path, isolation_level=None, timeout=ASK_WAIT_S)
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    return db
+
+
 def _connect_reading(path: Path, how: str) -> sqlite3.Connection:
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False
@@ -182,6 +267,8 @@ def _prepare(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA cache_size = -16384")
+    # What is removed is overwritten, not only forgotten.
+    db.execute("PRAGMA secure_delete = ON")
     # The writer checkpoints between commits, not inside one that somebody waits for.
     db.execute("PRAGMA wal_autocheckpoint = 0")
     db.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
@@ -190,8 +277,7 @@ def _prepare(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
     db.execute("BEGIN EXCLUSIVE")
     try:
         if version == 0:
-            for statement in _DDL.split(";\n"):
-                db.execute(statement)
+            _run(db, _DDL + _REMOVAL_DDL)
             key = os.urandom(digest.KEY_BYTES)
             db.execute("INSERT INTO store VALUES (1, ?, ?, 0)", (now_ms, key))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from proxy.log import digest
 from proxy.log.encode import Codec
@@ -15,6 +16,12 @@ from proxy.log.intern import Intern, marks, slices
 from proxy.log.prepare import Prepared, PreparedBegin
 from proxy.model.level import Level, Outcome
 from proxy.model.record import Finished, ModelUsed
+
+_LAST_SEQ: Final = (
+    "SELECT coalesce((SELECT max(seq) FROM exchange), 0), "
+    "coalesce((SELECT last_seq FROM removal ORDER BY link DESC LIMIT 1), 0)"
+)
+"""The highest number given out: a removed exchange's is never given out again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ def recall(db: sqlite3.Connection, path: Path, codec: Codec) -> Session:
         key=key,
         intern=Intern(db, key, codec),
         head=last[1] if last else digest.genesis(key, created_ms),
-        next_seq=(db.execute("SELECT max(seq) FROM exchange").fetchone()[0] or 0) + 1,
+        next_seq=max(db.execute(_LAST_SEQ).fetchone()) + 1,
         next_link=last[0] + 1 if last else 1,
         open={
             begin.id: Open(begin.seq, fetch.begin_digest(begin), begin.salt)

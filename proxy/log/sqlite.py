@@ -14,6 +14,7 @@ import structlog
 
 from proxy.errors import LogUnavailable
 from proxy.log.fault import Fault
+from proxy.log.keep import Keep
 from proxy.log.port import LogObserver, Page, Search
 from proxy.log.prepare import Entry, Revocable
 from proxy.log.reading import Readers
@@ -50,6 +51,7 @@ class SqliteRecorder:
         path: Path,
         *,
         durability: Literal["before_release", "async"] = "before_release",
+        keep: Keep | None = None,
         observer: LogObserver | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -57,11 +59,12 @@ class SqliteRecorder:
         self._observer = observer
         self._readers = Readers(path)
         self._writer = Writer(
-            Store(path, clock),
+            Store(path, clock, keep),
             opened=self._opened,
             changed=self._changed,
             settled=self._settled,
             noted=self._noted,
+            removed=self._removed,
             ended=self._ended,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -188,6 +191,10 @@ class SqliteRecorder:
 
     def _noted(self, reason: str, text: str) -> None:
         self._tell(self._on_noted, reason, text)
+
+    def _removed(self, why: str, exchanges: int) -> None:
+        if self._observer is not None:
+            self._tell(self._observer.on_removed, why, exchanges)
 
     def _tell(self, callback: Callable[..., None], *args: object) -> None:
         assert self._loop is not None

@@ -19,9 +19,10 @@ from proxy.log.encode import Codec
 from proxy.log.heads import HEAD_RECORDS, HEAD_S, Head, append_head, heads_path, last_head
 from proxy.log.index import index_some
 from proxy.log.intern import ROOT, Intern, Known, marks, slices
+from proxy.log.keep import Keep, Step, compact, upkeep
 from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, Revocable, prepare
 from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION, BeginRow, FinishRow, begin_digest, finish_digest
-from proxy.log.schema import StoreUnusable, open_for_writing
+from proxy.log.schema import StoreLocked, open_for_writing
 from proxy.log.session import Open, Session, cut_off, present, recall
 
 BUSY_MS: Final = 250
@@ -36,9 +37,10 @@ class Store:
     """One file, one writer; not for two threads at once. Unless said otherwise, methods raise sqlite3.Error
     and OSError for what may pass by itself, and StoreUnusable for what will not; call `close` after either."""
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, now: Callable[[], float], keep: Keep | None = None) -> None:
         self._path = path
         self._now = now
+        self._keep = keep or Keep()
         self._codec = Codec()
         self._session: Session | None = None
         self._lock: int | None = None
@@ -139,6 +141,14 @@ class Store:
         session = self._connected()
         return index_some(session.db, session.intern, self._codec, records_max)
 
+    def upkeep(self) -> Step:
+        """One bounded step of what was asked to be removed, by erasures and by retention."""
+        return upkeep(self._connected(), self._codec, self._keep, int(self._now() * 1000))
+
+    def compact(self) -> None:
+        """Write the whole store anew; nothing else can be written meanwhile."""
+        compact(self._connected().db)
+
     def probe(self) -> None:
         """Write something and take it away again: does writing work?"""
         db = self._connected().db
@@ -201,7 +211,7 @@ class Store:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            raise StoreUnusable(f"{self._path}: another proxy is writing this log") from None
+            raise StoreLocked(f"{self._path}: another proxy is writing this log") from None
         self._lock = lock
 
     def _begin(self, session: Session, item: PreparedBegin) -> str | None:

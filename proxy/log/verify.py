@@ -10,30 +10,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from proxy.log import digest
-from proxy.log.encode import Damaged
+from proxy.log.encode import Codec, Damaged, decode
 from proxy.log.fetch import RECORD, Fetch, read_record
 from proxy.log.heads import FILE_NAME as HEADS_NAME
 from proxy.log.heads import Head, HeadsChanged, HeadsReader
-from proxy.log.index import found_words, postings, score_step
 from proxy.log.query import LogReader
-from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """The first thing found that does not fit."""
-
-    text: str
-    id: str | None = None  # of the exchange, where it is one's
-    link: int | None = None  # its place in the chain, from 1
+from proxy.log.rows import KIND_EXCHANGE, KIND_REMOVAL, RECORD_VERSION, BeginRow, FinishRow
+from proxy.log.verify_derived import Fault, derived
+from proxy.model.record import Json
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a verification found. `head` is the last record's hash in hex. The last `unguarded` records are newer
-    than the last head in the file of heads: if they were cut off, it would not show. None without such a file."""
+    than the last head in the file of heads: if they were cut off, it would not show. None without such a file.
+    `removed` exchanges went by retention or erasure, and the chain has the record of it."""
 
     records: int
+    removed: int
     under_way: int
     head: str
     unguarded: int | None
@@ -49,8 +43,8 @@ def verify(reader: LogReader) -> Verdict:
         walk = _Walk(reader, heads)
         fault = next(walk.faults(), None)
         under_way = int(db.execute("SELECT count(*) FROM open").fetchone()[0])
-        unguarded = None if heads is None else walk.records - walk.guarded
-        return Verdict(walk.records, under_way, walk.head.hex(), unguarded, fault)
+        unguarded = None if heads is None else walk.place - walk.guarded
+        return Verdict(walk.records, walk.removed, under_way, walk.head.hex(), unguarded, fault)
     finally:
         db.execute("COMMIT")
         if heads is not None:
@@ -64,6 +58,14 @@ class _Walk:
         created_ms, self._key = self._db.execute("SELECT created_ms, key FROM store").fetchone()
         self.head = digest.genesis(self._key, created_ms)
         self.records = 0
+        self.removed = 0
+        self.place = 0  # in the chain, up to which it fits
+        self._runs: dict[int, digest.Runs] = {}  # of removals that come later in the chain
+        self._seqs: dict[int, Json] = {}  # what removals say of exchanges
+        self._last_seq = 0
+        self._read = dict.fromkeys(("removal", "removed_link", "removed_seq"), 0)
+        self._next_head: Head | None = None
+        self._codec = Codec()
         self._heads: Iterator[Head] = iter(()) if heads is None else heads.heads(self._key)
         self.guarded = 0  # up to this place of the chain a head vouches
 
@@ -77,9 +79,7 @@ class _Walk:
             if bad_nodes:
                 yield Fault(f"node {min(bad_nodes)} of a context window does not fit its content")
             yield from self._sequence()
-            yield from self._addresses()
-            yield from self._postings()
-            yield from self._file()
+            yield from derived(self._db, self._fetch, self._key, self.place)
         except (Damaged, HeadsChanged) as error:
             yield Fault(str(error))
 
@@ -109,121 +109,145 @@ class _Walk:
         return bad
 
     def _chain(self, bad_nodes: set[int]) -> Iterator[Fault]:
-        rows = self._db.execute("SELECT link, kind, seq, hash FROM chain ORDER BY link")
-        head = next(self._heads, None)
-        for place, (link, kind, seq, stored) in enumerate(rows, 1):
-            row = self._db.execute(f"{RECORD} WHERE e.seq = ?", (seq,)).fetchone()
-            if link != place:
-                yield Fault(f"record {place} of the chain is missing", link=place)
+        self._next_head = next(self._heads, None)
+        for link, kind, seq, stored in self._db.execute(
+            "SELECT link, kind, seq, hash FROM chain ORDER BY link"
+        ):
+            if not self._skip_removed(link):
+                yield Fault(f"record {self.place + 1} of the chain is missing", link=self.place + 1)
                 return
-            if kind != KIND_EXCHANGE or row is None or read_record(row)[1] is None:
-                yield Fault(f"record {place} of the chain has no exchange", link=place)
-                return
-            begin, finish = read_record(row)
-            assert finish is not None  # just asked
-            try:
-                begin_half = self._fetch.begin_digest(begin)
-                end_half = self._fetch.finish_digest(begin, finish)
-            except Damaged as error:
-                yield Fault(f"its content cannot be read: {error}", begin.id, place)
-                return
-            own = digest.link(self.head, link, kind, begin_half, end_half)
-            fits = (
-                own == stored
-                and finish.link == link
-                and begin.version == RECORD_VERSION
-                and not {begin.node, finish.sent_node} & bad_nodes
-            )
-            if not fits:
-                yield Fault("its hash does not fit its content and the record before it", begin.id, place)
-                return
-            self.head = own
-            self.records += 1
-            while head is not None and head.link == link:
-                if head.hash != own:
-                    yield Fault(f"its hash is not the one in {HEADS_NAME}", begin.id, place)
+            begin: BeginRow | None = None
+            finish: FinishRow | None = None
+            if kind != KIND_REMOVAL:
+                row = self._db.execute(f"{RECORD} WHERE e.seq = ?", (seq,)).fetchone()
+                begin, finish = (None, None) if row is None else read_record(row)
+                if kind != KIND_EXCHANGE or begin is None or finish is None:
+                    yield Fault(f"record {link} of the chain has no exchange", link=link)
                     return
-                self.guarded = link
-                head = next(self._heads, None)
-        if head is not None:
-            missing = f"records {self.records + 1} to {head.link} are missing from the end of the chain"
-            yield Fault(f"{missing}: {HEADS_NAME} has their head", link=self.records + 1)
+            who = None if begin is None else begin.id
+            try:
+                halves = (
+                    self._removal(link) if begin is None or finish is None else self._halves(begin, finish)
+                )
+            except Damaged as error:
+                yield Fault(f"its content cannot be read: {error}", who, link)
+                return
+            own = digest.link(self.head, link, kind, *halves)
+            if own != stored or not self._fits(link, begin, finish, bad_nodes):
+                yield Fault("its hash does not fit its content and the record before it", who, link)
+                return
+            self.head, self.place = own, link
+            self.records += begin is not None
+            if not self._heads_fit(own):
+                yield Fault(f"its hash is not the one in {HEADS_NAME}", who, link)
+                return
+        if self._runs:
+            yield Fault("records are gone by a removal that is not in the chain", link=min(self._runs))
+            return
+        if self._next_head is not None:
+            missing = (
+                f"records {self.place + 1} to {self._next_head.link} are missing from the end of the chain"
+            )
+            yield Fault(f"{missing}: {HEADS_NAME} has their head", link=self.place + 1)
+
+    def _halves(self, begin: BeginRow, finish: FinishRow) -> tuple[bytes, bytes]:
+        return self._fetch.begin_digest(begin), self._fetch.finish_digest(begin, finish)
+
+    def _fits(self, link: int, begin: BeginRow | None, finish: FinishRow | None, bad_nodes: set[int]) -> bool:
+        """What of an exchange's rows the hash does not cover."""
+        if begin is None or finish is None:
+            return True
+        return (
+            finish.link == link
+            and begin.version == RECORD_VERSION
+            and not {begin.node, finish.sent_node} & bad_nodes
+        )
+
+    def _skip_removed(self, link: int) -> bool:
+        """Go over places that removals emptied, up to the one before `link`; False where one is just missing."""
+        while self.place + 1 < link:
+            sql = "SELECT last, hash, removal FROM removed_link WHERE first = ?"
+            row = self._db.execute(sql, (self.place + 1,)).fetchone()
+            if row is None or not self.place < row[0] < link:
+                return False
+            last, hash_, removal = row
+            self._read["removed_link"] += 1
+            self._runs.setdefault(removal, digest.Runs()).add(self.place + 1, last, hash_)
+            self.head, self.place = hash_, last
+            if not self._heads_fit(hash_):
+                return False
+        return True
+
+    def _heads_fit(self, own: bytes) -> bool:
+        """Hold the heads up to this place against it; one of a place within a removed run has nothing to fit."""
+        while self._next_head is not None and self._next_head.link <= self.place:
+            if self._next_head.link == self.place and self._next_head.hash != own:
+                return False
+            self.guarded = self._next_head.link
+            self._next_head = next(self._heads, None)
+        return True
+
+    def _removal(self, link: int) -> tuple[bytes, bytes]:
+        """The halves of a removal's hash, once the runs of places that it emptied fit what it says of them."""
+        sql = "SELECT at_ms, last_seq, detail FROM removal WHERE link = ?"
+        row = self._db.execute(sql, (link,)).fetchone()
+        if row is None:
+            raise Damaged("the removal is missing")
+        at_ms, last_seq, blob = row
+        content = self._codec.unpack(blob)
+        detail = decode(content)
+        if not isinstance(detail, dict) or self._runs.pop(link, digest.Runs()).hex() != detail.get("links"):
+            raise Damaged("the places that it emptied are not those that are empty")
+        self._read["removal"] += 1
+        self._seqs[link] = detail.get("seqs")
+        self._last_seq = last_seq
+        return digest.removal(at_ms, last_seq, content), digest.EMPTY_WINDOW
 
     def _sequence(self) -> Iterator[Fault]:
-        """Begins are gapless, and each is either finished, once, or under way."""
+        """Begins are gapless but for what was removed, and each is either finished, once, or under way."""
         sql = (
             "SELECT e.seq, e.id, f.link, o.seq FROM exchange e LEFT JOIN finish f ON f.seq = e.seq "
             "LEFT JOIN open o ON o.seq = e.seq ORDER BY e.seq"
         )
-        ends = 0
-        last = 0
-        for place, (seq, identity, link, under_way) in enumerate(self._db.execute(sql), 1):
-            if seq != place:
-                yield Fault(f"exchange number {place} is missing")
+        ends = place = 0
+        gone: dict[int, digest.Runs] = {}
+        for seq, identity, link, under_way in self._db.execute(sql):
+            if seq != place + 1:
+                place = self._removed_seqs(place, gone)
+            if seq != place + 1:
+                yield Fault(f"exchange number {place + 1} is missing")
                 return
             if (link is None) == (under_way is None):
                 what = "neither finished nor under way" if link is None else "finished and under way at once"
                 yield Fault(f"the exchange is {what}", str(identity))
                 return
             ends += link is not None
-            last = place
-        for table, column in (("finish", "seq"), ("open", "seq")):
-            stray = self._db.execute(
-                f"SELECT {column} FROM {table} WHERE {column} NOT BETWEEN 1 AND ?", (last,)
-            ).fetchone()
+            place = seq
+        if self._removed_seqs(place, gone) < self._last_seq:
+            yield Fault(f"exchange number {self._last_seq} is missing")
+        for link, said in self._seqs.items():
+            if gone.pop(link, digest.Runs()).hex() != said:
+                yield Fault("the exchanges that it removed are not those that are gone", link=link)
+        for table, rows in self._read.items():
+            if gone or self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] != rows:
+                yield Fault(f"table {table} speaks of what no removal in the chain took out")
+        for table in ("finish", "open"):
+            sql = f"SELECT t.seq FROM {table} t LEFT JOIN exchange e ON e.seq = t.seq WHERE e.seq IS NULL LIMIT 1"
+            stray = self._db.execute(sql).fetchone()
             if stray is not None:
                 yield Fault(f"table {table} speaks of exchange number {stray[0]}, which is not there")
         if ends != self.records:
             yield Fault(f"{ends} exchanges are finished, but {self.records} are in the chain")
 
-    def _addresses(self) -> Iterator[Fault]:
-        """Each part is found by its content, and by nothing else."""
-        sql = "SELECT a.address, a.part FROM part_address a"
-        known: int = 0
-        for stored, part in self._db.execute(sql):
-            if digest.address(self._key, self._fetch.content(part)) != stored:
-                yield Fault(f"part {part} is filed under another content's address")
-                return
-            known += 1
-        parts = int(self._db.execute("SELECT count(*) FROM part").fetchone()[0])
-        if parts != known:
-            yield Fault(f"{parts - known} parts of content have no address")
-
-    def _postings(self) -> Iterator[Fault]:
-        """The search index holds what follows from the records that it covers, and nothing else."""
-        upto = int(self._db.execute("SELECT indexed_link FROM store").fetchone()[0])
-        if not 0 <= upto <= self.records:
-            yield Fault("the search index claims records that are not there")
-            return
-        expected = 0
-        asked = "SELECT 1 FROM posting WHERE kind = ? AND value = ? AND at = ? AND seq = ?"
-        for row in self._db.execute(f"{RECORD} WHERE f.link <= ?", (upto,)):
-            begin, finish = read_record(row)
-            if finish is None:
-                continue
-            rules, scores = found_words(self._fetch, finish)
-            numbers = {word: self._fetch.number(word) for word in (*rules, *scores)}
-            if None in numbers.values():
-                yield Fault("the search index lacks a rule or a label", begin.id, finish.link)
-                return
-            rule_numbers = {number for word in rules if (number := numbers[word]) is not None}
-            steps = {
-                number: score_step(score)
-                for label, score in scores.items()
-                if (number := numbers[label]) is not None
-            }
-            for kind, value in postings(begin, finish, rule_numbers, steps):
-                expected += 1
-                if self._db.execute(asked, (kind, value, begin.started_ms, begin.seq)).fetchone() is None:
-                    yield Fault("the search index does not fit the record", begin.id, finish.link)
-                    return
-        there = int(self._db.execute("SELECT count(*) FROM posting").fetchone()[0])
-        if there != expected:
-            yield Fault(f"the search index holds {there} entries where {expected} follow from the records")
-
-    def _file(self) -> Iterator[Fault]:
-        if self._db.execute("SELECT count(*) FROM probe").fetchone()[0]:
-            yield Fault("table probe is not empty")
-        answer = str(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0])
-        if answer != "ok":
-            yield Fault(f"the file itself is damaged: {answer}")
+    def _removed_seqs(self, place: int, gone: dict[int, digest.Runs]) -> int:
+        """The last of the exchanges' numbers behind `place` that removals took without a gap."""
+        while True:
+            sql = "SELECT last, removal FROM removed_seq WHERE first = ?"
+            row = self._db.execute(sql, (place + 1,)).fetchone()
+            if row is None or row[0] <= place:
+                return place
+            last, removal = row
+            self._read["removed_seq"] += 1
+            gone.setdefault(removal, digest.Runs()).add(place + 1, last)
+            self.removed += last - place
+            place = last

@@ -38,6 +38,10 @@ INDEX_DUE: Final = 1024
 CHECKPOINT_RECORDS: Final = 4096
 CHECKPOINT_BYTES: Final = 32 * 1024 * 1024
 """So much written, and the write-ahead log is brought in even under load; when idle it is done at once."""
+UPKEEP_SHARE: Final = 4
+"""A step of upkeep waits this many times as long as the one before took: it has a fifth of the writer's time."""
+UPKEEP_S: Final = 1.0
+"""How often it is looked whether anything is to be removed."""
 _PAUSE_S: Final = 0.02
 _REST_S: Final = 2.0
 
@@ -64,8 +68,8 @@ class Settled:
 
 class Writer(threading.Thread):
     """Runs until `finish` was called and the queue is empty. `opened`, `changed` (of `fault`), `settled` and
-    `noted` (what is wrong and keeps no record from being written: a word, and words for people) are called in
-    this thread and must not block."""
+    `noted` (what is wrong and keeps no record from being written: a word, and words for people) and `removed`
+    (why, and how many exchanges) are called in this thread and must not block."""
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Writer(threading.Thread):
         changed: Callable[[], None],
         settled: Callable[[Settled], None],
         noted: Callable[[str, str], None],
+        removed: Callable[[str, int], None],
         ended: Callable[[], None],
     ) -> None:
         super().__init__(name="exchange-log", daemon=True)
@@ -83,6 +88,7 @@ class Writer(threading.Thread):
         self._changed = changed
         self._settled = settled
         self._noted = noted
+        self._removed = removed
         self._ended = ended
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
         self._kept: deque[Item] = deque()
@@ -93,6 +99,8 @@ class Writer(threading.Thread):
         self._new_records = 0  # since the last checkpoint
         self._new_bytes = 0
         self._heads_at = 0.0  # not tried before then
+        self._upkeep_at = 0.0
+        self._upkeeping = False  # there is more to do
         self._stopping = False
         self._room = True
 
@@ -128,6 +136,7 @@ class Writer(threading.Thread):
             while not self._stopping:
                 self._step()
                 self._put_head()
+                self._upkeep()
             self._tidy(last=True)
             self._put_head(last=True)
         finally:
@@ -151,7 +160,7 @@ class Writer(threading.Thread):
 
     def _take(self) -> list[Item]:
         """Everything that is queued, up to the limits of a batch; waits a while for the first."""
-        busy = self._unindexed or self._new_records
+        busy = self._unindexed or self._new_records or self._upkeeping
         wait_s = RETRY_S if self._fault is not None else _PAUSE_S if busy else _REST_S
         batch: list[Item] = []
         weight = 0
@@ -264,6 +273,25 @@ class Writer(threading.Thread):
         except OSError as error:
             self._heads_at = time.monotonic() + HEAD_S
             self._noted("heads", f"the head of the exchange log cannot be written: {error}")
+
+    def _upkeep(self) -> None:
+        """A step of erasure and retention, if it is time for one."""
+        started = time.monotonic()
+        if self._fault is not None or started < self._upkeep_at:
+            return
+        try:
+            step = self._store.upkeep()
+        except Exception as error:  # noqa: BLE001  # as in _commit
+            self._upkeep_at = started + UPKEEP_S
+            self._fail(error)
+            return
+        self._upkeeping = step.more
+        now = time.monotonic()
+        self._upkeep_at = now + (UPKEEP_SHARE * (now - started) if step.more else UPKEEP_S)
+        if step.more:
+            self._new_records += 1  # something to bring into the main file
+        if step.why is not None:
+            self._removed(step.why, step.exchanges)
 
     def _fail(self, error: Exception) -> None:
         reason = reason_of(error)

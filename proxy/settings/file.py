@@ -78,6 +78,8 @@ class LogFile(FileModel):
     durability: Literal["before_release", "async"] = "before_release"
     on_failure: Literal["block", "allow"] = "block"
     request_logprobs: bool = False
+    keep: dict[str, Text] = Field(default_factory=dict)
+    max_bytes: Annotated[int, Field(ge=MEBIBYTE)] | None = None
 
 
 class ToxicityFile(FileModel):

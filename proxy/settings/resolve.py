@@ -21,6 +21,7 @@ from proxy.settings.file import (
     SettingsFile,
     TlsFile,
 )
+from proxy.settings.log import resolve_log
 from proxy.settings.models import resolve_model
 from proxy.settings.scoring import resolve_scoring
 from proxy.settings.values import (
@@ -30,7 +31,6 @@ from proxy.settings.values import (
     ClientSettings,
     Identify,
     Limits,
-    LogSettings,
     Network,
     Settings,
     Tls,
@@ -90,10 +90,7 @@ class _Resolver:
                 ("listen",),
                 "any caller could use this address: name `clients`, listen on loopback, or say `open: true`",
             )
-        if file.log.request_logprobs:
-            self._fault(
-                ("log", "request_logprobs"), "`request_logprobs` is not available in this version yet"
-            )
+        log = resolve_log(file.log, self._fault)
         data_dir = self.folder / file.data_dir
         scoring = resolve_scoring(file.scoring, self.folder, data_dir, self._fault)
         tls = self._tls(("tls",), file.tls)
@@ -114,7 +111,7 @@ class _Resolver:
             tls=tls,
             identify=identify,
             unknown_paths=file.unknown_paths,
-            log=LogSettings(file.log.durability, file.log.on_failure),
+            log=log,
             scoring=scoring,
             limits=Limits(file.limits.max_body_bytes, file.limits.max_reply_bytes, file.limits.max_in_flight),
             drain_s=file.drain_s,

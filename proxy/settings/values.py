@@ -115,8 +115,12 @@ class Identify:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
+    """`keep` is for how many seconds exchanges of an outcome are kept; one that it lacks is kept for ever."""
+
     durability: Literal["before_release", "async"] = "before_release"
     on_failure: Literal["block", "allow"] = "block"
+    keep: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,8 @@ async def test_heads_that_cannot_be_written_stop_no_record(tmp_path: Path) -> No
 
         def on_queue(self, records: int) -> None: ...
 
+        def on_removed(self, why: str, exchanges: int) -> None: ...
+
     recorder = SqliteRecorder(path, observer=Observer())
     await recorder.start()
     await recorder.begin(begun(1))

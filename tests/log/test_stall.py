@@ -34,6 +34,9 @@ class Counts:
     def on_failure(self, reason: str) -> None:
         self.failures.append(reason)
 
+    def on_removed(self, why: str, exchanges: int) -> None:
+        raise AssertionError("nothing was to be removed")
+
     def on_queue(self, records: int) -> None:
         assert records >= 0
 

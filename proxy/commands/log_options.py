@@ -1,0 +1,36 @@
+"""What every `log` command takes: where the log is, and in which form to answer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from proxy.log.schema import FILE_NAME
+
+DEFAULT_CONFIG: Final = Path("proxy.yaml")
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The settings file; its data_dir is read.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="The data folder itself, in place of a settings file.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def store_path(config: Path, data_dir: Path | None) -> Path:
+    """The store's file. Raises ConfigError."""
+    if data_dir is None:
+        # Late: reading a log by its folder needs neither settings nor what loads them.
+        from proxy.settings import load
+
+        data_dir = load(config, os.environ).data_dir
+    return data_dir / FILE_NAME
+
+
+def fail(message: str) -> NoReturn:
+    typer.echo(f"guardrail-proxy: {message}", err=True)
+    raise typer.Exit(1)

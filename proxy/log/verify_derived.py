@@ -1,0 +1,89 @@
+"""What no hash covers because it follows from the records: addresses, postings, and the file's own order."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from proxy.log import digest
+from proxy.log.fetch import RECORD, Fetch, read_record
+from proxy.log.index import Facet, found_words, kept_words, postings, score_step
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first thing found that does not fit."""
+
+    text: str
+    id: str | None = None  # of the exchange, where it is one's
+    link: int | None = None  # its place in the chain, from 1
+
+
+def derived(db: sqlite3.Connection, fetch: Fetch, key: bytes, links: int) -> Iterator[Fault]:
+    """Everything that does not fit. `links` is the length of the chain. Raises Damaged."""
+    yield from _addresses(db, fetch, key)
+    yield from _postings(db, fetch, links)
+    yield from _file(db)
+
+
+def _addresses(db: sqlite3.Connection, fetch: Fetch, key: bytes) -> Iterator[Fault]:
+    """Each part is found by its content, and by nothing else."""
+    sql = "SELECT a.address, a.part FROM part_address a"
+    known: int = 0
+    for stored, part in db.execute(sql):
+        if digest.address(key, fetch.content(part)) != stored:
+            yield Fault(f"part {part} is filed under another content's address")
+            return
+        known += 1
+    parts = int(db.execute("SELECT count(*) FROM part").fetchone()[0])
+    if parts != known:
+        yield Fault(f"{parts - known} parts of content have no address")
+
+
+def _postings(db: sqlite3.Connection, fetch: Fetch, links: int) -> Iterator[Fault]:
+    """The search index holds what follows from the records that it covers, and nothing else."""
+    upto = int(db.execute("SELECT indexed_link FROM store").fetchone()[0])
+    if not 0 <= upto <= links:
+        yield Fault("the search index claims records that are not there")
+        return
+    expected = 0
+    kept: set[int] = set()
+    asked = "SELECT 1 FROM posting WHERE kind = ? AND value = ? AND at = ? AND seq = ?"
+    for row in db.execute(f"{RECORD} WHERE f.link <= ?", (upto,)):
+        begin, finish = read_record(row)
+        if finish is None:
+            continue
+        rules, scores = found_words(fetch, finish)
+        scores = {label: score for label, score in scores.items() if score_step(score)}
+        numbers = {word: fetch.number(word) for word in (*rules, *scores)}
+        if None in numbers.values():
+            yield Fault("the search index lacks a rule or a label", begin.id, finish.link)
+            return
+        rule_numbers = {number for word in rules if (number := numbers[word]) is not None}
+        steps = {
+            number: score_step(score)
+            for label, score in scores.items()
+            if (number := numbers[label]) is not None
+        }
+        kept |= kept_words(begin, finish)
+        for kind, value in postings(begin, finish, rule_numbers, steps):
+            expected += 1
+            if db.execute(asked, (kind, value, begin.started_ms, begin.seq)).fetchone() is None:
+                yield Fault("the search index does not fit the record", begin.id, finish.link)
+                return
+    if not all(db.execute(asked, (int(Facet.KEPT), word, 0, 0)).fetchone() for word in kept):
+        yield Fault("the search index lacks a word that is never removed")
+    # Such words stay when the last record that has one is gone.
+    sql = f"SELECT count(*) FROM posting WHERE kind != {int(Facet.KEPT)}"
+    there = int(db.execute(sql).fetchone()[0])
+    if there != expected:
+        yield Fault(f"the search index holds {there} entries where {expected} follow from the records")
+
+
+def _file(db: sqlite3.Connection) -> Iterator[Fault]:
+    if db.execute("SELECT count(*) FROM probe").fetchone()[0]:
+        yield Fault("table probe is not empty")
+    answer = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    if answer != "ok":
+        yield Fault(f"the file itself is damaged: {answer}")
