@@ -23,6 +23,7 @@ BODIES: dict[str, Json] = {
     "/admin/v1/rollbacks/support-bot": {"version": "v1", "reason": "x"},
     "/admin/v1/blocks": {"subject": "user:1", "reason": "x"},
     "/admin/v1/limits": {"subject": "user:1", "rate": "1/day", "reason": "x"},
+    "/admin/v1/rules/patch": {"phrases": ["falcon"], "on": "output", "action": "block", "reason": "x"},
 }
 
 
@@ -80,6 +81,8 @@ ROLES: list[tuple[str, str, set[Role]]] = [
     ("GET", "/admin/v1/changes", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/rules", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/rules/reload", {"operator", "admin"}),
+    ("POST", "/admin/v1/rules/patch", {"operator", "admin"}),
+    ("DELETE", "/admin/v1/rules/patch/none?reason=x", {"operator", "admin"}),
     ("GET", "/admin/v1/exchanges", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/exchanges/e1", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/status", {"viewer", "operator", "admin"}),
