@@ -26,6 +26,7 @@ from proxy.data_folder import CannotStart, claim, pseudonym_key
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
 from proxy.dial.windows import Windows
+from proxy.in_step import InStep
 from proxy.log.keep import Keep
 from proxy.log.sqlite import SqliteRecorder
 from proxy.metrics import Metrics
@@ -121,8 +122,7 @@ class App:
         )
         await self.dial.start()
         stack.push_async_callback(self.dial.stop)
-        await self._take_patches()
-        self.dial.watch(lambda: self.spawn(self._take_patches()))
+        await InStep(self.policy, self.dial, self.spawn).start()
 
         fits = room(len(settings.backends))
         self.backends = backends = {
@@ -251,9 +251,6 @@ class App:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _take_patches(self) -> None:
-        await self.policy.patch(self.dial.restraints().patches)
 
     def _readiness(self) -> Mapping[str, str | None]:
         """Each check, and what is wrong with it."""

@@ -12,13 +12,13 @@ from proxy.admin.errors import from_turn, unprocessable
 from proxy.admin.ports import Known
 from proxy.dial.levels import SETTABLE
 from proxy.dial.restraint import Kind
-from proxy.dial.setting import Scope
 from proxy.dial.setting_turn import Turned
 from proxy.dial.turn import TurnError
 from proxy.errors import Invalid
 from proxy.model.level import Level
 from proxy.model.record import Json
 from proxy.model.subject import Reach, Subject
+from proxy.scopes import Scope
 from proxy.subjects import SubjectName
 
 _SET_KEYS: Final = frozenset({"level", "reason", "ttl"})

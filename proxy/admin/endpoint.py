@@ -16,10 +16,11 @@ from aiohttp import web
 from proxy import jsonio
 from proxy.admin.errors import ApiError, unprocessable
 from proxy.admin.ports import AdminContext
-from proxy.dial.setting import Actor, check_reason, parse_ttl
+from proxy.dial.setting import Actor, parse_ttl
 from proxy.errors import Invalid
 from proxy.jsonio import DuplicateKey, InvalidJson
 from proxy.model.record import Json
+from proxy.scopes import check_reason
 from proxy.settings import Role
 
 BODY_BYTES_MAX: Final = 64 * 1024

@@ -9,6 +9,7 @@ from proxy.dial.turn import (
     LevelUnavailable,
     NoSuchRestraint,
     NotDurable,
+    StandsInFiles,
     TooManyRestraints,
     TooManySettings,
     TurnError,
@@ -66,6 +67,8 @@ def from_turn(error: TurnError) -> ApiError:
             return ApiError(409, "too_many_restraints", str(error))
         case NoSuchRestraint():
             return ApiError(404, "no_such_restraint", str(error))
+        case StandsInFiles():
+            return ApiError(409, "stands_in_files", str(error))
         case NotDurable():
             return ApiError(503, "not_durable", str(error), headers={"Retry-After": "5"})
         case _:

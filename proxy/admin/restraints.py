@@ -37,7 +37,7 @@ _SUBJECT: Final = "user:ID, key:NAME, ip:CIDR, region:CC or app:NAME"
 REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
     {
         400: "The body is not a JSON document",
-        409: "So many hold that no more are taken, or it was changed meanwhile",
+        409: "So many hold that no more are taken, it was changed meanwhile, or it stands in the rule files",
         412: "If-Match names another version than the present one",
         413: "The body is too large",
     }

@@ -9,9 +9,10 @@ from math import inf
 
 from proxy.dial.levels import DEFAULT
 from proxy.dial.restraints import Restraints
-from proxy.dial.setting import ActorKind, Scope, ScopeKind, Setting
+from proxy.dial.setting import ActorKind, Setting
 from proxy.model.level import Level
 from proxy.model.subject import Reach, fold_name
+from proxy.scopes import Scope, ScopeKind
 
 _PRECEDENCE = {kind: -place for place, kind in enumerate(ActorKind)}
 

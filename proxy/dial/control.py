@@ -19,12 +19,13 @@ from proxy.dial.keep import RETRY_FIRST_S, RETRY_MAX_S, Keeper
 from proxy.dial.levels import DEFAULT, SETTABLE
 from proxy.dial.listeners import DialObserver, Live, Unobserved
 from proxy.dial.restraints import Restraints
-from proxy.dial.setting import Actor, Change, Scope, Setting, check_reason
+from proxy.dial.setting import Actor, Change, Setting
 from proxy.dial.setting_turn import SettingTurn, Turned
 from proxy.dial.state import DialStore, Stored, StoredChange, StoreError
 from proxy.dial.turn import Done, LevelUnavailable, Loosening, NotDurable, Snapshot, Turn, stored
 from proxy.model.level import Level
 from proxy.model.subject import Reach
+from proxy.scopes import Scope, check_reason
 
 __all__ = ["Dial", "DialObserver", "Effective", "Live"]
 
@@ -155,14 +156,14 @@ class Dial:
         expires = None if ttl_s is None else now + ttl_s
         setting = Setting(scope, level, actor, check_reason(reason), now, expires)
         turn = SettingTurn(actor, setting.reason, now, if_match, scope, setting)
-        return turn.turned(await self.turn(turn))
+        return turn.answer(await self.turn(turn))
 
     async def clear(
         self, scope: Scope, *, actor: Actor, reason: str, if_match: frozenset[str] | None = None
     ) -> Turned:
         """Take the actor's own setting at a scope away. Raises Invalid, TurnError."""
         turn = SettingTurn(actor, check_reason(reason), self._clock(), if_match, scope, None)
-        return turn.turned(await self.turn(turn))
+        return turn.answer(await self.turn(turn))
 
     async def note(
         self, *, actor: Actor, action: str, scope: str, before: str | None, after: str | None, reason: str
@@ -175,22 +176,23 @@ class Dial:
 
     def hold(self, board: Board, turn: Turn) -> None:
         """A turn takes effect. For `Loosening`, which calls it once its turn is stored."""
-        change = turn.change(self._board)
+        changes = turn.changes(self._board)
         self._replace(board, version=self._version + 1)
-        if isinstance(turn, SettingTurn):
-            level = board.level_at(turn.at_scope)
+        for scope in turn.turned():
+            level = board.level_at(scope)
             self._observer.on_change(turn.actor.kind, DEFAULT if level is None else level)
-        _log.warning(
-            "dial_turned",
-            action=change.action,
-            scope=change.scope,
-            actor=str(change.actor),
-            before=change.before,
-            after=change.after,
-            reason=change.reason,
-            version=self._version,
-            running=len(self._running),
-        )
+        for change in changes:
+            _log.warning(
+                "dial_turned",
+                action=change.action,
+                scope=change.scope,
+                actor=str(change.actor),
+                before=change.before,
+                after=change.after,
+                reason=change.reason,
+                version=self._version,
+                running=len(self._running),
+            )
 
     def expire(self) -> None:
         """Take away what has run out. Every reading does it, and a timer."""
@@ -221,10 +223,12 @@ class Dial:
             return Done(now, changed=False)
         if turn.loosens(self._board, after):
             return await self._store_then_hold(turn)
-        change = turn.change(self._board)
+        changes = turn.changes(self._board)
         self.hold(after, turn)
-        held = self.snapshot()
-        return Done(held, await self._keeper.durable(self._keeper.remember(change), self._tighten_wait_s))
+        held, number = self.snapshot(), 0
+        for change in changes:
+            number = self._keeper.remember(change)
+        return Done(held, await self._keeper.durable(number, self._tighten_wait_s))
 
     async def _store_then_hold(self, turn: Turn) -> Done:
         loosening = Loosening(turn, self, self._clock)

@@ -39,12 +39,12 @@ class Busy(StoreError):
 class Proposal(Protocol):
     """A change that must be stored before it takes effect. Its methods are called on the event loop."""
 
-    def prepare(self) -> tuple[Stored, Change] | None:
-        """What to store, as of now, and the change; None where it no longer stands."""
+    def prepare(self) -> tuple[Stored, tuple[Change, ...]] | None:
+        """What to store, as of now, and the changes; None where it no longer stands."""
         ...
 
-    def stored(self) -> Change | None:
-        """It is stored: take effect. Where it can't any more, the change that withdraws it from the trail."""
+    def stored(self) -> tuple[Change, ...]:
+        """It is stored: take effect. Where it can't any more, the changes that withdraw it from the trail."""
         ...
 
     def failed(self, error: StoreError) -> None:
@@ -216,8 +216,8 @@ class Keeper:
         if prepared is None:
             contents = self._current()
         else:
-            contents, change = prepared
-            changes.append(change)
+            contents, proposed = prepared
+            changes += proposed
         try:
             await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._store.write, contents, changes
@@ -232,8 +232,7 @@ class Keeper:
                 proposal.failed(StoreError("the proxy is stopping"))
             raise
         self._is_stored(number)
-        undo = proposal.stored() if proposal is not None else None
-        if undo is not None:
+        for undo in proposal.stored() if proposal is not None else ():
             self.remember(undo)
         return True
 

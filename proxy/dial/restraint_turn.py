@@ -16,8 +16,9 @@ from proxy.dial.board import Board
 from proxy.dial.control import Dial
 from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.restraints import RESTRAINTS_MAX
-from proxy.dial.setting import Actor, Change, check_reason
-from proxy.dial.turn import Done, NoSuchRestraint, TooManyRestraints, Turn
+from proxy.dial.setting import Actor, ActorKind, Change
+from proxy.dial.turn import Done, NoSuchRestraint, StandsInFiles, TooManyRestraints, Turn
+from proxy.scopes import check_reason
 
 CALLS_HELD_MAX: Final = 1_000_000
 """How many calls all limits together may allow: each call in a window is remembered, some 40 bytes."""
@@ -40,6 +41,23 @@ class Restrained:
     changed: bool = True
 
 
+def change_of(
+    turn: Turn, kind: Kind, scope: str, old: Restraint | None, new: Restraint | None, reason: str
+) -> Change:
+    """The line on the trail of a restraint that comes, goes or takes another's place."""
+    comes, goes = _VERBS[kind]
+    return Change(
+        id=new_id(turn.at),
+        at=turn.at,
+        actor=turn.actor,
+        action=f"{kind}.{comes if new is not None else goes}",
+        scope=scope,
+        before=old.does if old is not None else None,
+        after=new.does if new is not None else None,
+        reason=reason,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RestraintTurn(Turn):
     """`restraint` None takes away the one of that key."""
@@ -53,11 +71,17 @@ class RestraintTurn(Turn):
         return self.about
 
     def apply(self, board: Board) -> Board:
-        """Raises TooManyRestraints; NoSuchRestraint where what is to go is not there, but for a rollback."""
+        """Raises TooManyRestraints, StandsInFiles; NoSuchRestraint where what is to go is not there, but for a
+        rollback."""
         held = board.restraints
         if self.restraint is None:
-            if held.get(self.key) is None and self.key[0] != Kind.ROLLBACK:
+            gone = held.get(self.key)
+            if gone is None and self.key[0] != Kind.ROLLBACK:
                 raise NoSuchRestraint(f"there is no {self.key[0]} {self.key[1]}")
+            if gone is not None and gone.actor.kind is ActorKind.RULES:
+                raise StandsInFiles(
+                    f"the {gone.kind} of {gone.about} stands in the rule files (`{gone.kind}s`): take it out there"
+                )
             return board.with_restraints(held.without(self.key))
         after = held.with_one(self.restraint)
         if len(after) > max(RESTRAINTS_MAX, len(held)):
@@ -81,19 +105,9 @@ class RestraintTurn(Turn):
     def overtaken(self, base: Board, now: Board) -> bool:
         return base.restraints.get(self.key) != now.restraints.get(self.key)
 
-    def change(self, board: Board) -> Change:
+    def changes(self, board: Board) -> tuple[Change, ...]:
         old, new = board.restraints.get(self.key), self.restraint
-        comes, goes = _VERBS[Kind(self.key[0])]
-        return Change(
-            id=new_id(self.at),
-            at=self.at,
-            actor=self.actor,
-            action=f"{self.key[0]}.{comes if new is not None else goes}",
-            scope=self.about,
-            before=old.does if old is not None else None,
-            after=new.does if new is not None else None,
-            reason=self.reason,
-        )
+        return (change_of(self, Kind(self.key[0]), self.about, old, new, self.reason),)
 
 
 async def restrain(

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from proxy.clock import new_id
 from proxy.dial.board import Board
 from proxy.dial.levels import DEFAULT, loosens
-from proxy.dial.setting import ActorKind, Change, Scope, Setting
+from proxy.dial.setting import ActorKind, Change, Setting
 from proxy.dial.turn import Done, TooManySettings, Turn
 from proxy.model.level import Level
+from proxy.scopes import Scope
 
 SETTINGS_MAX = 1000
 
@@ -26,6 +27,20 @@ class Turned:
     etag: str
     durable: bool
     changed: bool = True
+
+
+def change_of(turn: Turn, scope: str, old: Setting | None, new: Setting | None, reason: str) -> Change:
+    """The line on the trail of a setting that comes, goes or takes another's place."""
+    return Change(
+        id=new_id(turn.at),
+        at=turn.at,
+        actor=turn.actor,
+        action="dial.clear" if new is None else "dial.set",
+        scope=scope,
+        before=old.level.word if old is not None else None,
+        after=new.level.word if new is not None else None,
+        reason=reason,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +74,14 @@ class SettingTurn(Turn):
     def overtaken(self, base: Board, now: Board) -> bool:
         return now.at(self.at_scope) != base.at(self.at_scope)
 
-    def change(self, board: Board) -> Change:
+    def changes(self, board: Board) -> tuple[Change, ...]:
         """From what its actor had set at that scope to what the actor sets."""
-        own = board.own(self._key)
-        return Change(
-            id=new_id(self.at),
-            at=self.at,
-            actor=self.actor,
-            action="dial.clear" if self.setting is None else "dial.set",
-            scope=self.scope,
-            before=own.level.word if own is not None else None,
-            after=self.setting.level.word if self.setting is not None else None,
-            reason=self.reason,
-        )
+        return (change_of(self, self.scope, board.own(self._key), self.setting, self.reason),)
 
-    def turned(self, done: Done) -> Turned:
+    def turned(self) -> tuple[Scope, ...]:
+        return (self.at_scope,)
+
+    def answer(self, done: Done) -> Turned:
         level = done.now.board.level_at(self.at_scope)
         return Turned(
             scope=self.at_scope,

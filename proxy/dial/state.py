@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy.dial.restraint import Kind, Restraint
-from proxy.dial.setting import Actor, ActorKind, Change, Scope, Setting
+from proxy.dial.setting import Actor, ActorKind, Change, Setting
 from proxy.errors import GuardrailError, Invalid
 from proxy.model.level import Level
+from proxy.scopes import Scope
 
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x47444C31  # "GDL1": tells the dial's file from any other database

@@ -13,6 +13,7 @@ from proxy.dial.board import Board
 from proxy.dial.setting import Actor, Change, Setting
 from proxy.dial.state import Stored, StoreError
 from proxy.errors import GuardrailError
+from proxy.scopes import Scope
 
 
 class TurnError(GuardrailError):
@@ -41,6 +42,10 @@ class TooManyRestraints(TurnError):
 
 class NoSuchRestraint(TurnError):
     """What was to be taken away is not there."""
+
+
+class StandsInFiles(TurnError):
+    """What was to be taken away stands in the rule files, which would bring it back."""
 
 
 class NotDurable(TurnError):
@@ -93,8 +98,12 @@ class Turn(ABC):
         """Whether what it is about was turned between the two."""
 
     @abstractmethod
-    def change(self, board: Board) -> Change:
-        """Its line on the trail, made on that board."""
+    def changes(self, board: Board) -> tuple[Change, ...]:
+        """Its lines on the trail, made on that board."""
+
+    def turned(self) -> tuple[Scope, ...]:
+        """The scopes whose levels it turns."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +146,9 @@ class Loosening:
         self._held = held
         self._clock = clock
         self._base = held.board
-        self._change: Change | None = None
+        self._changes: tuple[Change, ...] = ()
 
-    def prepare(self) -> tuple[Stored, Change] | None:
+    def prepare(self) -> tuple[Stored, tuple[Change, ...]] | None:
         if self.done.done():
             return None
         now = self._held.snapshot()
@@ -150,10 +159,10 @@ class Loosening:
             self.done.set_exception(error)
             return None
         self._base = self._held.board
-        self._change = self._turn.change(self._base)
-        return stored(now.version + 1, after), self._change
+        self._changes = self._turn.changes(self._base)
+        return stored(now.version + 1, after), self._changes
 
-    def stored(self) -> Change | None:
+    def stored(self) -> tuple[Change, ...]:
         now = self._held.snapshot()
         board = self._held.board
         try:
@@ -169,7 +178,7 @@ class Loosening:
             return self._withdraw("the dial was turned while it was being stored")
         self._held.hold(after, self._turn)
         self.done.set_result(Done(self._held.snapshot()))
-        return None
+        return ()
 
     def failed(self, error: StoreError) -> None:
         if not self.done.done():
@@ -177,15 +186,14 @@ class Loosening:
                 NotDurable(f"this may loosen, could not be stored and does not hold: {error}")
             )
 
-    def _withdraw(self, why: str) -> Change | None:
-        change = self._change
-        if change is None:
-            return None
+    def _withdraw(self, why: str) -> tuple[Change, ...]:
         now = self._clock()
-        action = change.action.partition(".")[0] + ".withdraw"
-        return replace(
-            change, id=new_id(now), at=now, action=action, before=change.after, after=change.before,
-            reason=f"never took effect: {why}",
+        return tuple(
+            replace(
+                change, id=new_id(now), at=now, action=change.action.partition(".")[0] + ".withdraw",
+                before=change.after, after=change.before, reason=f"never took effect: {why}",
+            )
+            for change in self._changes
         )  # fmt: skip
 
 

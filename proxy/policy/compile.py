@@ -48,6 +48,7 @@ from proxy.policy.rule import (
     Toxicity,
 )
 from proxy.policy.schema import Documents, read
+from proxy.policy.standing import Standing
 
 PLANS_MAX: Final = 512
 """Selections whose plan is remembered; then all are forgotten. Clients can choose their app's name freely."""
@@ -88,6 +89,7 @@ class Policy:
     documents: Documents = field(default_factory=dict, repr=False, compare=False)
     needs: frozenset[str] = frozenset()  # the names of the scorers that its banks ask
     cards: tuple[Card, ...] = ()
+    standing: Standing = field(default_factory=Standing)
     files_digest: str = ""
     patches: tuple[Rule, ...] = ()
     _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
@@ -160,6 +162,7 @@ def compile_policy(
         documents=found.documents,
         needs=frozenset(asked),
         cards=found.cards,
+        standing=found.standing,
         files_digest=files_digest,
         patches=patches,
     )

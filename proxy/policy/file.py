@@ -150,19 +150,16 @@ class RestrictedFile(FileModel):
 
 
 class ContainmentFile(FileModel):
-    LATER: ClassVar[Mapping[str, str]] = {"set": "use the dial"}
-
     degraded: DegradedFile | None = None
     restricted: RestrictedFile | None = None
     killed: KilledFile | None = None
+    set: tuple[JsonValue, ...] = ()  # each read as a SetFile of its own
 
 
 class PolicyFile(FileModel):
     """One rule file's top level."""
 
     LATER: ClassVar[Mapping[str, str]] = {
-        "blocks": "",
-        "limits": "",
         "tripwires": "",
         "probes": "",
     }
@@ -170,3 +167,5 @@ class PolicyFile(FileModel):
     rules: tuple[JsonValue, ...] = ()  # each read as a RuleFile of its own, so that one fault hides no other
     containment: ContainmentFile | None = None
     cards: tuple[JsonValue, ...] = ()  # likewise, each a CardFile
+    blocks: tuple[JsonValue, ...] = ()  # a BlockFile
+    limits: tuple[JsonValue, ...] = ()  # a LimitFile

@@ -17,6 +17,7 @@ from proxy.policy.detectors import DetectReader, Reading
 from proxy.policy.file import PolicyFile, RuleFile
 from proxy.policy.folder import Folder, is_rule_file
 from proxy.policy.rule import STRICTNESS, Containment, Rule, When
+from proxy.policy.standing import Standing, StandingReader
 from proxy.yaml_model import validate
 from proxy.yaml_source import Document, in_order, parse
 
@@ -45,6 +46,7 @@ class RuleSet:
     warnings: tuple[Problem, ...] = ()  # what is allowed and probably not meant
     documents: Documents = field(default_factory=dict)
     cards: tuple[Card, ...] = ()
+    standing: Standing = field(default_factory=Standing)
 
 
 def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCORERS) -> RuleSet:
@@ -73,6 +75,7 @@ def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCO
         in_order(reader.warnings),
         reader.kept(),
         tuple(reader.cards.cards),
+        reader.standing.value,
     )
 
 
@@ -81,6 +84,7 @@ class _Reader(Reading):
     rules: list[Rule] = field(default_factory=list)
     containment: ContainmentReader = field(init=False)
     cards: CardsReader = field(init=False)
+    standing: StandingReader = field(init=False)
     known: Documents = field(default_factory=dict)
     documents: dict[str, tuple[bytes, Document]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)  # rule id → where it stands
@@ -88,6 +92,7 @@ class _Reader(Reading):
     def __post_init__(self) -> None:
         self.containment = ContainmentReader(self.problems, self.offers.backends)
         self.cards = CardsReader(self.problems)
+        self.standing = StandingReader(self.problems)
 
     def file(self, name: str) -> None:
         label = self.folder.label(name)
@@ -115,6 +120,8 @@ class _Reader(Reading):
         if file.containment is not None:
             self.containment.take(document, file.containment)
         self.cards.take(document, len(file.cards))
+        sets = 0 if file.containment is None else len(file.containment.set)
+        self.standing.take(document, sets=sets, blocks=len(file.blocks), limits=len(file.limits))
 
     def _parsed(self, name: str, label: str) -> Document:
         raw = self.folder.files[name]

@@ -46,6 +46,9 @@ class ReloadResult:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()  # what is in force and probably not meant, or not kept on disk
     swapped: bool = False
+    replaced: str | None = (
+        None  # the digest before, where a change of the files that was seen brought another
+    )
 
     @property
     def ok(self) -> bool:
@@ -140,8 +143,9 @@ class PolicyStore:
         self._tell(result)
         return result
 
-    async def reload(self) -> ReloadResult:
-        """Read the folder now. With any problem the policy in force stays."""
+    async def reload(self, *, seen: bool = False) -> ReloadResult:
+        """Read the folder now, asked for by somebody or since a change was `seen`. With any problem the policy in
+        force stays."""
         async with self._turn:
             self._look, read = await asyncio.to_thread(self._read, self._current)
             before = self._current
@@ -160,7 +164,8 @@ class PolicyStore:
                 # In force at once; that a copy is slow to write or cannot be kept must not delay a hot patch.
                 self._take(policy)
                 warnings += await asyncio.to_thread(self._keep, folder, policy)
-            result = ReloadResult(policy.digest, (), warnings, swapped)
+            replaced = before.digest if seen and before is not None else None
+            result = ReloadResult(policy.digest, (), warnings, swapped, replaced)
             if swapped or recovered:
                 self._tell(result)
             return result
@@ -189,7 +194,7 @@ class PolicyStore:
                 before, seen = seen, await asyncio.to_thread(look, self._rules_dir)
                 if seen == before:
                     break
-            await self.reload()
+            await self.reload(seen=True)
 
     def _read(self, before: Policy | None) -> tuple[Look, tuple[Folder, Policy] | ConfigError]:
         seen = look(self._rules_dir)  # before the reading, so that what changes meanwhile is seen as new

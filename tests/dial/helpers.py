@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.dial.board import Effective
-from proxy.dial.setting import Actor, Change, Scope, Setting
+from proxy.dial.setting import Actor, Change, Setting
 from proxy.dial.state import DialStore, SqliteDialStore, Stored, StoredChange, StoreError
 from proxy.model.level import Level
 from proxy.model.subject import Reach
+from proxy.scopes import Scope
 
 ANN = Actor.person("ann")
 BEN = Actor.person("ben")

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from proxy.dial.control import Dial
 from proxy.dial.levels import SETTABLE
-from proxy.dial.setting import Actor, Scope
+from proxy.dial.setting import Actor
 from proxy.dial.state import SqliteDialStore
 from proxy.dial.turn import LevelUnavailable, TooManySettings, VersionMismatch
 from proxy.model.level import Level
 from proxy.model.subject import Reach
+from proxy.scopes import Scope
 from tests.dial.conftest import StartDial
 from tests.dial.helpers import ANN, BEN, GLOBAL, Counted, TurnedClock
 

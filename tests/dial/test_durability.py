@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from proxy.dial.control import Dial
-from proxy.dial.setting import Scope
 from proxy.dial.state import SqliteDialStore
 from proxy.dial.turn import NotDurable
 from proxy.model.level import Level
 from proxy.model.subject import Reach
+from proxy.scopes import Scope
 from tests.dial.conftest import StartDial
 from tests.dial.helpers import (
     ANN,
@@ -70,7 +70,8 @@ _TURNER = """
 import asyncio, sys, time
 from pathlib import Path
 from proxy.dial.control import Dial
-from proxy.dial.setting import Actor, Scope
+from proxy.dial.setting import Actor
+from proxy.scopes import Scope
 from proxy.dial.state import SqliteDialStore
 from proxy.model.level import Level
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from proxy.dial.board import Board
 from proxy.dial.levels import DEFAULT, PERMITS, SETTABLE, loosens
-from proxy.dial.setting import Actor, Scope, Setting
+from proxy.dial.setting import Actor, Setting
 from proxy.model.level import Level
 from proxy.model.subject import Reach
+from proxy.scopes import Scope
 
 
 def test_every_level_has_a_row_and_a_stricter_one_permits_no_more() -> None:

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 from proxy.dial.control import Dial
-from proxy.dial.setting import Scope
 from proxy.dial.state import SqliteDialStore
 from proxy.model.level import Level
 from proxy.model.subject import Reach
+from proxy.scopes import Scope
 from tests.dial.helpers import ANN, GLOBAL, Running, TurnedClock
 
 BOT = Scope.parse("model:bot")

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.dial.setting import Actor, Scope, check_reason, parse_ttl
+from proxy.dial.setting import Actor, parse_ttl
 from proxy.errors import Invalid
+from proxy.scopes import Scope, check_reason
 
 
 @pytest.mark.parametrize(

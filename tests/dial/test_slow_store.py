@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.dial.control import Dial
-from proxy.dial.setting import Actor, Scope
+from proxy.dial.setting import Actor
 from proxy.dial.state import SqliteDialStore
 from proxy.dial.turn import Conflict, NotDurable, VersionMismatch
 from proxy.model.level import Level
 from proxy.model.subject import Reach
+from proxy.scopes import Scope
 from tests.dial.conftest import StartDial
 from tests.dial.helpers import (
     ANN,
