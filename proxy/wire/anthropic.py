@@ -26,11 +26,11 @@ from proxy.wire.common import (
     request_model,
     request_object,
 )
+from proxy.wire.data import is_sealed, said
 from proxy.wire.edits import edit_texts
 from proxy.wire.gather import Gather
-from proxy.wire.plain import is_sealed
 from proxy.wire.reduce import Reduction
-from proxy.wire.shape import data_at, field_name, is_plain, leaves, mapping, string
+from proxy.wire.shape import field_name, is_plain, leaves, mapping, string
 from proxy.wire.splice import splice
 
 _REPLY_KEYS = frozenset(
@@ -152,14 +152,13 @@ def _reply_block(
             channel = Channel(field_name(where), kind=Kind.TOOL, json=True)
             tools[channel] = ToolCall(string(block.get("id")), string(block.get("name")))
             gather.value(channel, value, where)
-        elif key == "data" and isinstance(value, str) and is_sealed(value):
-            gather.data(value, where, string(block.get("type")) or "data")
         else:
             for leaf_path, leaf in leaves(value, where):
-                if data_at(leaf_path, leaf):
-                    gather.data(leaf, leaf_path, "data")
+                text = said(leaf_path, leaf)
+                if text is None:
+                    gather.data(leaf, leaf_path, string(block.get("type")) or "data")
                 else:
-                    gather.string(Channel(field_name(leaf_path), kind=Kind.OTHER), leaf, leaf_path)
+                    gather.string(Channel(field_name(leaf_path), kind=Kind.OTHER), text, leaf_path)
 
 
 def _joined(messages: Mapping[int, str]) -> str:

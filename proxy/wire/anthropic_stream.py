@@ -14,14 +14,15 @@ from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
 from proxy.wire.anthropic_said import Said
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import beside, event_object, reply_index
+from proxy.wire.data import is_sealed, said
 from proxy.wire.edits import piece_edits, rendered, value_change
 from proxy.wire.members import Members
 from proxy.wire.once import Once
-from proxy.wire.plain import is_sealed
-from proxy.wire.shape import at, compact, data_at, is_plain, mapping, sequence, string
+from proxy.wire.shape import at, compact, is_plain, mapping, sequence, string
 from proxy.wire.sse import Frame
 
 _DELTA_TYPES = ("text_delta", "input_json_delta", "thinking_delta", "signature_delta", "citations_delta")
+_TEXT_DELTAS = frozenset(("text", "thinking", "partial_json"))
 _PASSED_KEYS = frozenset(("type", "id", "tool_use_id", "caller", "index"))
 _EVENT_KEYS: Mapping[str, frozenset[str]] = {
     "message_start": frozenset(("type", "message")),
@@ -186,11 +187,12 @@ class MessagesReader:
                 name: Path = ("content", index, "citations", count)
                 unread = self._once.read(value, ("delta", key), name, 0, pieces, closes) or unread
             elif isinstance(value, str):
-                if data_at((key,), value):
+                text = value if key in _TEXT_DELTAS else said((key,), value)
+                if text is None:
                     unread = True
                     continue
                 channel = self._channel(index, "input" if key == "partial_json" else key)
-                pieces.append(Piece(channel, ("delta", key), value))
+                pieces.append(Piece(channel, ("delta", key), text))
             else:
                 name = ("content", index, key)
                 unread = self._once.read(value, ("delta", key), name, 0, pieces, closes, grows=True) or unread
@@ -224,8 +226,6 @@ class MessagesReader:
                 continue
             elif key in ("text", "thinking") and isinstance(value, str):
                 pieces.append(Piece(self._channel(index, key), where, value))
-            elif key == "data" and isinstance(value, str) and is_sealed(value):
-                unread = True
             else:
                 name = ("content", index, key)
                 unread = self._once.read(value, where, name, 0, pieces, closes) or unread

@@ -9,7 +9,8 @@ from proxy import jsonio
 from proxy.model.record import Json
 from proxy.model.text import Edit, Path, Replacement, Text
 from proxy.wire.base import BESIDE, Event, Piece
-from proxy.wire.shape import at, data_of_text, mapping, read_data, string
+from proxy.wire.data import data_of_text, read_data
+from proxy.wire.shape import at, mapping, string
 from proxy.wire.splice import splice
 from proxy.wire.sse import bare, with_data
 

@@ -9,21 +9,16 @@ from itertools import pairwise
 from proxy.errors import BadRequest
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Media, Path, Span, Text
+from proxy.wire.data import data_at, is_address, may_hold_data, read_data, said, text_in
 from proxy.wire.logprobs import series_of
 from proxy.wire.members import Members
 from proxy.wire.shape import (
     TEXTS_MAX,
     TooManyTexts,
     compact,
-    data_at,
     field_name,
-    is_address,
-    is_data,
-    is_data_url,
     is_plain,
     leaves,
-    may_hold_data,
-    read_data,
     sequence,
     with_leaves,
 )
@@ -61,7 +56,7 @@ class Gather:
         Where two words would run into one by this, the parts are listed once more, a line each: a phrase must
         not escape by being glued to its neighbour. What stands within one part is then reported twice.
         """
-        parts = [part for part in parts if part[1]]
+        parts = [(path, said(path, value) or value) for path, value in parts if value]
         if not parts:
             return
         self._take(len(parts))
@@ -74,10 +69,11 @@ class Gather:
         """Every string below a value as one text, a line each; those that hold data count as media."""
         parts: list[Part] = []
         for where, leaf in leaves(value, path):
-            if data_at(where, leaf):
+            text = said(where, leaf)
+            if text is None:
                 self.data(leaf, where, "data")
             else:
-                parts.append((where, leaf))
+                parts.append((where, text))
         if parts:
             self._take(len(parts))
             self.texts.append(_text(channel, parts, "\n"))
@@ -106,13 +102,17 @@ class Gather:
 
     # Of requests.
 
+    def text(self, channel: Channel, value: str, path: Path) -> None:
+        """What is said in one string; where all of it is data that is a text, that text."""
+        self.string(channel, said(path, value) or value, path)
+
     def other(self, value: Json, path: Path, kind: Kind = Kind.OTHER) -> None:
         """A value in a place or a shape that the wire does not know: a string as it is, all else as its JSON text.
         Data within it is read by itself."""
         if value is None or value == "":
             return
         if isinstance(value, str):
-            if data_at(path, value) or is_data_url(value):
+            if data_at(path, value):
                 self.source(value, path, "data")
             else:
                 self.string(Channel(field_name(path), kind=kind), value, path)
@@ -129,7 +129,7 @@ class Gather:
     def _without_data(self, value: Json, path: Path) -> Json:
         found: dict[Path, str] = {}
         for where, leaf in leaves(value, path):
-            if data_at(where, leaf) or is_data_url(leaf):
+            if data_at(where, leaf):
                 self.source(leaf, where, "data")
                 found[where[len(path) :]] = ""
         return with_leaves(value, found) if found else value
@@ -144,12 +144,9 @@ class Gather:
 
     def source(self, value: str, path: Path, type: str) -> None:
         """A picture, a sound or a file, or where one is: media. What is text after all is judged as that."""
-        data = read_data(value)
-        text = data.text()
-        if text is None and data.bytes is None and not is_data(value) and not is_address(value):
-            text = value
-        if text is None:
-            self.media.append(data.media(field_name(path), type))
+        text = text_in(value)
+        if text is None or (text == value and is_address(value)):
+            self.data(value, path, type)
         else:
             self.string(Channel(field_name(path), kind=Kind.OTHER), text, path)
 

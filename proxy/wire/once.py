@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
 from proxy.wire.base import BESIDE, Piece
-from proxy.wire.shape import data_at, field_name, leaves
+from proxy.wire.data import said
+from proxy.wire.shape import field_name, leaves
 from proxy.wire.sse import Frame
 
 
@@ -52,9 +53,11 @@ class Once:
         data = False
         copies: list[Piece] = []
         for where, leaf in leaves(value, path):
-            if data_at(where, leaf):
+            text = said(where, leaf)
+            if text is None:
                 data = True
                 continue
+            leaf = text
             field = field_name((*name, *where[len(path) :]))
             channel = Channel(field, choice, Kind.OTHER)
             copy = not grows and self._last.get(field) == leaf

@@ -23,6 +23,7 @@ from proxy.wire.common import (
     request_object,
     user_of,
 )
+from proxy.wire.data import said
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
 from proxy.wire.logprobs import with_token_copies
@@ -30,9 +31,8 @@ from proxy.wire.openai_chat_reduce import reduce_chat
 from proxy.wire.openai_chat_stream import TEXT_KINDS, ChatReader, logprob_copies
 from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, FRAME_NAMES
 from proxy.wire.openai_request import messages_text, request_rest
-from proxy.wire.plain import is_sealed
 from proxy.wire.reduce import Reduction
-from proxy.wire.shape import data_at, field_name, is_plain, leaves, mapping, sequence, string
+from proxy.wire.shape import field_name, is_plain, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 
 NO_USAGE: Mapping[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -178,12 +178,12 @@ def _message(
         elif key != "role" or not is_plain(value):
             for where, leaf in leaves(value, (*path, key)):
                 kind = TEXT_KINDS.get(key, Kind.OTHER) if isinstance(value, str) else Kind.OTHER
-                sound = where[-2:] == ("audio", "data") and is_sealed(leaf)
-                if kind is Kind.OTHER and (sound or data_at(where, leaf)):
+                text = said(where, leaf) if kind is Kind.OTHER else leaf
+                if text is None:
                     gather.data(leaf, where, key)
                 else:
                     field = field_name((*name, *where[len(path) :]))
-                    gather.string(Channel(field, index, kind), leaf, where)
+                    gather.string(Channel(field, index, kind), text, where)
 
 
 def _call(

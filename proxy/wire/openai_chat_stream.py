@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, Piece, RequestView
+from proxy.wire.data import said
 from proxy.wire.logprobs import edit_tokens, repeats, series_of
 from proxy.wire.openai_choices import CHOICE_KEYS, ChoicesReader
-from proxy.wire.plain import is_sealed
-from proxy.wire.shape import compact, data_at, field_name, is_plain, leaves, mapping, sequence, string
+from proxy.wire.shape import compact, field_name, is_plain, leaves, mapping, sequence, string
 
 TEXT_KINDS: Mapping[str, Kind] = {
     "content": Kind.TEXT,
@@ -45,9 +45,8 @@ class ChatReader(ChoicesReader):
             for key, value in delta.items():
                 if value is None or value == "" or (key == "role" and is_plain(value)):
                     continue
-                if isinstance(value, str):
-                    kind = TEXT_KINDS.get(key, Kind.OTHER)
-                    channel = self.channel(index, f"message.{key}", kind)
+                if key in TEXT_KINDS and isinstance(value, str):
+                    channel = self.channel(index, f"message.{key}", TEXT_KINDS[key])
                     pieces.append(Piece(channel, (*path, "delta", key), value))
                 elif key == "tool_calls" and isinstance(value, list):
                     for position, call in enumerate(value):
@@ -156,11 +155,12 @@ class ChatReader(ChoicesReader):
     def _nested(self, value: Json, path: Path, index: int, pieces: list[Piece]) -> None:
         """Strings below a key that is no plain text (a list of parts): each place is a growing text."""
         for where, leaf in leaves(value, path):
-            if data_at(where, leaf) or (where[-2:] == ("audio", "data") and is_sealed(leaf)):
+            text = said(where, leaf)
+            if text is None:
                 self.unread = "data"
             else:
                 name = field_name(("message", *where[3:]))
-                pieces.append(Piece(self.channel(index, name, Kind.OTHER), where, leaf))
+                pieces.append(Piece(self.channel(index, name, Kind.OTHER), where, text))
 
     def _tokens(
         self,

@@ -38,7 +38,7 @@ def _message(gather: Gather, message: Mapping[str, Json], path: Path) -> None:
     if isinstance(content, list):
         content_parts(gather, content, where, Channel(field_name(where), kind=kind))
     elif isinstance(content, str):
-        gather.string(Channel(field_name(where), kind=kind), content, where)
+        gather.text(Channel(field_name(where), kind=kind), content, where)
     else:
         gather.other(content, where, kind)
     for key, value in message.items():
@@ -126,7 +126,7 @@ def input_texts(gather: Gather, value: Json, path: Path) -> None:
     """An input that is a text, a list of texts, or token ids (alone or in lists): ids are media, since no text
     rule can read them."""
     if isinstance(value, str):
-        gather.string(Channel(field_name(path)), value, path)
+        gather.text(Channel(field_name(path)), value, path)
         return
     entries = sequence(value)
     if entries and all(isinstance(entry, int) for entry in entries):
@@ -135,7 +135,7 @@ def input_texts(gather: Gather, value: Json, path: Path) -> None:
     for index, entry in enumerate(entries):
         where = (*path, index)
         if isinstance(entry, str):
-            gather.string(Channel(field_name(where)), entry, where)
+            gather.text(Channel(field_name(where)), entry, where)
         elif isinstance(entry, list) and all(isinstance(token, int) for token in entry):
             gather.data(jsonio.dumps(entry).decode(), where, "token_ids")
         else:

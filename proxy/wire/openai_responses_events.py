@@ -14,6 +14,7 @@ from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path, ToolCall
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import beside, reply_index
+from proxy.wire.data import said
 from proxy.wire.logprobs import repeats, series_of
 from proxy.wire.members import Members
 from proxy.wire.once import Once
@@ -29,7 +30,7 @@ from proxy.wire.openai_responses_output import (
     response_facts,
 )
 from proxy.wire.plain import is_padding
-from proxy.wire.shape import data_at, field_name, is_plain, leaves, sequence, string
+from proxy.wire.shape import field_name, is_plain, leaves, sequence, string
 from proxy.wire.sse import Frame
 
 _TEXTS: Mapping[str, tuple[tuple[str, ...], bool]] = {
@@ -200,15 +201,17 @@ class EventTexts:
             return ()
         reasoning = summary or part.get("type") == "reasoning_text"
         for where, leaf in leaves(part, ()):
-            if where[0] == "logprobs" or data_at(where, leaf):
-                continue
             path = (group, number, *where)
+            is_text = channel_of(index, path).kind is not Kind.OTHER
+            text = leaf if is_text else said(where, leaf)
+            if where[0] == "logprobs" or text is None:
+                continue
             new = (index, path) not in self._channels
             channel = self._channel(index, path, reasoning=reasoning)
             grows = verb == "added" and new
             if grows:
                 self._open[channel] = index
-            self.pieces.append(Piece(channel, ("part", *where), leaf, copy=not grows))
+            self.pieces.append(Piece(channel, ("part", *where), text, copy=not grows))
         beside = field_name(("output", index, group, number, "logprobs", f"part_{verb}"))
         self._tokens(part.get("logprobs"), ("part", "logprobs"), string(part.get("text")) or "", beside)
         return ("part",)

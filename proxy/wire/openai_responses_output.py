@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, ToolCall
 from proxy.wire.base import ReplyFacts, RequestView
+from proxy.wire.data import is_sealed, said
 from proxy.wire.logprobs import edit_tokens
 from proxy.wire.members import Members
-from proxy.wire.plain import is_sealed
-from proxy.wire.shape import at, data_at, field_name, is_plain, leaves, mapping, sequence, string
+from proxy.wire.shape import at, field_name, is_plain, leaves, mapping, sequence, string
 
 _PASSED_KEYS = frozenset(("encrypted_content", "phase", "fingerprint"))
 
@@ -53,7 +53,10 @@ class Echo:
     def news(self, key: str, value: Json) -> Iterator[tuple[Path, str]]:
         """The strings at it that the request did not hold there, with their paths in the response. Backends
         complete what they repeat with their defaults."""
-        return (found for found in leaves(value, (key,)) if not self.holds(*found))
+        for where, leaf in leaves(value, (key,)):
+            text = None if self.holds(where, leaf) else said(where, leaf)
+            if text is not None:
+                yield where, text
 
     def holds(self, path: Path, text: str) -> bool:
         """Whether the request held that string, key or number, too, at the key that the path begins with."""
@@ -75,9 +78,12 @@ def item_texts(item: Json, index: int) -> Iterator[tuple[Channel, Path, str]]:
         yield channel_of(index, ()), (), item
     for path, leaf in leaves(item, ()):
         key = path[0]
-        if (key in _PASSED_KEYS and is_sealed(leaf)) or path[2:3] == ("logprobs",) or data_at(path, leaf):
+        if (key in _PASSED_KEYS and is_sealed(leaf)) or path[2:3] == ("logprobs",):
             continue
-        yield channel_of(index, path, reasoning=reasoning), path, leaf
+        channel = channel_of(index, path, reasoning=reasoning)
+        text = said(path, leaf) if channel.kind is Kind.OTHER else leaf
+        if text is not None:
+            yield channel, path, text
 
 
 def part_logprobs(item: Json) -> Iterator[tuple[Path, Json, str]]:
@@ -91,7 +97,11 @@ def part_logprobs(item: Json) -> Iterator[tuple[Path, Json, str]]:
 def item_data(item: Json) -> Iterator[tuple[Path, str]]:
     """Each string of the item that holds data, with its path within the item."""
     for path, leaf in leaves(item, ()):
-        if path[0] not in _PASSED_KEYS and data_at(path, leaf):
+        if (
+            path[0] not in _PASSED_KEYS
+            and channel_of(0, path).kind is Kind.OTHER
+            and said(path, leaf) is None
+        ):
             yield path, leaf
 
 

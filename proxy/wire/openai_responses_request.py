@@ -70,7 +70,7 @@ def _items(gather: Gather, value: Json, path: Path, said: Kind = Kind.TEXT) -> N
     for index, entry in enumerate(value):
         where = (*path, index)
         if isinstance(entry, str):
-            gather.string(Channel(field_name(where), kind=said), entry, where)
+            gather.text(Channel(field_name(where), kind=said), entry, where)
         else:
             item = entry_of(entry, where)
             _item(gather, item, where, said if said is Kind.PROMPT else kind_of(item.get("role")))
@@ -86,7 +86,7 @@ def _item(gather: Gather, item: Mapping[str, Json], path: Path, said: Kind) -> N
             if isinstance(value, list):
                 content_parts(gather, value, where, Channel(field_name(where), kind=said))
             elif isinstance(value, str):
-                gather.string(Channel(field_name(where), kind=said), value, where)
+                gather.text(Channel(field_name(where), kind=said), value, where)
             elif isinstance(value, dict) and type_of(value):
                 part_text(gather, value, where)
             else:

@@ -27,7 +27,7 @@ _KEY = re.compile(
 )
 _TIMES = (10**9, 10**12, 10**15, 10**18)  # seconds of these days, thousandths of them, and so on
 _PADDING = re.compile(r"(?!.*(?:[0-9]{5}|[a-z]{5}|[A-Z]{5}|[A-Z0-9]{10}|[a-z0-9]{10}))[A-Za-z0-9]{0,32}")
-_SEALED = re.compile(r"[A-Za-z0-9+/_=-]*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
 _EXACT_MAX = 1e25  # beyond it a float's digits are none of anyone's
 
 
@@ -62,9 +62,9 @@ def is_padding(value: Json) -> bool:
     return isinstance(value, str) and _PADDING.fullmatch(value) is not None
 
 
-def is_sealed(value: Json) -> bool:
-    """Whether a value that a backend wrote for itself (a signature, encrypted content) is that and no text."""
-    return not isinstance(value, str) or _SEALED.fullmatch(value) is not None
+def is_base64(value: str) -> bool:
+    """Whether it has base64's letters only, of either alphabet."""
+    return _BASE64.fullmatch(value) is not None
 
 
 def digits_of(number: Json) -> str:

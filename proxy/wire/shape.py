@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
 from proxy import jsonio
 from proxy.errors import BadRequest, UnreadableReply
 from proxy.model.record import Json
-from proxy.model.text import KEY, Media, Path
-from proxy.wire.plain import is_figure, is_key, is_name
-
-DATA_CHARS_MIN = 256
-"""From this length on a string in base64's alphabet without a blank is taken for data, not text."""
+from proxy.model.text import KEY, Path
+from proxy.wire.plain import is_base64, is_figure, is_key, is_name
 
 LEAF_DEPTH_MAX = 64
 """How many levels down strings are told apart. Paths cost memory: depth times width must have a bound."""
@@ -34,20 +26,6 @@ class TooManyTexts(BadRequest, UnreadableReply):
 
 _Tree: TypeAlias = "str | dict[str | int, _Tree]"
 _EMPTY: Mapping[str, Json] = MappingProxyType({})
-_DATA_URL = re.compile(r"data:([^;,]*)([^,]*?)(;base64)?,", re.IGNORECASE)
-_PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
-_NOT_PLAIN = re.compile(rb"[^A-Za-z0-9._~/-]")
-_CHARSET = re.compile(r";charset=\"?(utf-?16(?:le|be)?|iso-8859-1|latin-?1|windows-1252)\b", re.IGNORECASE)
-_NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
-_MAY_HOLD_DATA = re.compile(r'"data:|"[A-Za-z0-9+/_=-]{256}', re.IGNORECASE)
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|[\w-]+", re.ASCII)
-_TEXT_KEYS = frozenset(
-    (
-        "text", "content", "refusal", "thinking", "reasoning", "reasoning_content", "transcript", "arguments",
-        "input", "code", "output", "message", "stdout", "stderr", "partial_json", "name",
-    )
-)  # fmt: skip
 _NAME_KEYS = frozenset(
     ("type", "id", "object", "role", "format", "status", "call_id", "tool_call_id", "tool_use_id", "item_id")
 )
@@ -88,23 +66,6 @@ def field_name(path: Path) -> str:
     return out
 
 
-def is_address(value: str) -> bool:
-    """Whether the string only says where something is: a URL or a file's id."""
-    return _ADDRESS.fullmatch(value) is not None
-
-
-def is_data_url(value: str) -> bool:
-    return value[:5].lower() == "data:"
-
-
-def is_data(value: str) -> bool:
-    """Whether the string holds bytes rather than text: a data URL in base64, or a long run of base64."""
-    if is_data_url(value):
-        head = _DATA_URL.match(value)
-        return head is not None and head.group(3) is not None
-    return len(value) >= DATA_CHARS_MIN and _BASE64.fullmatch(value) is not None
-
-
 def is_plain(value: Json) -> bool:
     """Whether a value holds nothing but numbers and names of the wire's own, under keys that are words: what an id,
     a type, a model's name or a usage may hold."""
@@ -124,16 +85,6 @@ def is_plain(value: Json) -> bool:
         elif not (is_name(node) if isinstance(node, str) else is_figure(node)):
             return False
     return True
-
-
-def may_hold_data(text: str) -> bool:
-    """Whether a string within this JSON text could be data: a quick look that errs to yes."""
-    return _MAY_HOLD_DATA.search(text) is not None
-
-
-def data_at(path: Path, value: str) -> bool:
-    """As `is_data`, but never where a text stands: a text must not go unread for looking like bytes."""
-    return path[-1] not in _TEXT_KEYS and is_data(value)
 
 
 def leaves(value: Json, path: Path) -> Iterator[tuple[Path, str]]:
@@ -203,7 +154,7 @@ def _is_vector(value: Json) -> bool:
     if isinstance(value, list):
         kinds = set(map(type, value))
         return kinds <= {int, float} or (kinds == {list} and all(map(_is_vector, value)))
-    return isinstance(value, str) and _BASE64.fullmatch(value) is not None
+    return isinstance(value, str) and is_base64(value)
 
 
 def compact(value: Json) -> str | None:
@@ -239,61 +190,3 @@ def _grafted(value: Json, tree: Mapping[str | int, _Tree]) -> Json:
     for step, below in tree.items():
         entries[int(step)] = below if isinstance(below, str) else _grafted(entries[int(step)], below)
     return entries
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """A string that may hold bytes: a data URL, or base64."""
-
-    value: str
-    bytes: bytes | None  # None where it is neither
-
-    def text(self) -> str | None:
-        """The bytes as the text that they are; None where they are none."""
-        if not self.bytes:
-            return None
-        try:
-            text = self.bytes.decode(_charset(self.value))
-        except UnicodeDecodeError:
-            return None
-        return None if _NO_TEXT.search(text) else text
-
-    def media(self, field: str, type: str) -> Media:
-        """What is kept of data that no text rule reads: its size and hash."""
-        data = self.bytes
-        if data is None:
-            data = self.value.encode("utf-8", "surrogatepass")
-        head = _DATA_URL.match(self.value)
-        return Media(field, (head and head.group(1)) or type, len(data), hashlib.sha256(data).hexdigest())
-
-
-def read_data(value: str) -> Data:
-    head = _DATA_URL.match(value)
-    encoded = value if head is None else value[head.end() :]
-    raw = encoded.encode("utf-8", "surrogatepass")
-    if head is not None:
-        if b"%" in raw:
-            raw = _PERCENT.sub(lambda found: bytes((int(found.group(1), 16),)), raw)
-        if not head.group(3):
-            return Data(value, raw)
-    try:
-        return Data(value, base64.b64decode(raw, validate=True))
-    except (binascii.Error, ValueError):
-        return Data(value, None)
-
-
-def data_of_text(text: str, like: str) -> str:
-    """The text as a data URL or a base64 string in the form of the one that held it."""
-    head = _DATA_URL.match(like)
-    data = text.encode(_charset(like), "replace")
-    if head is None:
-        return base64.b64encode(data).decode()
-    if head.group(3):
-        return like[: head.end()] + base64.b64encode(data).decode()
-    return like[: head.end()] + _NOT_PLAIN.sub(lambda found: b"%%%02X" % found.group()[0], data).decode()
-
-
-def _charset(value: str) -> str:
-    head = _DATA_URL.match(value)
-    found = _CHARSET.search(head.group(2)) if head is not None else None
-    return found.group(1).lower() if found is not None else "utf-8"

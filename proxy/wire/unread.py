@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from proxy.model.record import Json
-from proxy.wire.plain import is_sealed
+from proxy.wire.data import is_sealed
 from proxy.wire.shape import leaves
 
 SETTINGS = frozenset(

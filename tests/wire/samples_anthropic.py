@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from typing import Final
 
 from proxy.model.record import Json
 from tests.wire.samples import event
+
+SIGNATURE: Final = base64.b64encode(bytes(range(120, 249))).decode()
 
 
 def messages_request(**more: Json) -> dict[str, Json]:
@@ -71,7 +75,7 @@ def messages_stream() -> bytes:
             PING,
             block_delta(0, {"type": "thinking_delta", "thinking": "They greet"}),
             block_delta(0, {"type": "thinking_delta", "thinking": " me."}),
-            block_delta(0, {"type": "signature_delta", "signature": "EqQBCgIYAhIM1gbcDa9GJwZA2b3h"}),
+            block_delta(0, {"type": "signature_delta", "signature": SIGNATURE}),
             block_stop(0),
             block_start(1, {"type": "text", "text": ""}),
             block_delta(1, {"type": "text_delta", "text": "Bonjour"}),
@@ -128,7 +132,7 @@ def messages_whole() -> bytes:
         "role": "assistant",
         "model": "claude-test-1",
         "content": [
-            {"type": "thinking", "thinking": "They greet me.", "signature": "EqQBCgIYAhIM"},
+            {"type": "thinking", "thinking": "They greet me.", "signature": SIGNATURE},
             {"type": "text", "text": "Bonjour — Paris.", "citations": None},
             {
                 "type": "tool_use",

@@ -16,6 +16,7 @@ from proxy.wire.sse import FrameDecoder
 from tests.wire.catalogue import STREAMS, WHOLES
 from tests.wire.drive import events_of, reader_of, view_of, wire_of
 from tests.wire.samples import Sample, chat_chunk, delta, event, token
+from tests.wire.samples_anthropic import SIGNATURE
 
 WHOLE = {sample.name: sample for sample in WHOLES}
 STREAM = {sample.name: sample for sample in STREAMS}
@@ -244,14 +245,14 @@ def test_an_item_that_is_a_bare_string_is_judged() -> None:
 def test_images_of_a_reply_are_media() -> None:
     body: Any = json.loads(WHOLE["responses"].reply)
     body["output"].append(
-        {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "QUJD" * 80}
+        {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": SIGNATURE * 3}
     )
     view = wire_of(WHOLE["responses"]).read_reply(body)
-    assert [(media.field, media.bytes) for media in view.media] == [("output[2].result", 240)]
+    assert [(media.field, media.bytes) for media in view.media] == [("output[2].result", 387)]
     chat: Any = json.loads(WHOLE["chat"].reply)
-    chat["choices"][1]["message"]["audio"] = {"id": "a1", "data": "QUJD", "transcript": "Lyon, I said"}
+    chat["choices"][1]["message"]["audio"] = {"id": "a1", "data": SIGNATURE, "transcript": "Lyon, I said"}
     view = wire_of(WHOLE["chat"]).read_reply(chat)
-    assert [(media.type, media.bytes) for media in view.media] == [("audio", 3)]
+    assert [(media.type, media.bytes) for media in view.media] == [("audio", 129)]
     assert "Lyon, I said" in [text.value for text in view.texts]
 
 

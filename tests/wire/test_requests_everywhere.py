@@ -13,7 +13,7 @@ import pytest
 from proxy.errors import BadRequest
 from proxy.model.record import Json
 from proxy.model.text import Edit, Path, Replacement, Text
-from proxy.wire.shape import field_name
+from proxy.wire.shape import at, field_name
 from tests.wire.requests import PNG, wire
 from tests.wire.samples_requests import BODIES
 
@@ -150,6 +150,32 @@ def test_a_text_that_comes_as_data_is_judged_and_is_data_again(head: str) -> Non
     assert sent.startswith(head)
     rest = sent[len(head) :]
     assert rest == "mail%20%3CX%3E%20now" or base64.b64decode(rest) == b"mail <X> now"
+
+
+PACKED = [
+    ("/v1/chat/completions", ("messages", 0, "content")),
+    ("/v1/chat/completions", ("messages", 0, "content", 0, "text")),
+    ("/v1/completions", ("prompt",)),
+    ("/v1/completions", ("prompt", 0)),
+    ("/v1/messages", ("system",)),
+    ("/v1/messages", ("messages", 0, "content", 0, "text")),
+    ("/v1/messages", ("messages", 0, "content", 0, "content")),
+    ("/v1/responses", ("input",)),
+    ("/v1/responses", ("input", 0, "output")),
+    ("/v1/responses", ("input", 0, "content", 0, "text")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("head", ["data:;base64,", "data:text/plain;base64, ", " data:text/plain; base64,"])
+@pytest.mark.parametrize(("path", "place"), PACKED, ids=[f"{p}:{field_name(place)}" for p, place in PACKED])
+def test_a_text_that_is_a_data_url_is_judged(path: str, place: Path, head: str) -> None:
+    body: Any = head + base64.b64encode(f"mail {VALUE} now".encode()).decode()
+    for step in reversed(place):
+        body = [body] if isinstance(step, int) else {step: body}
+        if step == 0 and isinstance(body[0], dict) and place[-1] == "content" and "content" in body[0]:
+            body[0]["type"] = "tool_result"
+    out = json.loads(redacted(path, {"messages": [], **body}))
+    assert base64.b64decode(str(at(out, place)).partition(",")[2]) == b"mail <X> now"
 
 
 @pytest.mark.parametrize("entry", [5, None, True, ["x"], 1.5])

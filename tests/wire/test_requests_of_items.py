@@ -7,6 +7,7 @@ import pytest
 from proxy.errors import BadRequest
 from proxy.model.record import Json
 from tests.wire.requests import PNG, claude, found, responses, wire
+from tests.wire.samples_anthropic import SIGNATURE
 
 
 def test_anthropic_system_and_blocks() -> None:
@@ -15,7 +16,7 @@ def test_anthropic_system_and_blocks() -> None:
         {
             "role": "assistant",
             "content": [
-                {"type": "thinking", "thinking": "let me see", "signature": "Eq"},
+                {"type": "thinking", "thinking": "let me see", "signature": SIGNATURE},
                 {"type": "text", "text": "Sure."},
                 {"type": "tool_use", "id": "t", "name": "mail", "input": {"to": "a\u0007@b.c", "n": 41}},
             ],
