@@ -36,6 +36,11 @@ class Process:
             f"backends: {{main: {{url: '{backend_url}', api: openai}}}}\nlog_format: json\n"
         )
         self.url = ""
+        self.admin = ""
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
@@ -46,7 +51,7 @@ class Process:
         async with asyncio.timeout(30):
             while line := await self._process.stderr.readline():
                 if line.startswith(b"{") and (event := json.loads(line)).get("event") == "serving":
-                    self.url = event["clients"]
+                    self.url, self.admin = event["clients"], event["admin"]
                     return
         raise AssertionError("the proxy did not start")
 
