@@ -15,6 +15,7 @@ from proxy.request.connections import Connections
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.pipeline import refuse, run
 from proxy.request.release import finish
+from proxy.wire.registry import wire_for
 
 KEEP_ALIVE_S = 75.0
 """How long an idle client connection is kept."""
@@ -100,7 +101,10 @@ class Front:
 
 
 def _api(request: web.BaseRequest) -> str:
-    """Which API a request speaks: the Messages paths are Anthropic's; /v1/models is both's, told by a header."""
-    if request.path.startswith("/v1/messages") or "anthropic-version" in request.headers:
-        return "anthropic"
-    return "openai"
+    """Which API a request speaks: its path says so. /v1/models is both's, and there, as on paths that nobody reads,
+    a header tells."""
+    claude = request.path.startswith("/v1/messages") or "anthropic-version" in request.headers
+    wire = wire_for(request.method, request.path, is_anthropic=claude)
+    if wire is not None:
+        return wire.api
+    return "anthropic" if claude else "openai"
