@@ -7,7 +7,7 @@ import gc
 import os
 import ssl
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from proxy.admin.present import backend_status, moment
 from proxy.backend.client import Backend
 from proxy.backend.health import Health
 from proxy.backend.route import Router
+from proxy.background import Background
 from proxy.clock import Clock, SystemClock
 from proxy.data_folder import CannotStart, claim, pseudonym_key
 from proxy.dial.control import Dial
@@ -36,18 +37,13 @@ from proxy.regions import regions
 from proxy.request.connections import room
 from proxy.request.exchange import Ports
 from proxy.request.server import KEEP_ALIVE_S, Front
+from proxy.respond.responder import Responder
 from proxy.scoring.service import ScorerService
 from proxy.settings import Address, Settings, Tls
 from proxy.watch.watch import Watch
 
-SPAWNED_MAX = 10_000
-"""The most background tasks (records of exchanges whose client left, connections being drained)."""
-
 ADMIN_BACKLOG = 32
 """Connections to the admin listener that the kernel may hold ready."""
-
-STOP_TASKS_S = 5.0
-"""How long background tasks may go on once everything else has stopped."""
 
 _log = structlog.get_logger("proxy")
 
@@ -69,7 +65,7 @@ class App:
         self._started = time.monotonic()
         self._stack = AsyncExitStack()
         self._stopping = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._ready = False
         self.start_s = 0.0
 
@@ -94,22 +90,7 @@ class App:
         stack.callback(claim(settings.data_dir).close)
         self.metrics = metrics = Metrics(settings.models, settings.backends)
 
-        self.watch = Watch(metrics)
-        self.scorers = scorers = ScorerService(settings.scoring, settings.data_dir, metrics.scorer_observer())
-        stack.push_async_callback(scorers.stop)
-        _log.info("toxicity_engine", engine=scorers.choice.engine, why=scorers.choice.why)
-        self.policy = PolicyStore(
-            settings.rules_dir,
-            settings.data_dir / "policy",
-            now=self._clock.now,
-            offers=replace(scorers.offers, backends=settings.stand_ins),
-            prepare=lambda policy: scorers.prepare(policy.needs),
-        )
-        self.policy.subscribe(self._policy_changed)
-        self.policy.load_first()
-        for fault in await scorers.prepare(self.policy.current.needs):
-            # It serves all the same: its rules' on_error decides, and it is tried again.
-            _log.error("scorer_down", fault=fault)
+        await self._open_policy()
 
         self.recorder = self._recorder()
         await self.recorder.start()
@@ -122,7 +103,12 @@ class App:
         )
         await self.dial.start()
         stack.push_async_callback(self.dial.stop)
-        await InStep(self.policy, self.dial, self.spawn).start()
+        await InStep(self.policy, self.dial, self._background.spawn).start()
+
+        kept = settings.data_dir / "watch.json"
+        self.responder = Responder(self.watch, self.dial, settings.models, kept, clock=self._clock.now)
+        await self.responder.start()
+        stack.push_async_callback(self.responder.stop)
 
         fits = room(len(settings.backends))
         self.backends = backends = {
@@ -137,7 +123,7 @@ class App:
         }
         for backend in backends.values():
             stack.push_async_callback(backend.close)
-        stack.push_async_callback(self._finish_tasks)
+        stack.push_async_callback(self._background.finish)
 
         router = Router(settings)
         for model in router.without_effect(self.dial.restraints().rollbacks):
@@ -157,7 +143,7 @@ class App:
             metrics=metrics,
             watch=self.watch,
             pseudonym_key=pseudonym_key(settings.data_dir),
-            spawn=self.spawn,
+            spawn=self._background.spawn,
             stopping=self._stopping,
         )
         self.front = Front(ports, fits.clients)
@@ -184,6 +170,25 @@ class App:
             clock=self._clock.now,
         )
 
+    async def _open_policy(self) -> None:
+        settings, metrics = self._settings, self.metrics
+        self.watch = Watch(metrics)
+        self.scorers = scorers = ScorerService(settings.scoring, settings.data_dir, metrics.scorer_observer())
+        self._stack.push_async_callback(scorers.stop)
+        _log.info("toxicity_engine", engine=scorers.choice.engine, why=scorers.choice.why)
+        self.policy = PolicyStore(
+            settings.rules_dir,
+            settings.data_dir / "policy",
+            now=self._clock.now,
+            offers=replace(scorers.offers, backends=settings.stand_ins),
+            prepare=lambda policy: scorers.prepare(policy.needs),
+        )
+        self.policy.subscribe(self._policy_changed)
+        self.policy.load_first()
+        for fault in await scorers.prepare(self.policy.current.needs):
+            # It serves all the same: its rules' on_error decides, and it is tried again.
+            _log.error("scorer_down", fault=fault)
+
     async def _serve_clients(self, backlog: int) -> str:
         settings = self._settings
         # Exchanges were drained before; what still reads a body that nobody wants is not waited for.
@@ -198,14 +203,14 @@ class App:
             log=self.recorder,
             status=self._status,
             ready=self._readiness,
-            metrics=self.metrics.render,
+            metrics=self._render,
             tokens=ensure_admin_token(settings),
             hosts=settings.admin.hosts,
             clock=self._clock.now,
             listen_host=settings.admin.listen.host,
             known=known_by(router),
             settings=settings,
-            inventory=self.watch.inventory,
+            watch=self.watch,
         )
         runner = web.AppRunner(
             build_admin(context),
@@ -233,25 +238,6 @@ class App:
         host, port = runner.addresses[0][:2]
         return str(Address(host, port))
 
-    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run something beside the exchanges; it is waited for at the end."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._spawned_done)
-        return task
-
-    def _spawned_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("background_task_failed", exc_info=error)
-
-    async def _finish_tasks(self) -> None:
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_TASKS_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
     def _readiness(self) -> Mapping[str, str | None]:
         """Each check, and what is wrong with it."""
         return {
@@ -260,6 +246,12 @@ class App:
             "log": self.recorder.fault,
             "scorers": self.scorers.fault,
         }
+
+    def _render(self) -> bytes:
+        """The metrics of now."""
+        apps = {client.app for client in self._settings.clients if client.app is not None}
+        self.metrics.tripwires(self.watch.worst(self._clock.now(), self._settings.models, apps))
+        return self.metrics.render()
 
     def _engines(self) -> list[tuple[str, str]]:
         """The detectors that score, each with its engine."""
@@ -295,7 +287,7 @@ class App:
             policy = self.policy.current
             self.metrics.policy(policy.digest, policy.rule_names, self.policy.loaded_at)
             self.scorers.keep(policy.needs)
-            self.watch.take(policy.cards)
+            self.watch.take(policy.cards, policy.tripwires, self._clock.now())
             self.metrics.scorers(self._engines())
         if self.policy.last_error is not None:
             self.metrics.policy_refused()

@@ -24,6 +24,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "scan": "rules",
         "rules": "rules",
         "cards": "cards",
+        "tripwires": "tripwires",
         "dial": "dial",
         "block": "subjects",
         "limit": "subjects",

@@ -85,6 +85,9 @@ class Metrics:
         self._scorer_errors = counter("scorer_errors", "Scorings that failed", "scorer", "reason")
         self._scorer_info = gauge("scorer_info", "The engine behind a detector", "detector", "engine")
         self._uncarded = counter("uncarded_exchanges", "Exchanges of models without a card", "model")
+        self._wire_state = gauge("tripwire_state", "0 ok, 1 pending, 2 firing, 3 cooling", "tripwire", "per")
+        self._wire_value = gauge("tripwire_value", "What a tripwire's window says", "tripwire", "per")
+        self._wire_limit = gauge("tripwire_threshold", "What is too much", "tripwire", "per")
         self._counters: dict[tuple[str, ...], Counter] = {}
         self._histograms: dict[tuple[str, ...], Histogram] = {}
 
@@ -150,6 +153,17 @@ class Metrics:
 
     def scorer_observer(self) -> ScorerMetrics:
         return ScorerMetrics(self._scorer_queue, self._scorer_seconds, self._scorer_errors)
+
+    def tripwires(self, rows: Iterable[tuple[str, str, int, float | None, float | None]]) -> None:
+        """Where all tripwires stand: id, group, state, value and threshold, each group once."""
+        for metric in (self._wire_state, self._wire_value, self._wire_limit):
+            metric.clear()
+        for id, per, state, value, limit in rows:
+            self._wire_state.labels(id, per).set(state)
+            if value is not None:
+                self._wire_value.labels(id, per).set(value)
+            if limit is not None:
+                self._wire_limit.labels(id, per).set(limit)
 
     def on_uncarded(self, model: str | None) -> None:
         self._count(("uncarded", self.model_label(model)), self._uncarded)

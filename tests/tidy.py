@@ -19,10 +19,11 @@ LAYERS: Final = (
     ("app",),
     ("in_step",),
     ("admin",),
-    ("request",),
+    ("request", "respond"),
     ("backend", "dial", "log", "policy", "scoring", "watch"),
     ("wire", "detect"),
     (
+        "background",
         "clock",
         "data_folder",
         "errors",

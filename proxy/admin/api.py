@@ -13,7 +13,19 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from proxy.admin import cards, changes, dial, exchanges, later, patches, restraints, rollbacks, rules, status
+from proxy.admin import (
+    cards,
+    changes,
+    dial,
+    exchanges,
+    later,
+    patches,
+    restraints,
+    rollbacks,
+    rules,
+    status,
+    tripwires,
+)
 from proxy.admin.endpoint import BODY_BYTES_MAX, Call, Endpoint, answer, read_query
 from proxy.admin.errors import ApiError
 from proxy.admin.gate import Gate, plain_address
@@ -47,6 +59,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *patches.ENDPOINTS,
     *exchanges.ENDPOINTS,
     *cards.ENDPOINTS,
+    *tripwires.ENDPOINTS,
     *status.ENDPOINTS,
     Endpoint("GET", "/admin/v1/openapi.json", "viewer", openapi, "This description", {200: "OpenAPI 3.1"}),
 )

@@ -16,7 +16,7 @@ from proxy.watch.inventory import InUse, Seen
 
 async def show(call: Call) -> web.Response:
     """Every card, and every model in use that has none."""
-    inventory = call.context.inventory
+    inventory = call.context.watch.inventory
     in_use = tuple(inventory.in_use)
     bare: list[Json] = []
     for model in in_use:

@@ -14,7 +14,7 @@ from proxy.model.record import Json
 from proxy.policy.rule import Rule
 from proxy.settings import Settings, Token
 from proxy.subjects import SubjectKind, SubjectName
-from proxy.watch.inventory import Inventory
+from proxy.watch.watch import Watch
 
 
 class PolicyView(Protocol):
@@ -155,8 +155,8 @@ class AdminContext:
     `ready` gives each check by name: None where it is well, else what is wrong, in words. `metrics` gives
     Prometheus text. `hosts` are names beyond loopback and the listener's own address under which it may be
     reached; `listen_host` is the name it was told to listen at. `known` gives every name of a model and
-    the version that it is served as. `settings` say which models and callers there can be. `inventory` has the
-    models' cards, and which of them are in use.
+    the version that it is served as. `settings` say which models and callers there can be. `watch` has the models'
+    cards, which of them are in use, and where the tripwires stand.
     """
 
     dial: Dial
@@ -169,6 +169,6 @@ class AdminContext:
     hosts: tuple[str, ...]
     clock: Callable[[], float]
     settings: Settings
-    inventory: Inventory
+    watch: Watch
     listen_host: str = ""
     known: Callable[[str, Mapping[str, str]], Known] = only_itself

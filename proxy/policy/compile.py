@@ -29,6 +29,7 @@ from proxy.errors import Problem
 from proxy.model.card import Card
 from proxy.model.finding import Finding
 from proxy.model.level import Direction
+from proxy.model.tripwire import Tripwire
 from proxy.policy.folder import Folder
 from proxy.policy.lane import scaled_rule
 from proxy.policy.match import Judge, Plan, Selection, plan
@@ -92,6 +93,7 @@ class Policy:
     standing: Standing = field(default_factory=Standing)
     files_digest: str = ""
     patches: tuple[Rule, ...] = ()
+    tripwires: tuple[Tripwire, ...] = ()
     _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -163,6 +165,7 @@ def compile_policy(
         needs=frozenset(asked),
         cards=found.cards,
         standing=found.standing,
+        tripwires=found.tripwires,
         files_digest=files_digest,
         patches=patches,
     )

@@ -160,12 +160,12 @@ class PolicyFile(FileModel):
     """One rule file's top level."""
 
     LATER: ClassVar[Mapping[str, str]] = {
-        "tripwires": "",
         "probes": "",
     }
 
     rules: tuple[JsonValue, ...] = ()  # each read as a RuleFile of its own, so that one fault hides no other
     containment: ContainmentFile | None = None
+    tripwires: tuple[JsonValue, ...] = ()  # each a TripwireFile
     cards: tuple[JsonValue, ...] = ()  # likewise, each a CardFile
     blocks: tuple[JsonValue, ...] = ()  # a BlockFile
     limits: tuple[JsonValue, ...] = ()  # a LimitFile

@@ -11,6 +11,7 @@ from proxy.errors import ConfigError, Problem
 from proxy.model.card import Card
 from proxy.model.level import Action, Direction, Level, Mode
 from proxy.model.text import Path
+from proxy.model.tripwire import Tripwire
 from proxy.policy.cards import CardsReader
 from proxy.policy.containment import ContainmentReader
 from proxy.policy.detectors import DetectReader, Reading
@@ -18,6 +19,7 @@ from proxy.policy.file import PolicyFile, RuleFile
 from proxy.policy.folder import Folder, is_rule_file
 from proxy.policy.rule import STRICTNESS, Containment, Rule, When
 from proxy.policy.standing import Standing, StandingReader
+from proxy.policy.tripwires import TripwiresReader
 from proxy.yaml_model import validate
 from proxy.yaml_source import Document, in_order, parse
 
@@ -47,6 +49,7 @@ class RuleSet:
     documents: Documents = field(default_factory=dict)
     cards: tuple[Card, ...] = ()
     standing: Standing = field(default_factory=Standing)
+    tripwires: tuple[Tripwire, ...] = ()
 
 
 def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCORERS) -> RuleSet:
@@ -76,6 +79,7 @@ def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCO
         reader.kept(),
         tuple(reader.cards.cards),
         reader.standing.value,
+        tuple(reader.tripwires.tripwires),
     )
 
 
@@ -85,6 +89,7 @@ class _Reader(Reading):
     containment: ContainmentReader = field(init=False)
     cards: CardsReader = field(init=False)
     standing: StandingReader = field(init=False)
+    tripwires: TripwiresReader = field(init=False)
     known: Documents = field(default_factory=dict)
     documents: dict[str, tuple[bytes, Document]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)  # rule id → where it stands
@@ -93,6 +98,7 @@ class _Reader(Reading):
         self.containment = ContainmentReader(self.problems, self.offers.backends)
         self.cards = CardsReader(self.problems)
         self.standing = StandingReader(self.problems)
+        self.tripwires = TripwiresReader(self.problems)
 
     def file(self, name: str) -> None:
         label = self.folder.label(name)
@@ -122,6 +128,7 @@ class _Reader(Reading):
         self.cards.take(document, len(file.cards))
         sets = 0 if file.containment is None else len(file.containment.set)
         self.standing.take(document, sets=sets, blocks=len(file.blocks), limits=len(file.limits))
+        self.tripwires.take(document, len(file.tripwires))
 
     def _parsed(self, name: str, label: str) -> Document:
         raw = self.folder.files[name]

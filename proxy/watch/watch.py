@@ -1,14 +1,24 @@
-"""Takes what every exchange tells of its model."""
+"""Takes what every exchange tells of its model, and says when a tripwire fires and when it is well again."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import Final, Protocol
 
 import structlog
 
 from proxy.model.card import Card
-from proxy.model.observation import Observation
+from proxy.model.observation import Metric, Observation
+from proxy.model.record import Json
+from proxy.model.tripwire import Per, State, Tripwire
+from proxy.watch.grid import Grid
 from proxy.watch.inventory import Inventory
+from proxy.watch.wire import Standing, Turned, breach_json
+
+STANDINGS_MAX: Final = 1000
+"""How many groups of one tripwire are shown."""
+FORMAT: Final = 1
 
 _log = structlog.get_logger("proxy.watch")
 
@@ -27,10 +37,29 @@ class Watch:
     def __init__(self, observer: WatchObserver) -> None:
         self._observer = observer
         self.inventory = Inventory()
+        self._grids: tuple[Grid, ...] = ()
+        self._dropped: list[Turned] = []
 
-    def take(self, cards: tuple[Card, ...]) -> None:
-        """A policy came into force."""
+    @property
+    def tripwires(self) -> tuple[Tripwire, ...]:
+        """Those in force."""
+        return tuple(wire.tripwire for grid in self._grids for wire in grid.wires)
+
+    def take(self, cards: tuple[Card, ...], tripwires: tuple[Tripwire, ...], now: float) -> None:
+        """A policy came into force. A tripwire that still watches the same thing goes on where it stands."""
         self.inventory.take(cards)
+        shapes: dict[tuple[Per, float], list[Tripwire]] = {}
+        for one in tripwires:
+            shapes.setdefault((one.per, one.window_s), []).append(one)
+        before = {(grid.per, grid.window_s): grid for grid in self._grids}
+        self._grids = tuple(Grid(*shape, group) for shape, group in shapes.items())
+        for grid in self._grids:
+            old = before.get((grid.per, grid.window_s))
+            if old is not None:
+                grid.take_over(old)
+        for old in before.values():
+            for wire in old.wires:
+                self._dropped.extend(wire.drop(now, "the tripwire was changed or removed"))
 
     def observe(self, one: Observation) -> None:
         """An exchange ended. Called once for each, on the event loop."""
@@ -46,3 +75,96 @@ class Watch:
                     sent=seen.sent,
                     served=seen.served,
                 )
+        bins: dict[Metric, int] = {}
+        for grid in self._grids:
+            grid.observe(one, bins)
+
+    def look(self, now: float) -> Iterator[tuple[Turned, ...]]:
+        """Judge every tripwire, one at a time, so that whoever calls can give others their turn in between."""
+        if self._dropped:
+            dropped, self._dropped = tuple(self._dropped), []
+            yield dropped
+        for grid in self._grids:
+            at = grid.slice(now)
+            for wire in grid.wires:
+                yield tuple(wire.look(at, now))
+
+    def standings(self, now: float) -> Iterator[Standing]:
+        """Where every tripwire stands, for each group that it knows, those that are not well first; where there is
+        none yet, once for all."""
+        for grid in self._grids:
+            at = grid.slice(now)
+            for window in grid.groups.values():
+                window.move(at)
+            for wire in grid.wires:
+                held = [name for name, one in wire.held.items() if one.breach.state is not State.OK]
+                others = (name for name in reversed(grid.groups) if name not in held)
+                for group in (*held, *islice(others, max(0, STANDINGS_MAX - len(held)))):
+                    window = wire.held[group].window if group in wire.held else grid.groups[group]
+                    yield wire.standing(group, window)
+                if not wire.held and not grid.groups:
+                    yield Standing(wire.tripwire, str(grid.per), State.OK, None, None, 0)
+
+    def worst(
+        self, now: float, models: Collection[str], apps: Collection[str]
+    ) -> Iterator[tuple[str, str, int, float | None, float | None]]:
+        """As metrics: for each tripwire id, group, state, value and threshold. Groups that are not of the settings
+        are one, `other`, and callers one, `user`; of those the worst is told."""
+        told: dict[tuple[str, str], Standing] = {}
+        for one in self.standings(now):
+            kind, colon, name = one.group.partition(":")
+            known = not colon or name in {"model": models, "app": apps}.get(kind, ())
+            user = one.tripwire.per is Per.USER
+            key = (one.tripwire.id, "user" if user else one.group if known else "other")
+            before = told.get(key)
+            if before is None or _badness(one) > _badness(before):
+                told[key] = one
+        for (id, per), one in told.items():
+            yield id, per, int(one.state), one.value, one.tripwire.threshold
+
+    def standing(self, id: str, group: str) -> State:
+        """Where one tripwire stands for one group; ok for those that there are not."""
+        for grid in self._grids:
+            for wire in grid.wires:
+                if wire.tripwire.id == id and group in wire.held:
+                    return wire.held[group].breach.state
+        return State.OK
+
+    def as_json(self, *, everything: bool) -> dict[str, Json]:
+        """What a later process goes on with: where the tripwires stand and the windows that they need; or all
+        windows, of which there may be many."""
+        grids: list[Json] = []
+        for grid in self._grids:
+            held: dict[str, Json] = {}
+            needed: set[str] = set()
+            for wire in grid.wires:
+                needed.update(wire.held)
+                held[wire.tripwire.id] = {
+                    group: {
+                        "breach": breach_json(one.breach),
+                        "callers": one.callers_json(),
+                        "examples": list(one.examples),
+                    }
+                    for group, one in wire.held.items()
+                }
+            windows = grid.as_json(None if everything else needed)
+            grids.append({"per": grid.per, "window_s": grid.window_s, "windows": windows, "held": held})
+        return {"format": FORMAT, "grids": grids}
+
+    def restore(self, stored: Json) -> None:
+        """Go on where an earlier process was; after `take`. Raises ValueError, TypeError, KeyError for what
+        `as_json` did not make."""
+        if not isinstance(stored, Mapping) or stored["format"] != FORMAT:
+            raise ValueError("another format")
+        entries = stored["grids"]
+        assert isinstance(entries, list)
+        known = {(str(one["per"]), one["window_s"]): one for one in entries if isinstance(one, dict)}
+        for grid in self._grids:
+            entry = known.get((str(grid.per), grid.window_s))
+            if entry is not None:
+                grid.restore(entry["windows"], entry["held"])
+
+
+def _badness(one: Standing) -> tuple[int, float]:
+    value = 0.0 if one.value is None else one.value
+    return (int(one.state), -value if one.tripwire.above is None else value)

@@ -35,7 +35,7 @@ from proxy.settings import (
     Version,
     demo_settings,
 )
-from proxy.watch.inventory import Inventory
+from proxy.watch.watch import Watch
 from tests.dial.helpers import TurnedClock, UnreliableStore
 
 TOKENS: Mapping[Role, str] = {
@@ -171,7 +171,7 @@ class Admin:
         self.log = FakeLog()
         self.checks: dict[str, str | None] = {"policy": None, "log": None}
         self.metrics = Metrics((), ())
-        self.inventory = Inventory()
+        self.watch = Watch(self.metrics)
         self.settings = settings_with_models(path.parent)
         self.url = ""
         self.port = 0
@@ -192,7 +192,7 @@ class Admin:
             clock=self.clock,
             known=known_by(Router(self.settings)),
             settings=self.settings,
-            inventory=self.inventory,
+            watch=self.watch,
         )
         self._runner = web.AppRunner(build_admin(context), handle_signals=False, access_log=None)
         await self._runner.setup()

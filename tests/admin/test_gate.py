@@ -68,6 +68,7 @@ ROLES: list[tuple[str, str, set[Role]]] = [
     ("PUT", "/admin/v1/dial/global", {"operator", "admin"}),
     ("DELETE", "/admin/v1/dial/global?reason=x", {"operator", "admin"}),
     ("GET", "/admin/v1/cards", {"viewer", "operator", "admin"}),
+    ("GET", "/admin/v1/tripwires", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/blocks", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/blocks", {"operator", "admin"}),
     ("DELETE", "/admin/v1/blocks/none?reason=x", {"operator", "admin"}),

@@ -1,0 +1,79 @@
+"""Tripwires from a shell: `tripwires show`, over the admin API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from proxy.commands.admin_client import DEFAULT_ADMIN
+from proxy.commands.turning import (
+    AdminOption,
+    JsonOption,
+    TokenOption,
+    local,
+    objects,
+    out,
+    plain,
+    print_json,
+    run,
+    word,
+)
+from proxy.model.record import Json
+
+_STYLES = {"pending": "yellow", "firing": "bold red", "cooling": "yellow"}
+
+app_tripwires = typer.Typer(
+    name="tripwires", help="What watches the models of a running proxy.", no_args_is_help=True
+)
+
+
+@app_tripwires.callback()
+def _tripwires() -> None:
+    """What watches the models of a running proxy.
+
+    Example: guardrail-proxy tripwires show
+    """
+
+
+@app_tripwires.command()
+def show(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are well.")] = False,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token_file: TokenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Which tripwires fire, or are about to, for whom and since when.
+
+    Example: guardrail-proxy tripwires show --all
+    """
+    body = run(admin, token_file, lambda api: api.call("GET", "/admin/v1/tripwires"))
+    if json:
+        print_json(body)
+        return
+    tripwires = objects(body, "tripwires")
+    shown = [one for one in tripwires if everything or word(one, "state") != "ok"]
+    if not shown:
+        ids = {word(one, "id") for one in tripwires}
+        out().print(f"Nothing fires: {len(ids)} tripwires are well." if ids else "There are no tripwires.")
+        return
+    table = Table("Tripwire", "For", "State", "Since", "Value", "Limit", "Samples")
+    for one in shown:
+        state, since = word(one, "state"), word(one, "since")
+        few = " (too few)" if _number(one.get("samples")) < _number(one.get("min_samples")) else ""
+        table.add_row(
+            plain(one, "id"), plain(one, "per"), Text(state, style=_STYLES.get(state, "green")),
+            local(since) if since else "", _shown(one.get("value")), _shown(one.get("threshold")),
+            f"{_shown(one.get('samples'))}{few}",
+        )  # fmt: skip
+    out().print(table)
+
+
+def _number(value: Json) -> float:
+    return value if isinstance(value, int | float) else 0.0
+
+
+def _shown(value: Json) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else "none"

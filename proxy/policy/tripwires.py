@@ -1,0 +1,240 @@
+"""The `tripwires` of the rule files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import BeforeValidator, Field
+
+from proxy.errors import Invalid, Problem
+from proxy.model.level import Level
+from proxy.model.observation import Metric
+from proxy.model.record import Json
+from proxy.model.text import Path
+from proxy.model.tripwire import (
+    BlockCaller,
+    LimitCaller,
+    Per,
+    Reaction,
+    RollBack,
+    Stat,
+    Tripwire,
+    TurnDial,
+)
+from proxy.subjects import Rate
+from proxy.yaml_model import FileModel, validate
+from proxy.yaml_source import Document
+
+TRIPWIRES_MAX: Final = 200
+WINDOW_S_MIN: Final = 60.0
+DAY_S: Final = 86_400.0
+KEEP_FIRING_S_MAX: Final = 4 * 3600.0
+TTL_S_MAX: Final = 366 * DAY_S
+SUBJECTS_MAX: Final = 50
+
+_LATER: Final = ("sentiment", "external", "refusal_rate")
+_DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
+_UNIT_S: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400})
+
+
+def _available(value: Json) -> Json:
+    if value in _LATER:
+        raise ValueError(f"the metric `{value}` is not available in this version yet")
+    return value
+
+
+Duration = Annotated[str, Field(max_length=16)]
+Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+
+
+class TtlFile(FileModel):
+    ttl: Duration | None = None
+
+
+class DialFile(TtlFile):
+    level: Literal["degraded", "restricted", "killed"]
+
+
+class LimitFile(TtlFile):
+    rate: Annotated[str, Field(max_length=64)]
+
+
+class RollBackFile(TtlFile):
+    version: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class ThenFile(FileModel):
+    LATER: ClassVar[Mapping[str, str]] = {"alert": "what fires stands on standard error and in the metrics"}
+
+    dial: DialFile | None = None
+    block: TtlFile | None = None
+    limit: LimitFile | None = None
+    rollback: RollBackFile | None = None
+
+
+class TripwireFile(FileModel):
+    LATER: ClassVar[Mapping[str, str]] = {"above_baseline": "use above or below"}
+
+    id: Word
+    metric: Annotated[
+        Literal[
+            "toxicity", "blocked_rate", "redacted_rate", "reply_length", "latency_s", "error_rate", "tokens",
+            "pii_rate", "secret_rate", "unscanned_rate",
+        ],
+        BeforeValidator(_available),
+    ]  # fmt: skip
+    stat: Literal["mean", "p50", "p95", "max", "rate"] | None = None
+    per: Literal["global", "model", "app", "user"] = "global"
+    window: Duration = "15m"
+    above: Number | None = None
+    below: Number | None = None
+    min_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    min_subjects: Annotated[int, Field(ge=1, le=SUBJECTS_MAX)] = 1
+    for_: Annotated[Duration, Field(alias="for")] = "5m"
+    keep_firing_for: Duration = "10m"
+    severity: Literal["low", "medium", "high", "critical"] = "high"
+    then: Annotated[tuple[ThenFile, ...], Field(max_length=10)] = ()
+
+
+@dataclass(slots=True)
+class TripwiresReader:
+    """Takes the tripwires of one file after another."""
+
+    problems: list[Problem]
+    tripwires: list[Tripwire] = field(default_factory=list)
+    _places: dict[str, str] = field(default_factory=dict)
+
+    def take(self, document: Document, count: int) -> None:
+        """The tripwires of this file; what it says wrongly joins the problems."""
+        for index in range(count):
+            at: Path = ("tripwires", index)
+            file = validate(TripwireFile, document, self.problems, at)
+            if file is not None:
+                _OneReader(self, document, at).read(file)
+
+    def add(self, document: Document, at: Path, one: Tripwire) -> None:
+        line, column = document.mark((*at, "id"))
+        place = f"{document.file}:{line}:{column}"
+        before = self._places.setdefault(one.id, place)
+        if before is not place:
+            message = f"the tripwire id `{one.id}` stands twice; also in {before}"
+            self.problems.append(document.problem((*at, "id"), message))
+        elif len(self.tripwires) >= TRIPWIRES_MAX:
+            message = f"a policy holds at most {TRIPWIRES_MAX} tripwires"
+            self.problems.append(document.problem((*at, "id"), message))
+        else:
+            self.tripwires.append(one)
+
+
+@dataclass(slots=True)
+class _OneReader:
+    """Reads one tripwire: what the file's shape cannot say."""
+
+    out: TripwiresReader
+    document: Document
+    at: Path
+
+    def read(self, file: TripwireFile) -> None:
+        metric, per = Metric(file.metric), Per(file.per)
+        stat = self._stat(metric, file.stat)
+        self._limits(file, metric)
+        if per is Per.USER and file.min_subjects > 1:
+            self._fault(("min_subjects",), "with `per: user` every group is one subject")
+        one = Tripwire(
+            id=file.id,
+            metric=metric,
+            stat=stat,
+            per=per,
+            window_s=self._duration(("window",), file.window, WINDOW_S_MIN, DAY_S),
+            above=file.above,
+            below=file.below,
+            min_samples=file.min_samples,
+            min_subjects=file.min_subjects,
+            for_s=self._duration(("for",), file.for_, 0, DAY_S),
+            keep_firing_s=self._duration(("keep_firing_for",), file.keep_firing_for, 0, KEEP_FIRING_S_MAX),
+            severity=file.severity,
+            then=tuple(
+                reaction
+                for index, then in enumerate(file.then)
+                if (reaction := self._reaction(("then", index), then, per)) is not None
+            ),
+        )
+        self.out.add(self.document, self.at, one)
+
+    def _stat(self, metric: Metric, word: str | None) -> Stat:
+        rate = metric.endswith("_rate")
+        if word is None:
+            if not rate:
+                self._fault(("metric",), f"`{metric}` needs a `stat`: mean, p50, p95 or max", key=True)
+            return Stat.RATE
+        stat = Stat(word)
+        if rate and stat not in (Stat.RATE, Stat.MEAN):
+            self._fault(("stat",), f"`{metric}` is a share of exchanges: its stat is `rate`")
+        if not rate and stat is Stat.RATE:
+            self._fault(("stat",), f"`{metric}` is no share of exchanges: use mean, p50, p95 or max")
+        return stat
+
+    def _limits(self, file: TripwireFile, metric: Metric) -> None:
+        above, below = file.above, file.below
+        if above is None and below is None:
+            self._fault(("id",), "says neither `above` nor `below`")
+        if above is not None and below is not None and below >= above:
+            self._fault(
+                ("below",), f"must be less than `above`, which is {above:g}: every value is beyond one"
+            )
+        if metric.endswith("_rate") or metric is Metric.TOXICITY:
+            if above is not None and not 0 <= above < 1:
+                self._fault(("above",), f"`{metric}` goes from 0 to 1: nothing is above {above:g}")
+            if below is not None and not 0 < below <= 1:
+                self._fault(("below",), f"`{metric}` goes from 0 to 1: nothing is below {below:g}")
+
+    def _reaction(self, at: Path, file: ThenFile, per: Per) -> Reaction | None:
+        said = [name for name in ThenFile.model_fields if getattr(file, name) is not None]
+        if len(said) != 1:
+            self._fault(at, f"is one of {', '.join(ThenFile.model_fields)}; several are several entries")
+            return None
+        if file.dial is not None:
+            if per is Per.USER:
+                self._fault((*at, "dial"), "a user has no dial: use block or limit", key=True)
+            return TurnDial(Level.parse(file.dial.level), self._ttl((*at, "dial"), file.dial))
+        if file.rollback is not None:
+            if per is not Per.MODEL:
+                self._fault((*at, "rollback"), "needs `per: model`", key=True)
+            return RollBack(file.rollback.version, self._ttl((*at, "rollback"), file.rollback))
+        if per is not Per.USER:
+            self._fault((*at, said[0]), "needs `per: user`", key=True)
+        if file.limit is not None:
+            try:
+                Rate.parse(file.limit.rate)
+            except Invalid as error:
+                self._fault((*at, "limit", "rate"), str(error))
+            return LimitCaller(file.limit.rate, self._ttl((*at, "limit"), file.limit))
+        return BlockCaller(self._ttl((*at, "block"), file.block) if file.block is not None else None)
+
+    def _ttl(self, at: Path, file: TtlFile) -> float | None:
+        return None if file.ttl is None else self._duration((*at, "ttl"), file.ttl, 1, TTL_S_MAX)
+
+    def _duration(self, at: Path, text: str, least_s: float, most_s: float) -> float:
+        found = _DURATION.fullmatch(text)
+        if found is None:
+            self._fault(at, "is a whole number and s, m, h or d, as `15m`")
+            return least_s
+        seconds = float(int(found[1]) * _UNIT_S[found[2]])
+        if not least_s <= seconds <= most_s:
+            self._fault(at, f"is from {_span(least_s)} to {_span(most_s)}")
+        return seconds
+
+    def _fault(self, at: Path, message: str, *, key: bool = False) -> None:
+        self.out.problems.append(self.document.problem((*self.at, *at), message, key=key))
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"

@@ -1,0 +1,1 @@
+"""What follows when a tripwire fires: the dial, callers and models are turned, and people are told."""

@@ -1,0 +1,161 @@
+"""What people are told: that a tripwire fires or is well again, and everything that they need next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from shlex import quote
+
+from proxy.model.card import Card
+from proxy.model.record import Json
+from proxy.model.tripwire import Alert, Per
+from proxy.respond.act import limit_of, span
+from proxy.watch.wire import Turned
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message. `done` is what was done about it, in words."""
+
+    turned: Turned
+    card: Card | None = None
+    done: tuple[str, ...] = ()
+    other_version: str | None = None  # to which the model could be rolled back
+    drill: bool = False
+
+    @property
+    def title(self) -> str:
+        wire = self.turned.tripwire
+        what = "FIRING" if self.turned.fires else "RESOLVED"
+        drill = "DRILL, nothing is wrong: " if self.drill else ""
+        return f"{drill}[{what}] {wire.id} ({wire.severity}): {self.turned.group}"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Who is to be told: whom the tripwire names, and the contact on the model's card."""
+        named = [one.target for one in self.turned.tripwire.then if isinstance(one, Alert)]
+        if self.card is not None and self.card.owner.contact is not None and named:
+            named.append(self.card.owner.contact)
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The same for all that is said of one incident."""
+        return (self.turned.tripwire.id, self.turned.group)
+
+    def commands(self) -> tuple[str, ...]:
+        """What contains it, ready to be typed."""
+        group, wire = self.turned.group, self.turned.tripwire
+        because = f'--reason "{wire.id}"'
+        if wire.per is Per.USER:
+            lines = [f"guardrail-proxy block add {quote(group)} {because} --ttl 2h"]
+        else:
+            scope = quote(group)
+            lines = [
+                f"guardrail-proxy dial set {level} --scope {scope} {because} --ttl 1h"
+                for level in ("degraded", "killed")
+            ]
+            lines.append(f'guardrail-proxy dial clear --scope {scope} --reason "looked into it"')
+        if wire.per is Per.MODEL and self.other_version is not None:
+            model = quote(group.removeprefix("model:"))
+            lines.insert(
+                0, f"guardrail-proxy rollback set {model} {quote(self.other_version)} {because} --ttl 12h"
+            )
+        lines += [f"guardrail-proxy log show {one}" for one in self.turned.examples[-1:]]
+        return tuple(lines)
+
+    def text(self) -> str:
+        """For people."""
+        turned, wire = self.turned, self.turned.tripwire
+        value = "no value" if turned.value is None else f"{turned.value:.3g}"
+        lines = [
+            f"{wire.stat} of {wire.metric} over {span(wire.window_s)}: {value}, {limit_of(wire)}"
+            f" ({turned.samples} samples)"
+        ]
+        if turned.fires:
+            lines.append(f"too much since {_time(turned.began)}, fires since {_time(turned.at)}")
+            lines.append(self._whose())
+            if turned.examples:
+                lines.append(f"examples: {', '.join(turned.examples)}")
+        else:
+            lines.append(f"began {_time(turned.began)}, ended {_time(turned.at)}")
+            lines += [turned.why] if turned.why else []
+        lines += [f"done: {one}" for one in self.done]
+        lines += self._about_the_model()
+        if turned.fires:
+            lines += ["to contain it:", *(f"  {line}" for line in self.commands())]
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Json]:
+        """For machines."""
+        turned, wire = self.turned, self.turned.tripwire
+        return {
+            "status": "firing" if turned.fires else "resolved",
+            "drill": self.drill,
+            "tripwire": wire.id,
+            "severity": wire.severity,
+            "per": turned.group,
+            "metric": wire.metric,
+            "stat": wire.stat,
+            "window_s": wire.window_s,
+            "value": turned.value,
+            "above": wire.above,
+            "below": wire.below,
+            "samples": turned.samples,
+            "since": _time(turned.began),
+            "at": _time(turned.at),
+            "callers": [{"subject": caller, "samples": count} for caller, count in turned.callers],
+            "callers_count": turned.callers_count,
+            "examples": list(turned.examples),
+            "done": list(self.done),
+            "why": turned.why,
+            "card": None if self.card is None else _card(self.card),
+            "commands": list(self.commands()) if turned.fires else [],
+            "title": self.title,
+            "text": self.text(),
+        }
+
+    def _whose(self) -> str:
+        """Few callers look like somebody who attacks, many like a model that is broken."""
+        turned = self.turned
+        if not turned.callers:
+            return "no caller is known"
+        (first, most), total = turned.callers[0], sum(count for _, count in turned.callers)
+        if turned.callers_count == 1:
+            return f"all of it from one caller, {first or 'unknown'}: rather an attack than a broken model"
+        spread = f"from {turned.callers_count} callers, the most from {first or 'unknown'} ({most} samples)"
+        if turned.callers_count <= 3 and most >= 0.8 * total:
+            return f"{spread}: rather an attack than a broken model"
+        return f"{spread}: rather a broken model than an attack" if turned.callers_count >= 5 else spread
+
+    def _about_the_model(self) -> list[str]:
+        card = self.card
+        if card is None:
+            return ["the model has no card"] if self.turned.tripwire.per is Per.MODEL else []
+        said = {
+            "model": card.model if card.version is None else f"{card.model} {card.version}",
+            "owner": card.owner.team,
+            "contact": card.owner.contact,
+            "base model": card.base_model,
+            "training data": card.training_data,
+            "dependencies": ", ".join(card.dependencies or ()) or None,
+            "risks": "; ".join(card.risks or ()) or None,
+        }
+        return [f"{name}: {value}" for name, value in said.items() if value is not None]
+
+
+def _card(card: Card) -> dict[str, Json]:
+    return {
+        "model": card.model,
+        "version": card.version,
+        "owner": {"team": card.owner.team, "contact": card.owner.contact},
+        "type": card.type,
+        "base_model": card.base_model,
+        "training_data": card.training_data,
+        "dependencies": card.dependencies,
+        "risks": card.risks,
+    }
+
+
+def _time(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

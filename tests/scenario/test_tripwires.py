@@ -1,0 +1,118 @@
+"""A running proxy whose model turns bad: its tripwire turns the dial, says so, and is well again after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.admin.test_dial_command import run
+from tests.fakes import Json, ScriptedBackend
+from tests.scenario.harness import ADMIN_TOKEN, Proxy, post, proxy_for, running
+from tests.scenario.test_cards import MODELS
+from tests.scenario.test_identity import CHAT, REPLY
+
+RULES = """\
+rules:
+  - {id: rude, on: output, detect: {toxicity: {toxicity: 0.9}}, action: flag}
+  - {id: mail, on: output, detect: {pii: {entities: [EMAIL_ADDRESS]}}, action: redact}
+tripwires:
+  - id: rude-model
+    metric: toxicity
+    stat: p50
+    per: model
+    window: 1h
+    above: 0.5
+    min_samples: 3
+    for: 0s
+    then: [{dial: {level: killed, ttl: 1h}}]
+  - {id: leaks, metric: pii_rate, per: user, above: 0.5, min_samples: 3, for: 0s, then: [{block: {ttl: 1h}}]}
+  - {id: failing, metric: error_rate, above: 0.5, min_samples: 3, for: 0s}
+"""
+
+
+def saying(text: str) -> dict[str, Any]:
+    reply: dict[str, Any] = {**REPLY}
+    return {**reply, "choices": [{**reply["choices"][0], "message": {"role": "assistant", "content": text}}]}
+
+
+async def ask(proxy: Proxy, model: str = "support", times: int = 3) -> list[int]:
+    url = f"{proxy.url}/v1/chat/completions"
+    return [(await post(url, {**CHAT, "model": model})).status for _ in range(times)]
+
+
+async def tripwires(proxy: Proxy) -> dict[tuple[str, str], Any]:
+    status, body = await proxy.admin_call("GET", "/tripwires")
+    assert status == 200
+    return {(one["id"], one["per"]): one for one in body["tripwires"]}
+
+
+async def test_a_rude_model_is_killed_under_every_name(tmp_path: Path) -> None:
+    rude = saying("You are a stupid fucking idiot, shut up.")
+    async with (
+        ScriptedBackend(lambda _: [Json(rude)]) as backend,
+        proxy_for(tmp_path, backend.url, models=MODELS, rules=RULES) as proxy,
+    ):
+        assert {key: one["state"] for key, one in (await tripwires(proxy)).items()} == {
+            ("rude-model", "model"): "ok",
+            ("leaks", "user"): "ok",
+            ("failing", "global"): "ok",
+        }
+        await ask(proxy)
+        await ask(proxy, "gpt-2")  # the same model
+        await proxy.app.responder.round()
+
+        found = await tripwires(proxy)
+        one = found["rude-model", "model:support"]
+        assert (one["state"], one["samples"], one["threshold"]) == ("firing", 6, 0.5)
+        assert one["value"] > 0.9
+        assert found["leaks", "ip:127.0.0.1"]["value"] == 0
+        _, dial = await proxy.admin_call("GET", "/dial")
+        (setting,) = dial["settings"]
+        assert (setting["scope"], setting["level"], setting["actor"]) == (
+            "model:support",
+            "killed",
+            "tripwire:rude-model",
+        )
+        assert setting["expires"] is not None
+        metrics = await proxy.metrics()
+        assert 'guardrail_tripwire_state{per="model:support",tripwire="rude-model"} 2.0' in metrics
+        assert 'guardrail_tripwire_threshold{per="user",tripwire="leaks"} 0.5' in metrics
+        assert 'guardrail_tripwire_value{per="global",tripwire="failing"} 0.0' in metrics
+
+        reply = await post(f"{proxy.url}/v1/chat/completions", {**CHAT, "model": "gpt-2"})
+        assert reply.json["choices"][0]["finish_reason"] == "content_filter"
+        as_tester: Any = {"GUARDRAIL_ADMIN": proxy.admin, "GUARDRAIL_ADMIN_TOKEN": ADMIN_TOKEN}
+        shown = await run(tmp_path, "tripwires", "show", whole=True, **as_tester)
+        assert "rude-model" in shown.out
+        assert "leaks" not in shown.out
+        settings = proxy.settings
+
+    async with running(settings) as again:
+        assert (await tripwires(again))["rude-model", "model:support"]["state"] == "firing"
+        _, dial = await again.admin_call("GET", "/dial")
+        assert [one["actor"] for one in dial["settings"]] == ["tripwire:rude-model"]
+
+
+async def test_who_makes_it_leak_is_blocked(tmp_path: Path) -> None:
+    async with (
+        ScriptedBackend(lambda _: [Json(saying("Ask jane.doe@example.com."))]) as backend,
+        proxy_for(tmp_path, backend.url, rules=RULES) as proxy,
+    ):
+        assert await ask(proxy, "anything") == [200] * 3
+        await proxy.app.responder.round()
+        assert await ask(proxy, "anything", 1) == [403]
+        (block,) = (await proxy.admin_call("GET", "/blocks"))[1]["blocks"]
+        assert (block["subject"], block["actor"]) == ("ip:127.0.0.1", "tripwire:leaks")
+
+
+@pytest.mark.parametrize(("status", "state"), [(500, "firing"), (429, "firing"), (404, "ok")])
+async def test_errors(tmp_path: Path, status: int, state: str) -> None:
+    async with (
+        ScriptedBackend(lambda _: [Json({"error": {"message": "no"}}, status=status)]) as backend,
+        proxy_for(tmp_path, backend.url, rules=RULES) as proxy,
+    ):
+        assert await ask(proxy) == [status] * 3
+        await proxy.app.responder.round()
+        assert (await tripwires(proxy))["failing", "global"]["state"] == state
