@@ -25,6 +25,7 @@ def request_texts(gather: Gather, request: Mapping[str, Json]) -> None:
         gather.others(message, ("content",), path)
     tools_text(gather, request.get("tools"), ("tools",))
     gather.others(request, ("system", "messages", "tools"), (), top=True)
+    gather.members(request)
 
 
 def _content(gather: Gather, content: Json, path: Path, kind: Kind = Kind.TEXT) -> None:

@@ -40,7 +40,7 @@ class Members:
             (_channel(body, path), path, text)
             for path, text in found
             if (self._is_read is None or not self._is_read(path, text))
-            and not any(path[:length] in heads for length in range(1, len(path) + 1))
+            and not any(path[:length] in heads for length in range(1, _covers(path)))
         ]
 
     def add_to(self, pieces: list[Piece], body: Json) -> None:
@@ -106,6 +106,11 @@ class Members:
                 yield key
             elif len(self._words) < KEYS_KEPT_MAX:
                 self._words.add(key)
+
+
+def _covers(path: Path) -> int:
+    """The length from which on no part of a path is of a value that holds what the path leads to."""
+    return len(path) - 1 if path[-1] == KEY else len(path) + 1
 
 
 def _channel(body: Json, path: Path) -> Channel:

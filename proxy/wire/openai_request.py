@@ -9,7 +9,7 @@ from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
 from proxy.wire.gather import Gather, Part, entry_of, kind_of, tools_text, type_of
 from proxy.wire.shape import field_name, sequence, string
-from proxy.wire.unread import is_unread
+from proxy.wire.unread import is_seed, is_unread
 
 _REASONING_KEYS = frozenset(("reasoning_content", "reasoning", "thinking"))
 _TEXT_PARTS = ("", "text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text")
@@ -29,6 +29,7 @@ def request_rest(gather: Gather, body: Mapping[str, Json], read: tuple[str, ...]
     tools_text(gather, body.get("tools"), ("tools",))
     tools_text(gather, body.get("functions"), ("functions",))
     gather.others(body, (*read, "tools", "functions"), (), top=True)
+    gather.members(body, is_seed)
 
 
 def _message(gather: Gather, message: Mapping[str, Json], path: Path) -> None:

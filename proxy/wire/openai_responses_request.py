@@ -24,6 +24,7 @@ def request_texts(gather: Gather, request: Mapping[str, Json]) -> None:
     _prompt(gather, request.get("prompt"), ("prompt",))
     tools_text(gather, request.get("tools"), ("tools",))
     gather.others(request, ("input", "instructions", "tools", "prompt"), (), top=True)
+    gather.members(request)
 
 
 def _prompt(gather: Gather, prompt: Json, path: Path) -> None:

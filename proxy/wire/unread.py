@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from proxy.model.record import Json
+from proxy.model.text import Path
 from proxy.wire.data import is_sealed
 from proxy.wire.shape import leaves
 
@@ -51,6 +52,12 @@ _ID = re.compile(
     r"|(?:[a-z]{1,10}_)?[A-Za-z0-9]{1,5}"
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
+
+
+def is_seed(path: Path, _: str) -> bool:
+    """Whether a number is where a request asks for the same dice again: no model reads it, it may have 64 bits, and
+    a string in its place would be refused."""
+    return path == ("seed",)
 
 
 def is_unread(key: str, value: Json, *, top: bool = False) -> bool:

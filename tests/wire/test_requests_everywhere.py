@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from proxy.model.text import Edit, Path, Replacement, Text
 from proxy.wire.shape import at, field_name
 from tests.wire.requests import PNG, wire
 from tests.wire.samples_requests import BODIES
+from tests.wire.test_every_place import below
 
 VALUE = "jane.doe@example.com"
 
@@ -200,3 +202,45 @@ def test_an_entry_that_is_none_is_refused_by_its_place(path: str, place: str, en
     with pytest.raises(BadRequest) as caught:
         wire(path).read_request({"messages": [], **body})
     assert caught.value.message == f"{place} must be an object"
+
+
+CARD = 4111111111111111
+
+
+def odd(body: Any) -> Iterator[tuple[str, Any, str]]:
+    """The body with the value as a key of each object, and with a number in the place of each value."""
+    for path, value in below(body):
+        name = field_name(path)
+        if isinstance(value, dict):
+            yield (
+                f"{name} key",
+                planted(body, path, {**value, VALUE: 1}) if path else {**value, VALUE: 1},
+                VALUE,
+            )
+        if path and path != ("seed",):
+            yield f"{name} number", planted(body, path, CARD), str(CARD)
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_a_key_or_a_number_is_found_wherever_it_stands(path: str) -> None:
+    passed = []
+    for name, body, value in odd(BODIES[path]):
+        with suppress(BadRequest):
+            out = redacted(path, body, value)
+            json.loads(out)
+            if value.encode() in out:
+                passed.append(name)
+    assert passed == []
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/embeddings"])
+@pytest.mark.parametrize("ids", [CARD, [CARD], [5, CARD], [[CARD], [5]]])
+def test_numbers_as_long_as_a_cards_are_no_tokens(path: str, ids: Json) -> None:
+    body: Json = {"model": "m", "prompt": ids, "input": ids}
+    assert str(CARD).encode() not in redacted(path, body, str(CARD))
+
+
+def test_a_seed_goes_unread() -> None:
+    """No model reads it, and a seed of 64 bits that became a string would be refused."""
+    body: Json = {"messages": [], "seed": CARD}
+    assert redacted("/v1/chat/completions", body, str(CARD)) == json.dumps(body).encode()
