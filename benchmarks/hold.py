@@ -2,107 +2,46 @@
 
 The proxy runs in this process with the shipped rules; the backend and the client run in another. A task that does
 nothing but come round counts the CPU time of the loop's thread between two of its turns (not wall time: the
-machines are noisy). Reported is the longest such time while each kind of body passed, and the one at rest.
+machines are noisy). Reported is the longest such time while each kind of exchange passed, and the one at rest.
+`--where` adds the places in the code that were seen most often in the longest.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import json
+import gc
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import Final
 
 import aiohttp
 from aiohttp import web
 
+from benchmarks.hold_cases import body, cases, stream, whole
 from benchmarks.overhead import ROOT, free_ports
 from proxy.app import App
 from proxy.settings import Address, Admin, BackendSettings, LogSettings, Settings
 
 HOLD: Final = (sys.executable, "-m", "benchmarks.hold")
-SIZE: Final = 250_000
-PROSE: Final = "The parcel left our warehouse on Monday and should reach you within three days. "
-DIGITS: Final = "212 555 0123 4 "
-MAIL: Final = "write to jane.doe@example.com or "
-WIDE: Final = "Ｗｉｄｅ ｔｅｘｔ ｗｉｔｈ accénts and юникод. "
-
-
-def filled(part: str) -> str:
-    return (part * (SIZE // len(part) + 1))[:SIZE]
-
-
-def _turns(part: str, chars: int) -> list[object]:
-    size = max(1, chars // len(part))
-    return [
-        {"role": "user" if turn % 2 == 0 else "assistant", "content": f"{turn} " + part * size}
-        for turn in range(SIZE // (size * len(part)))
-    ]
-
-
-_ROWS: Final = [{"a": n, "b": "x@y.de"} for n in range(11_000)]
-REQUESTS: Final = MappingProxyType(
-    {
-        "prose": [{"role": "user", "content": filled(PROSE)}],
-        "digits": [{"role": "user", "content": filled(DIGITS)}],
-        "digits without a gap": [{"role": "user", "content": filled("7")}],
-        "mail": [{"role": "user", "content": filled(MAIL)}],
-        "wide": [{"role": "user", "content": filled(WIDE)}],
-        "many messages": _turns(PROSE, 60),
-        "tool arguments": [
-            {
-                "role": "assistant",
-                "tool_calls": [
-                    {
-                        "id": "t",
-                        "type": "function",
-                        "function": {
-                            "name": "f",
-                            "arguments": json.dumps(_ROWS),
-                        },
-                    }
-                ],
-            }
-        ],
-        "many parts": [
-            {"role": "user", "content": [{"type": "text", "text": "a b@c.de "} for _ in range(8_000)]}
-        ],
-    }
-)
-REPLIES: Final = ("prose", "digits", "digits without a gap", "mail", "wide")
-
-
-def chunk(text: str) -> bytes:
-    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
-    body = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-    return f"data: {json.dumps(body)}\n\n".encode()
-
-
-def content(kind: str) -> str:
-    return str(REQUESTS[kind][0]["content"])  # type: ignore[index]
-
-
-def stream(kind: str, size: int) -> Iterator[bytes]:
-    text = content(kind)
-    for at in range(0, len(text), size):
-        yield chunk(text[at : at + size])
-    yield chunk("").replace(b"null", b'"stop"') + b"data: [DONE]\n\n"
+BOUND_MS: Final = 10.0
+PLACE_FRAMES: Final = 5
+SAMPLE_S: Final = 0.001
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
-    body = await request.json()
-    how, _, kind = str(body["model"]).partition("/")
-    if how in ("whole", "ask"):
-        message = {"role": "assistant", "content": content(kind) if how == "whole" else "Yes."}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        return web.json_response({"id": "c", "object": "chat.completion", "model": "m", "choices": [choice]})
+    asked = await request.json()
+    case = str(asked["metadata"]["case"])
+    if not asked["stream"]:
+        return web.json_response(whole(case))
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
     await response.prepare(request)
-    await response.write(b"".join(stream(kind, 8 if how == "burst" else SIZE)))
+    await response.write(b"".join(stream(case)))
     return response
 
 
@@ -112,52 +51,104 @@ def serve_backend(port: int) -> None:
     web.run_app(app, host="127.0.0.1", port=port, print=None)
 
 
-async def ask(url: str, model: str, messages: object) -> None:
-    """One exchange, from a process of its own so that its work is not the proxy's."""
-    async with aiohttp.ClientSession() as session:
-        body = {"model": model, "messages": messages, "stream": model.startswith(("burst", "delta"))}
-        async with session.post(f"{url}/v1/chat/completions", json=body) as reply:
-            data = await reply.read()
-            assert reply.status == 200, data[:300]
-
-
-def client(url: str, model: str) -> None:
-    how, _, kind = model.partition("/")
-    asyncio.run(ask(url, model, REQUESTS[kind] if how == "ask" else [{"role": "user", "content": "hi"}]))
+async def ask(url: str, case: str) -> None:
+    """One exchange, from a process of its own so that its work is not the proxy's. Prints what was answered."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/v1/chat/completions", json=body(case)) as reply,
+    ):
+        data = await reply.read()
+        at = data.find(b'"error":{')
+        print(reply.status, data[at : at + 120].decode("utf-8", "replace") if at >= 0 else "")
 
 
 class Beat:
     """The longest the loop was kept between two turns of this task, in CPU seconds of its thread."""
 
     longest = 0.0
+    since = 0.0
 
     async def run(self) -> None:
         before = time.thread_time()
         while True:
             await asyncio.sleep(0)
             now = time.thread_time()
-            self.longest = max(self.longest, now - before)
-            before = now
+            if now - before > self.longest:
+                self.longest = now - before
+                self.when = (self.since, time.perf_counter())
+            before, self.since = now, time.perf_counter()
+
+    when = (0.0, 0.0)
 
 
-async def measure(url: str) -> None:
+class Sampler(threading.Thread):
+    """Notes what the loop's thread is doing, now and again."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._thread = threading.get_ident()
+        self._collecting = 0.0
+        self.seen: list[tuple[float, str]] = []
+        self.collected: list[tuple[float, float]] = []
+        gc.callbacks.append(self._collector)
+
+    def _collector(self, phase: str, info: dict[str, int]) -> None:
+        now = time.perf_counter()
+        if phase == "start":
+            self._collecting = now
+        else:
+            self.collected.append((now, now - self._collecting))
+
+    def run(self) -> None:
+        while True:
+            time.sleep(SAMPLE_S)
+            self.seen.append((time.perf_counter(), _place(sys._current_frames()[self._thread])))
+
+    def most(self, begin: float, end: float) -> str:
+        found = Counter(place for at, place in self.seen if begin <= at <= end).most_common(3)
+        collecting = sum(took for at, took in self.collected if begin <= at <= end) * 1000
+        places = "".join(f"\n    {count} x {place}" for place, count in found)
+        return f"\n    {collecting:.1f} ms of garbage collection{places}"
+
+
+def _place(frame: FrameType | None) -> str:
+    out: list[str] = []
+    while frame is not None and len(out) < PLACE_FRAMES:
+        code = frame.f_code
+        if "/proxy/" in code.co_filename or not out:
+            out.append(f"{Path(code.co_filename).stem}.{code.co_name}:{frame.f_lineno}")
+        frame = frame.f_back
+    return " < ".join(out)
+
+
+async def measure(url: str, kinds: list[str], sampler: Sampler | None) -> None:
     beat = Beat()
     task = asyncio.create_task(beat.run())
-    cases = [f"ask/{kind}" for kind in REQUESTS]
-    cases += [f"{how}/{kind}" for how in ("whole", "burst", "delta") for kind in REPLIES]
     await asyncio.sleep(0.5)
-    rest = beat.longest
-    print(f"{'at rest':32}{rest * 1000:9.1f} ms")
-    for case in cases:
+    print(f"{'at rest':32}{beat.longest * 1000:11.1f} ms")
+    over: list[str] = []
+    for case in kinds:
         beat.longest = 0.0
-        process = await asyncio.create_subprocess_exec(*HOLD, "ask", url, case, cwd=ROOT)
-        status = await process.wait()
+        process = await asyncio.create_subprocess_exec(
+            *HOLD, "ask", url, case, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
         await asyncio.sleep(0.2)
-        print(f"{case:32}{beat.longest * 1000:9.1f} ms" + ("" if status == 0 else "  FAILED"), flush=True)
+        longest = beat.longest * 1000
+        said = out.decode().strip()
+        note = "" if said == "200" and process.returncode == 0 else f"  {said}"
+        where = sampler.most(*beat.when) if sampler is not None and longest > BOUND_MS else ""
+        print(f"{case:32}{longest:11.1f} ms{note}{where}", flush=True)
+        if longest > BOUND_MS:
+            over.append(f"{case} ({longest:.0f})")
     task.cancel()
+    print(
+        f"\n{len(kinds) - len(over)} of {len(kinds)} within {BOUND_MS:.0f} ms; over it: {', '.join(over) or 'none'}"
+    )
 
 
-async def main() -> None:
+async def main(kinds: list[str], *, where: bool) -> None:
+    sampler = Sampler() if where else None
     (port,) = free_ports(1)
     backend = await asyncio.create_subprocess_exec(*HOLD, "backend", str(port), cwd=ROOT)
     with tempfile.TemporaryDirectory() as folder:
@@ -172,8 +163,10 @@ async def main() -> None:
         )
         app = App(settings)
         bound = await app.start()
+        if sampler is not None:
+            sampler.start()
         try:
-            await measure(f"http://{bound.client}")
+            await measure(f"http://{bound.client}", kinds, sampler)
         finally:
             await app.stop()
             backend.terminate()
@@ -185,6 +178,10 @@ if __name__ == "__main__":
         case ["backend", port]:
             serve_backend(int(port))
         case ["ask", url, case]:
-            client(url, case)
+            asyncio.run(ask(url, case))
         case _:
-            asyncio.run(main())
+            parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+            parser.add_argument("cases", nargs="*", help="such as ask/prose; all of them by default")
+            parser.add_argument("--where", action="store_true", help="say where the longest holds were spent")
+            args = parser.parse_args()
+            asyncio.run(main(args.cases or cases(), where=args.where))

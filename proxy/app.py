@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import ssl
 import time
@@ -23,6 +22,7 @@ from proxy.backend.health import Health
 from proxy.backend.route import Router
 from proxy.background import Background
 from proxy.clock import Clock, SystemClock
+from proxy.collector import Collector
 from proxy.data_folder import CannotStart, claim, pseudonym_key
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
@@ -154,10 +154,12 @@ class App:
         stack.callback(watcher.cancel)
         self._ready = True
         self.start_s = time.monotonic() - self._started
-        # What stands now stays: the collector need not walk it on every pass.
-        gc.collect()
-        gc.freeze()
-        stack.callback(gc.unfreeze)
+        front = self.front
+        collector = Collector(lambda: front.in_flight)
+        stack.callback(collector.close)
+        collecting = asyncio.create_task(collector.run(), name="collector")
+        collecting.add_done_callback(_died)
+        stack.callback(collecting.cancel)
         return Bound(client=client, admin=admin)
 
     def _recorder(self) -> SqliteRecorder:
@@ -297,4 +299,4 @@ class App:
 
 def _died(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("policy_watch_died", exc_info=error)
+        _log.error("background_task_failed", exc_info=error)

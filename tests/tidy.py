@@ -25,6 +25,7 @@ LAYERS: Final = (
     (
         "background",
         "clock",
+        "collector",
         "data_folder",
         "errors",
         "jsonio",

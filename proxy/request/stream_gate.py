@@ -159,6 +159,7 @@ class StreamGate:
         """The reply ends here for its reader; what is held is to be judged all the same."""
         self._over = True
         self._halfway = False
+        self._new_text = _no_text  # which holds the exchange that holds this gate: no cycle is to outlive it
         for text in self.texts.values():
             text.close()
             self._unjudged[text] = None
@@ -274,3 +275,7 @@ class StreamGate:
         self._unjudged[fresh] = None
         self._unjudged_chars += fresh.length
         return Mark(fresh, 0, fresh.length, index, 0)
+
+
+def _no_text(channel: Channel) -> JudgedText:
+    raise AssertionError(f"{channel.field}: nothing is read of a reply that is over")

@@ -1,0 +1,47 @@
+"""An exchange that is over is freed at once: what had to wait for the garbage collector would fill the memory, and
+its passes keep the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.request.exchange import Exchange
+from proxy.request.judged import JudgedText
+from proxy.request.stream_gate import StreamGate
+from tests.fakes import ScriptedBackend, Sse
+from tests.scenario.harness import LEAK_RULES, proxy_for
+from tests.scenario.test_delivered import WIRES, asked, wires
+
+SAYS = {
+    "released": ["All is ", "well here."],
+    "redacted": ["write to jane", "@example.com now."],
+    "blocked_output": ["this is project", " falcon, and so on."],
+}
+
+
+@pytest.fixture
+def no_passes() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_passes")
+@pytest.mark.parametrize("outcome", SAYS)
+@wires
+async def test_a_stream_leaves_no_cycles_behind(wire: str, outcome: str, tmp_path: Path) -> None:
+    frames = list(WIRES[wire][1](SAYS[outcome]))
+    async with ScriptedBackend([Sse(frames)]) as backend:
+        async with proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy:
+            async with asked(proxy, wire) as (answer, _):
+                await answer.read()
+            assert (await proxy.finished())["outcome"] == outcome
+            await asyncio.sleep(0)
+            left = [one for one in gc.get_objects() if isinstance(one, Exchange | StreamGate | JudgedText)]
+            assert left == []

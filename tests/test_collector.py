@@ -1,0 +1,52 @@
+"""When full passes of the garbage collector are made: they keep the event loop as long as they last."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.collector import PASSES, PASSES_MAX, Collector
+
+
+@pytest.fixture
+def in_flight() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def collector(in_flight: list[str]) -> Iterator[Collector]:
+    before = gc.get_threshold()
+    collector = Collector(lambda: len(in_flight))
+    yield collector
+    collector.close()
+    assert gc.get_threshold() == before
+
+
+def young_passes(count: int) -> None:
+    for _ in range(count):
+        gc.collect(1)
+
+
+def test_a_full_pass_waits_until_nothing_is_in_flight(collector: Collector, in_flight: list[str]) -> None:
+    assert not collector.look(), "it has just been made"
+    in_flight.append("an exchange")
+    young_passes(PASSES)
+    assert not collector.look()
+    in_flight.clear()
+    assert collector.look()
+    assert not collector.look()
+
+
+def test_a_proxy_that_is_never_idle_makes_one_at_last(collector: Collector, in_flight: list[str]) -> None:
+    in_flight.append("an exchange")
+    young_passes(PASSES_MAX)
+    assert collector.look()
+
+
+def test_the_interpreter_makes_none_by_itself(collector: Collector) -> None:
+    before = gc.get_stats()[2]["collections"]
+    kept = [[number] for number in range(200_000)]
+    assert gc.get_stats()[2]["collections"] == before
+    assert len(kept) == 200_000
