@@ -56,6 +56,13 @@ class Fetch:
         row = self._db.execute("SELECT id FROM name WHERE text = ?", (encode_name(word),)).fetchone()
         return None if row is None else int(row[0])
 
+    def names_from(self, beginning: str) -> list[int]:
+        """The numbers of a few words that begin so."""
+        first = encode_name(beginning)
+        after = first + ("\U0010ffff" if isinstance(first, str) else b"\xff")  # type: ignore[operator]
+        sql = "SELECT id FROM name WHERE text >= ? AND text < ? LIMIT 8"
+        return [int(row[0]) for row in self._db.execute(sql, (first, after))]
+
     def content(self, part: int) -> bytes:
         """The content of a part."""
         return self._part(part)[1]

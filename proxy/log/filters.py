@@ -6,17 +6,14 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
-from proxy.log.encode import decode
 from proxy.log.fetch import Fetch
 from proxy.log.index import Facet, found_words, score_step
 from proxy.log.port import Search
 from proxy.log.rows import NAME_CHARS_MAX, BeginRow, FinishRow
+from proxy.log.words import Sought, said
 from proxy.model.level import Level, Outcome
-from proxy.model.record import Json
 
 _WORDS_MAX: Final = 16
-_LABELS: Final = frozenset({"role", "type", "id", "tool_call_id", "tool_use_id", "call_id"})
-"""Keys whose values are the wire's, not anybody's words."""
 _PARTS_REMEMBERED_MAX: Final = 65_536
 _SUBJECTS: Final = {
     "user": Facet.USER,
@@ -25,6 +22,9 @@ _SUBJECTS: Final = {
     "region": Facet.REGION,
     "app": Facet.APP,
 }
+
+_NO_NAME: Final = 0
+"""A number that no name has."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -39,10 +39,15 @@ class Filters:
         self._level = None if search.level is None else Level.parse(search.level)
         if search.outcome is not None and search.outcome not in tuple(Outcome):
             raise ValueError(f"outcome must be one of {', '.join(Outcome)}")
-        self._words = tuple(search.q.casefold().split()) if search.q else ()
+        self._words = tuple(Sought(word) for word in search.q.split()) if search.q else ()
         if len(self._words) > _WORDS_MAX:
             raise ValueError(f"a search takes at most {_WORDS_MAX} words")
-        self._in_part: dict[int, frozenset[str]] = {}
+        self._in_part: dict[int, frozenset[Sought]] = {}
+
+    @property
+    def words(self) -> tuple[Sought, ...]:
+        """The words asked for."""
+        return self._words
 
     def posted(self) -> Iterator[tuple[int, str | int]]:
         """The conditions that postings can answer: kind, and the word or number asked for."""
@@ -59,8 +64,10 @@ class Filters:
             yield Facet.LEVEL, int(self._level)
         if self._subject is not None:
             yield self._subject
-        if search.policy is not None and self._fetch.number(search.policy) is not None:
-            yield Facet.POLICY, search.policy
+        if search.policy is not None:
+            policies = self._fetch.names_from(search.policy)
+            if len(policies) <= 1:
+                yield Facet.POLICY, next(iter(policies), _NO_NAME)
         for label, least in (search.scores or {}).items():
             step = score_step(least)
             if step:
@@ -139,13 +146,13 @@ class Filters:
         if not window and begin.skeleton is not None:
             yield begin.skeleton
 
-    def _said(self, part: int) -> frozenset[str]:
+    def _said(self, part: int) -> frozenset[Sought]:
         known = self._in_part.get(part)
         if known is None:
-            text = "\n".join(_strings(decode(self._fetch.content(part)))).casefold()
+            text = said(self._fetch.content(part))
             if len(self._in_part) >= _PARTS_REMEMBERED_MAX:
                 self._in_part.clear()
-            known = self._in_part[part] = frozenset(word for word in self._words if word in text)
+            known = self._in_part[part] = frozenset(word for word in self._words if word.stands_in(text))
         return known
 
 
@@ -172,15 +179,3 @@ def erasable(subject: str) -> tuple[Facet, str]:
     if one is None or one[0] not in (Facet.USER, Facet.KEY, Facet.IP):
         raise ValueError("only user:ID, key:NAME and ip:ADDRESS can be erased")
     return one
-
-
-def _strings(value: Json) -> Iterator[str]:
-    stack: list[Json] = [value]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, str):
-            yield node
-        elif isinstance(node, dict):
-            stack.extend(child for key, child in node.items() if key not in _LABELS)
-        elif isinstance(node, list):
-            stack.extend(node)

@@ -51,6 +51,8 @@ class Intern:
             table: (db.execute(f"SELECT max(id) FROM {table}").fetchone()[0] or 0) + 1
             for table in ("name", "part", "node")
         }
+        # A removed part's number must not come again while the index of words takes it for done.
+        self._next["part"] = max(self._next["part"], db.execute("SELECT part FROM wording").fetchone()[0] + 1)
         # From these numbers on they are new in this batch, and no use to ask the store for.
         self._fresh_nodes, self._fresh_parts = self._next["node"], self._next["part"]
         self._rows: dict[str, list[Row]] = {}

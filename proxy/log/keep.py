@@ -16,6 +16,7 @@ from proxy.log.filters import erasable
 from proxy.log.index import UNPOSTED, Facet
 from proxy.log.remove import REMOVE_STEP, Removal, remove, sweep
 from proxy.log.session import Session
+from proxy.log.wording import merge_words
 
 VACUUM_PAGES: Final = 64
 """Free pages that one step gives back to the disk."""
@@ -28,9 +29,10 @@ REWRITE_BYTES_MAX: Final = 64 * 1024 * 1024
 # The states of an erasure, as stored.
 ASKED: Final = 0
 REMOVED: Final = 1
-REINDEXED: Final = 2
-REWRITTEN: Final = 3
-LEFT_TO_COMPACT: Final = 4
+MERGING: Final = 2
+REINDEXED: Final = 3
+REWRITTEN: Final = 4
+LEFT_TO_COMPACT: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,12 @@ def _clean(db: sqlite3.Connection, number: int, state: int) -> Step | None:
     """See that nothing of what was removed stays behind: SQLite overwrites what it frees, but when it moves rows
     from page to page, copies stay in the old page's unused room; only writing everything anew takes those away."""
     if state == REMOVED:
+        merge_words(db, begin=True)
+        db.execute("UPDATE erasure SET state = ? WHERE id = ?", (MERGING, number))
+        return _MORE
+    if state == MERGING:
+        if merge_words(db, begin=False):
+            return _MORE
         state = REWRITTEN if _rewrite(db) else REINDEXED
         db.execute("UPDATE erasure SET state = ? WHERE id = ?", (state, number))
     busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

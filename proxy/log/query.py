@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 from proxy.log import record_json
 from proxy.log.encode import Codec, encode_name
@@ -23,18 +23,17 @@ from proxy.log.index import Facet
 from proxy.log.port import PAGE_MAX, Page, Search
 from proxy.log.rows import BeginRow, FinishRow
 from proxy.log.schema import StoreUnusable, open_for_reading
+from proxy.log.wording import Place, places
+from proxy.log.words import Words
 from proxy.model.record import Json
 
-ROWS_MAX: Final = 20_000
+ROWS_MAX: Final = 10_000
 """Rows that one page holds against the conditions."""
-WORD_ROWS_MAX: Final = 2_000
+WORD_ROWS_MAX: Final = 1_000
 """The same for a search for words, which reads the content."""
 _RARE_MAX: Final = 10_000
 """Postings are counted no further than this to find the rarest condition."""
 _NEWEST: Final = (1 << 62, 1 << 62)
-
-Place: TypeAlias = tuple[int, int]
-"""Where an exchange stands in the order of a search: started_ms and seq."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +141,13 @@ class LogReader:
         if search.until is not None:
             upper = min(upper, (round(search.until * 1000), 0))
         lower = -1 if search.since is None else round(search.since * 1000)
-        led = self._led(filters)
-        indexed = iter(()) if led is None else self._posted(led, upper, lower)
+        led, count = self._led(filters)
+        if led is None:
+            indexed: Iterator[tuple[Place, BeginRow, FinishRow | None]] = iter(())
+        elif (found := self._worded(filters, upper, lower)) is not None and len(found) < count:
+            indexed = self._at(found)
+        else:
+            indexed = self._posted(led, upper, lower)
         return heapq.merge(indexed, self._unposted(upper, lower), key=lambda found: found[0], reverse=True)
 
     def _posted(
@@ -169,18 +173,31 @@ class LogReader:
             begin, finish = read_record(row)
             yield (begin.started_ms, begin.seq), begin, finish
 
-    def _led(self, filters: Filters) -> Posting | None:
-        """The rarest condition that has postings; None where one asks for what no indexed record carries."""
+    def _worded(self, filters: Filters, upper: Place, lower: int) -> list[Place] | None:
+        if not filters.words:
+            return None
+        (key,) = self._db.execute("SELECT key FROM store").fetchone()
+        return places(self._db, Words(key), filters.words, upper, lower)
+
+    def _at(self, found: Sequence[Place]) -> Iterator[tuple[Place, BeginRow, FinishRow | None]]:
+        for place in found:
+            row = self._db.execute(f"{RECORD} WHERE e.seq = ?", (place[1],)).fetchone()
+            if row is not None:
+                yield (place, *read_record(row))
+
+    def _led(self, filters: Filters) -> tuple[Posting | None, int]:
+        """The rarest condition that has postings, and how many or so; None where one asks for what no indexed
+        record carries."""
         best, fewest = Posting(Facet.ALL, 0), _RARE_MAX + 1
         for kind, word in filters.posted():
             value = word if isinstance(word, int) else self._fetch.number(word)
             if value is None:
-                return None
+                return None, 0
             sql = "SELECT count(*) FROM (SELECT 1 FROM posting WHERE kind = ? AND value = ? LIMIT ?)"
             count = self._db.execute(sql, (kind, value, _RARE_MAX)).fetchone()[0]
             if count < fewest:
                 best, fewest = Posting(kind, value), count
-        return best
+        return best, fewest
 
 
 def _read_cursor(cursor: str) -> Place:

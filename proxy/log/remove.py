@@ -21,6 +21,7 @@ from proxy.log.index import NAMING, UNPOSTED, Facet, found_words, postings, scor
 from proxy.log.intern import marks, slices
 from proxy.log.rows import KIND_REMOVAL, BeginRow, FinishRow
 from proxy.log.session import Session
+from proxy.log.wording import unword
 
 REMOVE_STEP: Final = 64
 """Exchanges that one step takes out."""
@@ -141,7 +142,9 @@ def _sweep_part(session: Session, codec: Codec, part: int) -> None:
     if row is None:
         return
     try:
-        address = digest.address(session.key, codec.unpack(row[0]))
+        content = codec.unpack(row[0])
+        unword(db, session.words, part, content)
+        address = digest.address(session.key, content)
         session.intern.forget_part(address)
         db.execute("DELETE FROM part_address WHERE address = ? AND part = ?", (address, part))
     except Damaged:

@@ -1,189 +1,27 @@
-"""The store's tables, its versions, and how it is opened.
-
-Rows are only ever inserted, but for `open` (exchanges under way), `store.indexed_link`, and what retention and
-erasure remove. One writer assigns every number. An exchange adds one row to `exchange` when it begins, and one to
-`finish` and `chain` when it ends; `posting` serves the search and says what is still in use, is filled in behind,
-and can be made again from the rest.
-"""
+"""How the store is opened, made and upgraded. Its tables are in tables.py."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from proxy.errors import GuardrailError
-from proxy.log import digest
+from proxy.log import digest, tables
 
 FILE_NAME: Final = "log.sqlite3"
 """The store's name in the data folder."""
 APPLICATION_ID: Final = 0x47524C47
 """`GRLG` in the file's header, so that any other database is told apart."""
 
-_DDL: Final = """
-CREATE TABLE store (
-  id INTEGER PRIMARY KEY CHECK (id = 1),
-  created_ms INTEGER NOT NULL,
-  key BLOB NOT NULL,                 -- of content addresses
-  indexed_link INTEGER NOT NULL      -- up to which place of the chain postings are written
-) STRICT;
-CREATE TABLE name (                  -- every word that rows repeat: models, users, outcomes, digests
-  id INTEGER PRIMARY KEY,
-  text ANY NOT NULL UNIQUE           -- bytes where it is no valid UTF-8
-) STRICT;
-CREATE TABLE part (                  -- content, each once
-  id INTEGER PRIMARY KEY,
-  salt BLOB NOT NULL,
-  data BLOB NOT NULL
-) STRICT;
-CREATE TABLE part_address (
-  address BLOB PRIMARY KEY,
-  part INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE node (                  -- context windows, chained to their beginning; parent 0: the first
-  id INTEGER PRIMARY KEY,
-  parent INTEGER NOT NULL,
-  part INTEGER NOT NULL,
-  slot INTEGER NOT NULL,
-  digest BLOB NOT NULL,
-  UNIQUE (parent, part, slot)
-) STRICT;
-CREATE TABLE exchange (
-  seq INTEGER PRIMARY KEY,           -- gapless, in the order of beginning
-  id TEXT NOT NULL UNIQUE,
-  version INTEGER NOT NULL,          -- of the record's form
-  started_ms INTEGER NOT NULL,
-  api INTEGER NOT NULL,
-  path INTEGER NOT NULL,
-  stream INTEGER NOT NULL,
-  app INTEGER,
-  key INTEGER,
-  user INTEGER,
-  ip INTEGER,
-  region INTEGER,
-  requested INTEGER,
-  model_version INTEGER,
-  sent INTEGER,
-  level INTEGER NOT NULL,
-  policy INTEGER NOT NULL,
-  body_bytes INTEGER NOT NULL,
-  skeleton INTEGER,
-  node INTEGER NOT NULL,
-  salt BLOB NOT NULL                 -- of the commitments to the subject and to finish.detail
-) STRICT;
-CREATE TABLE finish (
-  seq INTEGER PRIMARY KEY,
-  link INTEGER NOT NULL,
-  finished_ms INTEGER NOT NULL,
-  outcome INTEGER NOT NULL,
-  level INTEGER NOT NULL,
-  backend INTEGER,
-  requested INTEGER,
-  model_version INTEGER,
-  sent INTEGER,
-  served INTEGER,
-  fingerprint INTEGER,
-  sent_skeleton INTEGER,
-  sent_node INTEGER NOT NULL,
-  received INTEGER,
-  delivered INTEGER,
-  detail BLOB NOT NULL
-) STRICT;
-CREATE TABLE open (seq INTEGER PRIMARY KEY) STRICT;
-CREATE TABLE chain (
-  link INTEGER PRIMARY KEY,          -- gapless, in the order of finishing
-  kind INTEGER NOT NULL,             -- 0 an exchange, 1 a removal
-  seq INTEGER,
-  hash BLOB NOT NULL
-) STRICT;
-CREATE TABLE posting (
-  kind INTEGER NOT NULL,
-  value INTEGER NOT NULL,
-  at INTEGER NOT NULL,               -- started_ms
-  seq INTEGER NOT NULL,
-  PRIMARY KEY (kind, value, at, seq)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
-"""
-
-_REMOVAL_DDL: Final = """
-CREATE INDEX node_part ON node (part);
-CREATE TABLE removal (               -- what took records out, itself in the chain
-  link INTEGER PRIMARY KEY,
-  at_ms INTEGER NOT NULL,
-  last_seq INTEGER NOT NULL,         -- the highest given out by then
-  detail BLOB NOT NULL
-) STRICT;
-CREATE TABLE removed_link (          -- runs of places in the chain that are empty now
-  first INTEGER PRIMARY KEY,
-  last INTEGER NOT NULL,
-  hash BLOB NOT NULL,                -- of the last of them, which the chain goes on from
-  removal INTEGER NOT NULL
-) STRICT;
-CREATE TABLE removed_seq (
-  first INTEGER PRIMARY KEY,
-  last INTEGER NOT NULL,
-  removal INTEGER NOT NULL
-) STRICT;
-CREATE TABLE garbage (               -- what may have lost its last reference
-  kind INTEGER NOT NULL,             -- 0 a name, 1 a part, 2 a node
-  id INTEGER NOT NULL,
-  PRIMARY KEY (kind, id)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE erasure (               -- asked for and not done yet; the writer carries it out
-  id INTEGER PRIMARY KEY,
-  at_ms INTEGER NOT NULL,
-  state INTEGER NOT NULL,            -- see `keep`
-  subject ANY NOT NULL,              -- empty once its records are gone
-  actor TEXT NOT NULL,
-  reason TEXT,
-  upto INTEGER                       -- the last exchange that it reaches; the writer fills it in
-) STRICT;
-"""
-
 ASK_WAIT_S: Final = 10.0
 """How long somebody who adds a row for the writer waits for the lock."""
 WAL_KEPT_BYTES: Final = 16 * 1024 * 1024
 """To this size the write-ahead log's file is cut once it was brought in; keeping some saves growing it again."""
 
-
-def _upgrade_1(db: sqlite3.Connection) -> None:
-    """To form 2: removals, and postings of all that a record refers to (the numbers are those of `index.Facet`)."""
-    _run(db, _REMOVAL_DDL)
-    indexed = (
-        "FROM exchange e JOIN finish f ON f.seq = e.seq WHERE f.link <= (SELECT indexed_link FROM store)"
-    )
-    for kind, column in (
-        (1, "e.requested"),
-        (1, "e.sent"),
-        (11, "e.path"),
-        (16, "e.node"),
-        (16, "f.sent_node"),
-        (17, "e.skeleton"),
-        (17, "f.sent_skeleton"),
-        (17, "f.received"),
-        (17, "f.delivered"),
-    ):
-        db.execute(
-            f"INSERT OR IGNORE INTO posting SELECT {kind}, {column}, e.started_ms, e.seq {indexed} "
-            f"AND {column} > 0 ORDER BY 2, 3, 4"
-        )
-    for column in ("e.api", "e.model_version", "f.model_version", "f.backend", "f.fingerprint"):
-        db.execute(
-            f"INSERT OR IGNORE INTO posting SELECT DISTINCT 12, {column}, 0, 0 {indexed} "
-            f"AND {column} IS NOT NULL"
-        )
-
-
-def _run(db: sqlite3.Connection, script: str) -> None:
-    for statement in script.split(";\n"):
-        db.execute(statement)
-
-
-UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_upgrade_1,)
-"""The step at place n brings a store of version n + 1 to n + 2, within one transaction for all steps."""
+UPGRADES: Final = tables.UPGRADES
+"""The steps to the newest form, one after another."""
 
 
 class StoreUnusable(GuardrailError):
@@ -277,7 +115,7 @@ def _prepare(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
     db.execute("BEGIN EXCLUSIVE")
     try:
         if version == 0:
-            _run(db, _DDL + _REMOVAL_DDL)
+            tables.create(db)
             key = os.urandom(digest.KEY_BYTES)
             db.execute("INSERT INTO store VALUES (1, ?, ?, 0)", (now_ms, key))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -14,6 +14,7 @@ from proxy.log.encode import Codec
 from proxy.log.fetch import Fetch
 from proxy.log.intern import Intern, marks, slices
 from proxy.log.prepare import Prepared, PreparedBegin
+from proxy.log.words import Words
 from proxy.model.level import Level, Outcome
 from proxy.model.record import Finished, ModelUsed
 
@@ -41,6 +42,7 @@ class Session:
     inode: int
     key: bytes  # the store's
     intern: Intern
+    words: Words
     head: bytes  # the hash of the last record
     next_seq: int
     next_link: int
@@ -58,6 +60,7 @@ def recall(db: sqlite3.Connection, path: Path, codec: Codec) -> Session:
         inode=os.stat(path).st_ino,
         key=key,
         intern=Intern(db, key, codec),
+        words=Words(key),
         head=last[1] if last else digest.genesis(key, created_ms),
         next_seq=max(db.execute(_LAST_SEQ).fetchone()) + 1,
         next_link=last[0] + 1 if last else 1,

@@ -24,6 +24,7 @@ from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, Re
 from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION, BeginRow, FinishRow, begin_digest, finish_digest
 from proxy.log.schema import StoreLocked, open_for_writing
 from proxy.log.session import Open, Session, cut_off, present, recall
+from proxy.log.wording import word_some
 
 BUSY_MS: Final = 250
 """How long a write waits for another connection's lock before it counts as failed."""
@@ -137,9 +138,12 @@ class Store:
         return refused
 
     def index(self, records_max: int) -> int:
-        """Write the postings of that many finished records; returns how many it were."""
+        """Put words into the index, and then the postings of that many finished records; returns how many records
+        those were, at least 1 while there is more to do."""
         session = self._connected()
-        return index_some(session.db, session.intern, self._codec, records_max)
+        worded, all_worded = word_some(session.db, session.words, self._codec)
+        posted = index_some(session.db, session.intern, self._codec, records_max) if all_worded else 0
+        return posted or min(1, worded)
 
     def upkeep(self) -> Step:
         """One bounded step of what was asked to be removed, by erasures and by retention."""

@@ -251,7 +251,7 @@ class Writer(threading.Thread):
                 self._recovered()
             elif self._unindexed and not checkpoint:
                 done = self._store.index(INDEX_STEP)
-                self._unindexed = max(1, self._unindexed - done) if done == INDEX_STEP else 0
+                self._unindexed = max(1, self._unindexed - done) if done else 0
             elif self._new_records:
                 self._store.checkpoint()
                 self._new_records = self._new_bytes = 0

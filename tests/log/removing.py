@@ -11,6 +11,7 @@ from proxy.log.port import Search
 from proxy.log.query import LogReader
 from proxy.log.store import Store
 from proxy.log.verify import Verdict, verify
+from proxy.log.words import Words
 from proxy.model.level import Outcome
 from proxy.model.record import Json
 from tests.log.make import T0, begun, finding, finished
@@ -79,3 +80,13 @@ def files_with(folder: Path, texts: Iterable[str]) -> list[tuple[str, str]]:
 def stored_plain(self: object, content: bytes) -> bytes:
     """In place of `Codec.pack`: content as it is, so that its bytes can be looked for."""
     return b"\x00" + zlib.crc32(content, 0).to_bytes(4, "big") + content
+
+
+def indexed_words(path: Path, words: Iterable[str]) -> set[str]:
+    """Which of these words the index still has anything of, what is only marked as deleted included."""
+    with LogReader(path) as reader:
+        (key,) = reader.db.execute("SELECT key FROM store").fetchone()
+        reader.db.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, word, row)")
+        terms = {term for (term,) in reader.db.execute("SELECT term FROM temp.terms")}
+        tokens = {word: Words(key).of_part(b'\x00"' + word.encode() + b'"') for word in words}
+    return {word for word, token in tokens.items() if token in terms}

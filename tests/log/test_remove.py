@@ -16,7 +16,17 @@ from proxy.log.request_erasure import ask, erasures
 from proxy.log.store import Store
 from proxy.log.verify import verify
 from tests.log.make import T0
-from tests.log.removing import DAY_S, check, files_with, finish, found, put, stored_plain, upkeep
+from tests.log.removing import (
+    DAY_S,
+    check,
+    files_with,
+    finish,
+    found,
+    indexed_words,
+    put,
+    stored_plain,
+    upkeep,
+)
 
 
 def test_an_erased_person_is_in_no_byte_of_any_file_and_the_chain_is_whole(
@@ -32,9 +42,11 @@ def test_an_erased_person_is_in_no_byte_of_any_file_and_the_chain_is_whole(
         pass
     store.put_head(last=True)
     assert files_with(tmp_path, ["words-of-annette-x asks", "annette-x reply", "annette-x error"]) != []
+    assert indexed_words(path, {"annette", "bob"}) == {"annette", "bob"}
     ask(path, "user:annette-x", actor="command", reason="ticket 12", now_ms=5)
     assert upkeep(store) == 30
     assert files_with(tmp_path, ["annette-x"]) == []
+    assert indexed_words(path, {"annette", "bob"}) == {"bob"}
     assert ("log.sqlite3", "words-of-bob-1 asks") in files_with(tmp_path, ["words-of-bob-1 asks"])
     store.put_head(last=True)
     verdict = check(path)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.log import query
+from proxy.log import query, wording
 from proxy.log.port import Search
 from proxy.log.query import LogReader
 from proxy.log.schema import StoreUnusable
@@ -149,18 +149,53 @@ def test_a_page_reads_a_bounded_number_of_rows_and_says_where_it_stopped(
     reader: LogReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query, "WORD_ROWS_MAX", 7)
-    first = reader.search(Search(q="7"))  # replies 7, 17, 27 …: the 57 lies within the first seven rows
-    assert [hit["id"] for hit in first.exchanges] == [f"{57:032x}"]
-    assert first.next is not None
-    found: list[int] = []
-    cursor: str | None = None
-    while True:
-        page = reader.search(Search(q="7", cursor=cursor))
-        found.extend(int(str(hit["id"]), 16) for hit in page.exchanges)
-        cursor = page.next
-        if cursor is None:
-            break
-    assert found == [57, 47, 37, 27, 17, 7]
+    monkeypatch.setattr(wording, "PARTS_MAX", 5)  # "number" is a common word then, "7" a rare one
+    for word, hits in (("7", [7]), ("number", list(reversed(range(COUNT))))):
+        found: list[int] = []
+        cursor: str | None = None
+        pages = 0
+        while True:
+            page = reader.search(Search(q=word, cursor=cursor))
+            pages += 1
+            found.extend(int(str(hit["id"]), 16) for hit in page.exchanges)
+            cursor = page.next
+            if cursor is None:
+                break
+        assert found == hits
+        assert pages >= (COUNT // 7 if word == "number" else 1)
+
+
+@pytest.mark.parametrize(
+    ("q", "holds"),
+    [
+        ("say", True),
+        ("SAY", True),
+        ("sa", False),
+        ("ay", False),
+        ("reply 7", False),
+        ("number", True),
+        ("numbe", False),
+        ("straße", "Straße"),
+        ("strasse", "Straße"),
+        ("日本", "日本語の文"),
+        ("語の", "日本語の文"),
+        ("日本語の文", "日本語の文"),
+        ("日語", False),
+        ("文", "日本語の文"),
+        ("apple say reply", "apple"),
+        ("apple! say", False),
+        ("!", False),
+        ("gpt", False),
+        ("nobody", False),
+    ],
+)
+def test_words_are_whole_and_other_scripts_come_by_any_two_characters(
+    reader: LogReader, q: str, holds: bool | str
+) -> None:
+    hits = expected(lambda fact: holds is True or fact["word"] == holds) if holds is not False else []
+    if q == "reply 7":
+        hits = [7]
+    assert numbers(reader, Search(q=q, limit=1000)) == hits
 
 
 @pytest.mark.parametrize(

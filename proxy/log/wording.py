@@ -1,0 +1,127 @@
+"""The index of words: which parts hold a word, and which exchanges those parts belong to.
+
+An FTS5 table without content of its own, over tokens from `words`. It is filled in behind the records, before their
+postings; so whatever has a posting has its words in the index. Like postings it decides only what is read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+
+from proxy.log.encode import Codec, Damaged
+from proxy.log.index import Facet
+from proxy.log.words import Sought, Words
+
+PARTS_STEP: Final = 512
+PARTS_STEP_BYTES: Final = 2 * 1024 * 1024
+"""Content that one step puts into the index; a part that is larger is a step of its own."""
+PARTS_MAX: Final = 1_000
+"""A word in more parts than this is common: a search for it reads the newest exchanges instead."""
+PLACES_MAX: Final = 10_000
+"""The same for a word whose parts belong to more exchanges, or more steps of windows, than this."""
+MERGE_PAGES: Final = 64
+"""Pages of the index that one step of writing it anew goes through."""
+
+Place: TypeAlias = tuple[int, int]
+"""Where an exchange stands in the order of a search: started_ms and seq."""
+
+
+def word_some(db: sqlite3.Connection, words: Words, codec: Codec) -> tuple[int, bool]:
+    """Put the words of the next parts into the index; returns how many, and whether those were all. Raises
+    sqlite3.Error."""
+    sql = "SELECT p.id, p.data FROM part p, wording w WHERE p.id > w.part ORDER BY p.id LIMIT ?"
+    rows: list[tuple[int, str]] = []
+    size = last = seen = 0
+    for part, blob in db.execute(sql, (PARTS_STEP,)):
+        last, seen = part, seen + 1
+        content = _content(codec, blob)
+        tokens = _tokens(words, content)
+        if tokens:
+            rows.append((part, tokens))
+        size += len(content)
+        if size >= PARTS_STEP_BYTES:
+            break
+    if not seen:
+        return 0, True
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("BEGIN IMMEDIATE")
+    db.executemany("INSERT INTO word (rowid, tokens) VALUES (?, ?)", rows)
+    db.execute("UPDATE wording SET part = ?", (last,))
+    db.execute("COMMIT")
+    db.execute("PRAGMA synchronous = FULL")
+    return seen, seen < PARTS_STEP and size < PARTS_STEP_BYTES
+
+
+def unword(db: sqlite3.Connection, words: Words, part: int, content: bytes) -> None:
+    """Take a part's words out of the index, within the caller's transaction. Raises sqlite3.Error."""
+    tokens = _tokens(words, content)
+    if tokens and part <= db.execute("SELECT part FROM wording").fetchone()[0]:
+        db.execute("INSERT INTO word (word, rowid, tokens) VALUES ('delete', ?, ?)", (part, tokens))
+
+
+def merge_words(db: sqlite3.Connection, *, begin: bool) -> bool:
+    """A step of writing the index anew, without what was taken out of it; whether there is more to do."""
+    before = db.total_changes
+    pages = -MERGE_PAGES if begin else MERGE_PAGES
+    db.execute("INSERT INTO word (word, rank) VALUES ('merge', ?)", (pages,))
+    return db.total_changes - before >= 2
+
+
+def places(
+    db: sqlite3.Connection, words: Words, sought: Sequence[Sought], upper: Place, lower: int
+) -> list[Place] | None:
+    """Every exchange with postings that may hold the rarest of the words, newest first; None where each is common,
+    or the index cannot tell."""
+    if db.execute("SELECT part < due FROM wording").fetchone()[0]:
+        return None  # an upgraded store, and not come so far yet
+    rarest: list[int] | None = None
+    for word in sought:
+        query = words.asked(word)
+        if query is None:
+            continue
+        sql = "SELECT rowid FROM word WHERE word MATCH ? LIMIT ?"
+        parts = [row[0] for row in db.execute(sql, (query, PARTS_MAX + 1))]
+        if len(parts) <= PARTS_MAX and (rarest is None or len(parts) < len(rarest)):
+            rarest = parts
+    return None if rarest is None else _places(db, rarest, upper, lower)
+
+
+def _places(db: sqlite3.Connection, parts: Iterable[int], upper: Place, lower: int) -> list[Place] | None:
+    """The exchanges that refer to these parts, themselves or by their windows."""
+    found: set[Place] = set()
+    todo: list[int] = []
+    left = PLACES_MAX
+    asked = (
+        "SELECT at, seq FROM posting WHERE kind = ? AND value = ? AND at >= ? AND (at, seq) < (?, ?) LIMIT ?"
+    )
+    for part in parts:
+        found.update(db.execute(asked, (int(Facet.PART), part, lower, *upper, PLACES_MAX)).fetchall())
+        todo.extend(
+            row[0] for row in db.execute("SELECT id FROM node WHERE part = ? LIMIT ?", (part, left + 1))
+        )
+    while todo:
+        left -= 1
+        if left < 0 or len(found) > PLACES_MAX or len(todo) > PLACES_MAX:
+            return None
+        node = todo.pop()
+        found.update(db.execute(asked, (int(Facet.NODE), node, lower, *upper, PLACES_MAX)).fetchall())
+        todo.extend(
+            row[0] for row in db.execute("SELECT id FROM node WHERE parent = ? LIMIT ?", (node, left + 1))
+        )
+    return sorted(found, reverse=True)
+
+
+def _content(codec: Codec, blob: bytes) -> bytes:
+    try:
+        return codec.unpack(blob)
+    except Damaged:  # for `verify` to name
+        return b""
+
+
+def _tokens(words: Words, content: bytes) -> str:
+    try:
+        return words.of_part(content)
+    except Damaged:
+        return ""
