@@ -45,8 +45,9 @@ async def fall_back(x: Exchange, ports: Ports, fault: BackendFault, error: str) 
     if there is None:
         return False
     ms = None
-    x.backend_done(ports.clock.monotonic())
-    if x.sent_at is not None and x.backend_seconds is not None:
+    if fault is not BackendFault.DOWN:
+        x.backend_done(ports.clock.monotonic())
+    if x.backend_seconds is not None:
         x.first_sent_at = x.first_sent_at or x.sent_at
         ms = x.backend_seconds * 1000.0
         ports.metrics.backend(route.backend, x.backend_seconds)

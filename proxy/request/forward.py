@@ -41,9 +41,8 @@ async def forward(x: Exchange, ports: Ports) -> None:
             )
         )
     except BackendFailed as error:
-        if error.fault is BackendFault.DOWN:
-            x.sent_at = None
-        x.backend_done(ports.clock.monotonic())
+        if error.fault is not BackendFault.DOWN:
+            x.backend_done(ports.clock.monotonic())
         if await fall_back(x, ports, error.fault, error.message):
             return
         raise

@@ -21,7 +21,7 @@ _FAULT: Final = 500
 def observation(x: Exchange, ports: Ports, total_s: float) -> Observation | None:
     """None for exchanges that say nothing of the model: the proxy refused them for who called, or by the dial.
     What the proxy said itself is no sample of a reply; a reply that was blocked is, as it was received."""
-    if x.sent_at is None and x.outcome is not Outcome.BLOCKED_INPUT:
+    if x.stand_in or (x.sent_at is None and x.outcome is not Outcome.BLOCKED_INPUT):
         return None
     route = x.route
     model = _model(x, ports)

@@ -191,8 +191,8 @@ def _count(x: Exchange, ports: Ports) -> None:
     metrics.exchange(x.api, model, x.outcome)
     for finding in x.findings:
         metrics.finding(finding)
-    for label, score in x.scores.items():
-        metrics.score(label, model, score)
+    for label, score in x.scores.items() if not x.stand_in else ():
+        metrics.score(label, model, score)  # which a model that is killed has none of
     for reason, characters in x.unscanned.items():
         metrics.unscanned(reason, characters)
     for text in x.texts:

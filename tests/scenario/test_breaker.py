@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proxy.backend.health import RETRIES_MAX
+from proxy.model.observation import Metric
+from proxy.watch.watch import Watch
 from tests.fakes import Action, Json, Reset
 from tests.scenario.harness import AheadClock, Proxy
 from tests.scenario.test_fallback import BUSY, ask, between
@@ -62,6 +66,20 @@ async def test_with_nothing_to_fall_back_to_the_client_is_told_when_to_come_agai
         assert "x-should-retry" not in replies[5].headers
         assert replies[5].json["error"]["code"] == "backend_error"
         assert [record["outcome"] for record in await proxy.records()] == ["backend_error"] * 6
+
+
+async def test_what_is_not_asked_is_an_error_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage must not look well to a tripwire because nothing is sent to it any more."""
+    seen: list[float | None] = []
+    monkeypatch.setattr(Watch, "observe", lambda _, one: seen.append(one.values.get(Metric.ERROR_RATE)))
+    async with between(tmp_path, [Reset()], fallback=()) as (proxy, (main,)):
+        for _ in range(8):
+            await ask(proxy)
+        assert (len(main.requests), seen) == (5, [1.0] * 8)
+        metrics = await proxy.metrics()
+        assert 'guardrail_backend_seconds_count{backend="main"} 5.0' in metrics
 
 
 async def test_second_tries_do_not_double_an_outage(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ import openai
 import pytest
 
 from proxy.errors import ConfigError
+from proxy.model.observation import Observation
 from proxy.settings import Api, BackendSettings, ModelSettings, Version
+from proxy.watch.watch import Watch
 from tests.fakes import Action, Chunk, Close, Json, Pause, Reset, ScriptedBackend, Sse
 from tests.fakes.actions import Script
 from tests.scenario.harness import Proxy, post, proxy_for
@@ -79,6 +81,24 @@ async def test_what_it_is_sent_and_what_it_says_is_held_to_the_rules(tmp_path: P
         record = await proxy.finished()
         assert record["outcome"] == "killed"
         assert {finding["rule"] for finding in record["findings"]} == {"pii", "names"}
+
+
+async def test_it_is_no_sample_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Observation] = []
+    monkeypatch.setattr(Watch, "observe", lambda _, one: seen.append(one))
+    toxic = "  - {id: toxic, on: output, detect: {toxicity: {toxicity: 0.9}}, action: flag}\ncontainment:"
+    async with beside(tmp_path, [Json(REPLY)], [Json(REPLY)], rules=RULES.replace("containment:", toxic)) as (
+        proxy,
+        calm,
+        _,
+    ):
+        counted = 'guardrail_score_count{label="toxicity",model="support"} 1.0'
+        await ask_officially(proxy, "openai", stream=False)
+        assert (len(seen), counted in await proxy.metrics()) == (1, True)
+        await proxy.dial("killed")
+        await ask_officially(proxy, "openai", stream=False)
+        assert len(calm.requests) == 1
+        assert (len(seen), counted in await proxy.metrics()) == (1, True)
 
 
 @pytest.mark.parametrize(
