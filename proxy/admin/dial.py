@@ -10,7 +10,6 @@ from proxy.admin import present
 from proxy.admin.endpoint import Call, Endpoint, answer, if_match, read_object, reason_of, text_of, ttl_of
 from proxy.admin.errors import from_turn, unprocessable
 from proxy.admin.ports import Known
-from proxy.dial.levels import SETTABLE
 from proxy.dial.restraint import Kind
 from proxy.dial.setting_turn import Turned
 from proxy.dial.turn import TurnError
@@ -128,7 +127,7 @@ def _scope(call: Call) -> Scope:
 
 
 def _level(word: str | None) -> Level:
-    words = ", ".join(level.word for level in sorted(SETTABLE))
+    words = ", ".join(level.word for level in Level)
     if word is None:
         raise unprocessable("invalid_level", f"`level` is missing; one of {words}")
     try:

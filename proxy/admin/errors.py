@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from proxy.dial.turn import (
     Conflict,
-    LevelUnavailable,
     NoSuchRestraint,
     NotDurable,
     StandsInFiles,
@@ -55,8 +54,6 @@ def unprocessable(code: str, message: str, **details: Json) -> ApiError:
 def from_turn(error: TurnError) -> ApiError:
     """The answer to a turn of the dial that did not take effect."""
     match error:
-        case LevelUnavailable():
-            return unprocessable("level_unavailable", str(error))
         case VersionMismatch():
             return ApiError(412, "version_mismatch", str(error))
         case Conflict():

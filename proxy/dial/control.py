@@ -16,13 +16,13 @@ import structlog
 from proxy.clock import new_id
 from proxy.dial.board import Board, Effective
 from proxy.dial.keep import RETRY_FIRST_S, RETRY_MAX_S, Keeper
-from proxy.dial.levels import DEFAULT, SETTABLE
+from proxy.dial.levels import DEFAULT
 from proxy.dial.listeners import DialObserver, Live, Unobserved
 from proxy.dial.restraints import Restraints
 from proxy.dial.setting import Actor, Change, Setting
 from proxy.dial.setting_turn import SettingTurn, Turned
 from proxy.dial.state import DialStore, Stored, StoredChange, StoreError
-from proxy.dial.turn import Done, LevelUnavailable, Loosening, NotDurable, Snapshot, Turn, stored
+from proxy.dial.turn import Done, Loosening, NotDurable, Snapshot, Turn, stored
 from proxy.model.level import Level
 from proxy.model.subject import Reach
 from proxy.scopes import Scope, check_reason
@@ -147,11 +147,6 @@ class Dial:
         if_match: frozenset[str] | None = None,
     ) -> Turned:
         """Set the actor's own setting at a scope. Raises Invalid, TurnError."""
-        if level not in SETTABLE:
-            raise LevelUnavailable(
-                f"the level {level.word} cannot be set in this version, which cannot yet do what it promises;"
-                f" available: {', '.join(one.word for one in sorted(SETTABLE))}"
-            )
         now = self._clock()
         expires = None if ttl_s is None else now + ttl_s
         setting = Setting(scope, level, actor, check_reason(reason), now, expires)

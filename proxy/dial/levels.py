@@ -11,10 +11,6 @@ from proxy.model.level import Level
 DEFAULT = Level.GUARDED
 """The level where no setting matches."""
 
-SETTABLE = frozenset({Level.OPEN, Level.GUARDED, Level.KILLED})
-"""The levels that can be set. The two between need edits of the request that do not exist yet, and a level
-that changes nothing must not be announced as containment."""
-
 
 @dataclass(frozen=True, slots=True)
 class Permits:

@@ -20,10 +20,6 @@ class TurnError(GuardrailError):
     """A turn that did not take effect."""
 
 
-class LevelUnavailable(TurnError):
-    """The level exists in the contract and cannot be set in this version."""
-
-
 class VersionMismatch(TurnError):
     """The dial was turned since the caller read it."""
 

@@ -20,9 +20,14 @@ from limits.strategies import MovingWindowRateLimiter
 
 from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.restraints import Restraints
+from proxy.subjects import Rate
 
 RETRY_S_MIN: Final = 1
 """The least that is worth waiting: `retry-after` counts whole seconds."""
+
+
+CALLERS_MAX: Final = 10_000
+"""How many callers may have a window of their own under one rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,8 @@ class Limited:
 class Windows:
     """The calls that count. Kept in memory only: after a restart every window is empty.
 
-    Holds at most as many times as all limits allow calls (`restraint_turn.CALLS_HELD_MAX`). Belongs to one event
-    loop.
+    Holds at most as many times as all limits allow calls (`restraint_turn.CALLS_HELD_MAX`), and for each of at most
+    CALLERS_MAX callers as many as the rate that each has for itself. Belongs to one event loop.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -46,6 +51,9 @@ class Windows:
         self._memory = _Memory(clock)
         self._limiter = MovingWindowRateLimiter(self._memory)
         self._seen: Restraints | None = None
+        self._callers = _Memory(clock)
+        self._each = MovingWindowRateLimiter(self._callers)
+        self._callers_rate: Rate | None = None
 
     def take(self, restraints: Restraints, limits: Sequence[Restraint]) -> Limited | None:
         """Count a call under each of these limits; or, where it is one too many for any of them, under none."""
@@ -59,6 +67,20 @@ class Windows:
         for one in limits:
             self._limiter.hit(_item(one), one.id)
         return None
+
+    def take_caller(self, caller: str, rate: Rate) -> int | None:
+        """Count a call of one caller under a rate that each has for itself; or, where it is one too many, tell in
+        how many seconds one may be made. With too many callers in their windows, one more is one too many."""
+        if rate != self._callers_rate:
+            self._callers.reset()
+            self._callers_rate = rate
+        item = RateLimitItemPerSecond(rate.calls, rate.window_s)
+        key = item.key_for(caller)
+        if not self._callers.makes_room(key, rate.window_s):
+            return max(RETRY_S_MIN, rate.window_s)
+        if self._each.hit(item, caller):
+            return None
+        return max(RETRY_S_MIN, ceil(self._each.get_window_stats(item, caller).reset_time - self._clock()))
 
     def _wait_s(self, limit: Restraint) -> float:
         """How long until another call is allowed; 0 where it is now."""
@@ -102,6 +124,14 @@ class _Memory(Storage, MovingWindowSupport):
     def keep(self, keys: set[str]) -> None:
         """Drop all other windows."""
         self._windows = {key: calls for key, calls in self._windows.items() if key in keys}
+
+    def makes_room(self, key: str, expiry: int) -> bool:
+        """Whether there is a window for that key, or may be one more."""
+        if key in self._windows or len(self._windows) < CALLERS_MAX:
+            return True
+        left = self._clock() - expiry
+        self._windows = {key: calls for key, calls in self._windows.items() if calls and calls[-1] > left}
+        return len(self._windows) < CALLERS_MAX
 
     def clear(self, key: str) -> None:
         self._windows.pop(key, None)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from proxy.model.level import Action, Direction, Level, Mode
-from proxy.model.subject import fold_name
-from proxy.subjects import Rate, SubjectName
+from proxy.model.subject import Subject, fold_name
+from proxy.subjects import Rate, SubjectKind, SubjectName, plain_address
 
 STRICTNESS: Final[Mapping[Action, int]] = {
     Action.FLAG: 0,
@@ -172,6 +172,22 @@ class Restricted:
 
     allow: tuple[SubjectName, ...] = ()
     rate: Rate | None = None
+
+    def allows(self, caller: Subject, app: str | None) -> bool:
+        """Whether any of these names of a caller, each vouched for by somebody, is on the list."""
+        names = {
+            SubjectKind.KEY: caller.key,
+            SubjectKind.USER: caller.user,
+            SubjectKind.REGION: caller.region,
+            SubjectKind.APP: app,
+        }
+        address = plain_address(caller.ip) if caller.ip is not None else None
+        return any(
+            names[one.kind] == one.value
+            if one.network is None
+            else address is not None and address in one.network
+            for one in self.allow
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""Step 5: what the dial permits. A killed exchange is answered here; others are attached to the dial, so that
-a later turn reaches them while they run."""
+"""Step 5: what the dial permits. A killed exchange is answered here, one that may not call is refused, and what a
+request asks is cut down to what its level leaves. All others are attached to the dial, so that a later turn reaches
+them while they run."""
 
 from __future__ import annotations
 
@@ -8,23 +9,38 @@ from collections.abc import Iterator
 from multidict import CIMultiDict
 
 from proxy.backend.route import Route
+from proxy.dial.levels import PERMITS
 from proxy.errors import Contained
 from proxy.model.level import Level, Outcome
+from proxy.request.degrade import degrade
 from proxy.request.exchange import Answer, Exchange, Ports
+from proxy.request.restrict import restrict
 from proxy.wire.sse import FrameDecoder
 
 SWITCHED_OFF = "this service is switched off by its operators"
 
 
 async def contain(x: Exchange, ports: Ports) -> None:
-    """Sets the exchange's level. Where it is killed: answers, raises Contained, or sends it where no model is."""
+    """Sets the exchange's level. Where it is killed: answers, raises Contained, or sends it where no model is.
+    Raises Contained and RateLimited for who may not call."""
     effective = ports.dial.effective(x.reach)
+    # An exchange that comes here again has begun: loosening does not reach it.
+    x.level = effective.level if x.effective is None else max(effective.level, x.level)
     x.effective = effective
-    x.level = effective.level
-    if effective.level is not Level.KILLED:
-        ports.dial.attach(x)
-    elif not _stand_in(x, ports):
-        answer_killed(x)
+    x.rose = False
+    x.received = x.received or x.view
+    if x.received is not None:
+        x.asks(x.received)
+    permits = PERMITS[x.level]
+    if not permits.serves:
+        if not _stand_in(x, ports):
+            answer_killed(x)
+        return
+    ports.dial.attach(x)
+    if permits.allow_list:
+        restrict(x, ports)
+    if permits.edits_request:
+        await degrade(x, ports)
 
 
 def _stand_in(x: Exchange, ports: Ports) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from aiohttp import web
@@ -16,11 +16,12 @@ from proxy.backend.route import Route, Router
 from proxy.clock import Clock
 from proxy.detect.base import NO_CONTEXT, Context
 from proxy.dial.control import Dial, Effective
+from proxy.dial.levels import PERMITS
 from proxy.dial.windows import Windows
 from proxy.log.port import Recorder
 from proxy.metrics import Metrics
 from proxy.model.finding import Finding
-from proxy.model.level import Level, Outcome
+from proxy.model.level import Direction, Level, Outcome
 from proxy.model.record import Attempt, Json
 from proxy.model.subject import Reach, Subject
 from proxy.model.text import Kind
@@ -40,13 +41,14 @@ LARGE_SCANS_AT_ONCE = 2
 
 
 class Killed(Exception):
-    """The dial rose to `killed` for this exchange while it ran. Control flow, not a fault."""
+    """The dial ended this exchange while it ran: it rose to `killed`, or to `restricted` and the caller is not on
+    the list. Control flow, not a fault."""
 
     def __init__(self, effective: Effective) -> None:
         super().__init__("killed")
-        self.effective = effective
+        self.level = effective.level
         setting = effective.setting
-        self.reason = "killed while it ran" + (f": {setting.reason}" if setting is not None else "")
+        self.reason = f"{self.level.word} while it ran" + (f": {setting.reason}" if setting else "")
 
 
 class PolicySource(Protocol):
@@ -92,69 +94,15 @@ class Exchange:
     """The state of one exchange. Steps fill it in, in the pipeline's order; nothing else writes to it."""
 
     __slots__ = (
-        "_context",
-        "answer",
-        "api",
-        "app",
-        "app_verified",
-        "attempts",
-        "backend_first_byte",
-        "backend_seconds",
-        "begun",
-        "body",
-        "body_bytes",
-        "body_read",
-        "client",
-        "counted",
-        "cut",
-        "effective",
-        "error",
-        "facts",
-        "findings",
-        "first_byte",
-        "first_sent_at",
-        "gate",
-        "given",
-        "given_bytes",
-        "given_messages",
-        "guard_s",
-        "http",
-        "id",
-        "killed",
-        "level",
-        "messages",
-        "outcome",
-        "passed",
-        "passing",
-        "path",
-        "policy",
-        "pseudonyms",
-        "raw",
-        "reach",
-        "recorded",
-        "response",
-        "resumed",
-        "route",
-        "scores",
-        "sent",
-        "sent_at",
-        "sent_raw",
-        "settled",
-        "stand_in",
-        "started",
-        "started_at",
-        "static",
-        "subject",
-        "tail",
-        "taken_back",
-        "task",
-        "texts",
-        "unscanned",
-        "upstream",
-        "view",
-        "waiting",
-        "wire",
-    )
+        "_context", "answer", "api", "app", "app_verified", "attempts", "backend_first_byte",
+        "backend_seconds", "begun", "body", "body_bytes", "body_read", "client", "counted", "cut",
+        "effective", "error", "facts", "findings", "first_byte", "first_sent_at", "gate", "given",
+        "given_bytes", "given_messages", "guard_s", "http", "id", "killed", "level", "messages", "outcome",
+        "passed", "passing", "path", "policy", "pseudonyms", "raw", "reach", "received", "recorded",
+        "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw", "settled",
+        "stand_in", "started", "started_at", "static", "subject", "tail", "taken_back", "task", "texts",
+        "unscanned", "upstream", "user_verified", "view", "waiting", "wire",
+    )  # fmt: skip
 
     def __init__(self, http: web.BaseRequest, *, id: str, now: float, started: float, policy: Policy) -> None:
         self.http = http
@@ -170,12 +118,14 @@ class Exchange:
         self.subject = Subject()
         self.app: str | None = None
         self.app_verified = False
+        self.user_verified = False
         self.raw = b""
         self.body: Json = None
         self.body_bytes = 0
         self.body_read = True
         self.counted: set[str] = set()  # the limits under which it counts
         self.view: RequestView | None = None
+        self.received: RequestView | None = None  # before anything was cut
         self._context: Context | None = None
         self.route: Route | None = None
         self.attempts: list[Attempt] = []  # what failed before `route` was asked
@@ -184,7 +134,8 @@ class Exchange:
         # contain
         self.level = Level.GUARDED
         self.effective: Effective | None = None
-        self.killed: Effective | None = None
+        self.rose = False  # the level, since it was contained
+        self.killed: Effective | None = None  # what ended it
         self.stand_in = False  # it is killed, and a backend that is no model answers
         self.task = asyncio.current_task()
         self.waiting = False
@@ -250,12 +201,30 @@ class Exchange:
         return self.level
 
     def tightened(self, effective: Effective) -> None:
-        """The dial rose for this exchange while it runs. Called by the dial, on the event loop."""
-        if effective.level is not Level.KILLED or self.killed is not None:
+        """The dial rose for this exchange while it runs. Called by the dial, on the event loop. What was let out
+        before stays; rules act more strictly on all that was not."""
+        permits = PERMITS[effective.level]
+        if self.killed is not None:
+            return
+        if permits.serves and (self.allowed or not permits.allow_list):
+            self.level, self.rose = effective.level, True
+            if self.gate is not None:
+                self.gate.tighten(self.policy.plan(Direction.OUTPUT, self.selection))
             return
         self.killed = effective
         if self.waiting and self.task is not None:
             self.task.cancel()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the caller is on the list of those who are served at `restricted`: by names that somebody else
+        than an unknown caller vouches for."""
+        caller = self.subject if self.user_verified else replace(self.subject, user=None)
+        return self.policy.containment.restricted.allows(caller, self.app if self.app_verified else None)
+
+    def asks(self, view: RequestView) -> None:
+        """This is what is asked from now on."""
+        self.view, self._context = view, None
 
     async def on_backend(self, waited: Awaitable[T]) -> T:
         """Wait for the backend, and no longer than the dial allows. Raises Killed.

@@ -55,7 +55,6 @@ async def fall_back(x: Exchange, ports: Ports, fault: BackendFault, error: str) 
     ports.metrics.fallback(ports.metrics.model_label(_requested(x)), fault)
     x.sent_at = x.backend_seconds = None
     x.resumed = ports.clock.monotonic()
-    x.findings, x.scores, x.pseudonyms = [], {}, None  # of its request, which is judged anew
     await address(x, there)
     return True
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from proxy import jsonio
 from proxy.errors import BackendFailed, BackendFault
+from proxy.request.address import address
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.fallback import failed, fall_back, time_left_s
 from proxy.request.record import begin
@@ -15,9 +16,13 @@ OK_STATUS: Final = 200
 
 async def forward(x: Exchange, ports: Ports) -> None:
     """Opens the backend's reply, or leaves it unopened where the exchange is now addressed to another version of
-    its model. Raises BackendFailed, and Killed where the dial is turned meanwhile."""
+    its model, or is to be contained anew. Raises BackendFailed, and Killed where the dial is turned meanwhile."""
     route = x.route
     assert route is not None, "read finds the route"
+    if x.rose:
+        # The dial was turned while the request was judged: nothing goes out as the level before let it.
+        await address(x, route)
+        return
     if x.sent_raw is not x.raw and x.sent is None and x.sent_raw:
         x.sent = jsonio.loads_strict(x.sent_raw)
     begin(x, ports)

@@ -33,9 +33,11 @@ async def identify(x: Exchange, ports: Ports) -> None:
     region = clean_name(headers.get(names.region_header)) if names.region_header and peer_trusted else None
     if region is None and address is not None and ports.region_of is not None:
         region = ports.region_of(address)
+    user = clean_name(headers.get(names.user_header or ""))
+    x.user_verified = x.client is not None or (peer_trusted and user is not None)
     x.subject = Subject(
         key=x.client.name if x.client is not None else None,
-        user=clean_name(headers.get(names.user_header or "")),
+        user=user,
         ip=address,
         region=region.upper() if region else None,
     )

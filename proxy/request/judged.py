@@ -10,28 +10,22 @@ for, and `poll` takes what scorers answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 from proxy.detect.base import Ticket
 from proxy.model.finding import Finding
 from proxy.model.level import Action
 from proxy.model.text import Channel, Edit
 from proxy.policy.lane import ERROR_LABEL
-from proxy.policy.match import Judge, Ruling
+from proxy.policy.match import Judge, Plan, Ruling
 from proxy.policy.pseudonym import Pseudonyms
+from proxy.policy.redact import placeholder
 from proxy.request.changes import Changes
-from proxy.request.pieces import Pieces, readable
+from proxy.request.opening import NewJudge, highest, restated, under
+from proxy.request.pieces import REOPENED_CONTEXT_CHARS, Grown, Pieces, readable
 from proxy.request.seam import Seam
 from proxy.wire.json_text import JsonText
-
-REOPENED_CONTEXT_CHARS = 512
-"""How much of a text that was judged as ended is read again when it grows after all, or when another text
-follows that its reader may put beside it."""
-
-NewJudge: TypeAlias = Callable[[str | None], Judge]
-"""Opens a judge; it is told the text where all of it is there already."""
 
 
 class JudgedText:
@@ -50,17 +44,15 @@ class JudgedText:
         self.settled = 0  # everything that starts before this is known
         self.released = 0  # characters that went to the reader, set by whoever releases
         self.block: Finding | None = None
-        self.block_at = 0
-        self.block_end = 0
+        self.block_at = self.block_end = 0
         self.errors: set[tuple[str, str]] = set()
         self._scores: dict[str, float] = {}  # what judges that are done scored
         self._found: list[Finding] = []
-        self._limit: int | None = None  # where the reply ended for its reader, though more came
         self._new_judge = judge
         self._judge: Judge | None = None
         self._whole: str | None = None
         self._json = JsonText() if channel.json else None
-        self._parts: list[str] = []
+        self._grown = Grown()
         self._todo = Pieces()
         self._fed = 0  # characters that were judged, as the wire carries them
         self._own = 0  # how far this text by itself is settled
@@ -82,10 +74,7 @@ class JudgedText:
     @property
     def text(self) -> str:
         """The whole text so far."""
-        if len(self._parts) > 1:
-            self._parts = ["".join(self._parts)]
-        text = self._parts[0] if self._parts else ""
-        return text if self._limit is None else text[: self._limit]
+        return self._grown.text
 
     @property
     def redacted(self) -> bool:
@@ -104,11 +93,7 @@ class JudgedText:
     @property
     def scores(self) -> dict[str, float]:
         """The highest score per label so far."""
-        scores = dict(self._scores)
-        for label, score in self._judge.scores.items() if self._judge is not None else ():
-            if score > scores.get(label, 0.0):
-                scores[label] = score
-        return scores
+        return highest(self._scores, self._judge.scores if self._judge is not None else {})
 
     @property
     def waiting(self) -> Sequence[Ticket]:
@@ -125,7 +110,7 @@ class JudgedText:
     def grow(self, piece: str) -> None:
         """The text goes on."""
         if piece:
-            self._parts.append(piece)
+            self._grown.add(piece)
             self.length += len(piece)
             self._todo.add(piece)
             if self._closing:
@@ -154,14 +139,14 @@ class JudgedText:
     def cut(self, at: int) -> None:
         """The reply ends here for its reader: what came behind it is no part of it."""
         if at < self.length or at == 0:
-            self.length = self._limit = at
+            self.length = self._grown.limit = at
             if at <= self._fed:
                 self._todo.clear()
 
     @property
     def dropped(self) -> bool:
         """Whether the reply had ended before it began."""
-        return self._limit == 0
+        return self._grown.limit == 0
 
     def work(self, chars: int) -> int:
         """Judge up to so many of the characters that came. Returns how many; 0 where nothing is left, or an answer
@@ -186,6 +171,21 @@ class JudgedText:
             self._stop_if_answered(judge)
         if self._seam is not None:
             self._seam.poll(last=last)
+
+    def tighten(self, plan: Plan) -> None:
+        """Go on under a stricter plan, from the first character that has not gone out."""
+        self._new_judge = under(self._new_judge, plan)
+        if self._judge is not None:
+            settled = self._judge.tighten(plan) + self._base
+            own = settled if self._json is None else self._json.raw_settled(settled)
+            self._own = max(self.released, min(self._own, own))
+        if self._seam is not None:
+            self._seam.tighten(plan)
+        for told in restated(self._found, plan, self.released, editable=self._json is None):
+            if told.acts and not self._blocks(told, told.start, told.end):
+                self._changes.cover(told.start, told.end, placeholder(told.label))
+        self.settled = self.released
+        self._settle()
 
     def hold(self, upto: int | None) -> None:
         """A seam at one of its ends is settled only so far into this text; None: all the way."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections import deque
 
+REOPENED_CONTEXT_CHARS = 512
+"""How much of a text that was judged as ended is read again when it grows after all, or when another text
+follows that its reader may put beside it."""
+
 _PAUSE = None
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -13,6 +17,26 @@ def readable(piece: str) -> str:
     """The piece as detectors read it: they want valid Unicode, so half a surrogate pair (its other half may come in
     the next piece) counts as one character that matches nothing."""
     return piece if piece.isascii() else _SURROGATE.sub("\ufffd", piece)
+
+
+class Grown:
+    """All that came of a text, up to where it ended for its reader."""
+
+    __slots__ = ("_parts", "limit")
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self.limit: int | None = None  # where the reply ended for its reader, though more came
+
+    def add(self, piece: str) -> None:
+        self._parts.append(piece)
+
+    @property
+    def text(self) -> str:
+        if len(self._parts) > 1:
+            self._parts = ["".join(self._parts)]
+        text = self._parts[0] if self._parts else ""
+        return text if self.limit is None else text[: self.limit]
 
 
 class Pieces:

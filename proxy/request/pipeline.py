@@ -27,6 +27,7 @@ from proxy.request.identify import identify
 from proxy.request.read import read
 from proxy.request.record import end, record
 from proxy.request.release import finish, release
+from proxy.request.restrict import restrict
 from proxy.request.score_output import score_output
 from proxy.request.screen_input import screen_input
 from proxy.wire.errors import error_body
@@ -85,10 +86,10 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
             if step is forward and x.answer is None and x.upstream is None:
                 place = ADDRESSED
     except Killed as killed:
-        await _kill(x, ports, killed.reason)
+        await _kill(x, ports, killed.level, killed.reason)
     except Refused as refusal:
         if x.stand_in and isinstance(refusal, BackendFailed):
-            await _kill(x, ports, refusal.message)
+            await _kill(x, ports, x.level, refusal.message)
         else:
             refuse(x, refusal)
             await _record_refusal(x, ports, refusal)
@@ -104,23 +105,26 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
     return await finish(x, ports)
 
 
-async def _kill(x: Exchange, ports: Ports, reason: str) -> None:
-    """The dial rose to `killed` while it ran, or the backend that answers what is killed does not: nothing more of
-    the reply goes out, and our own words end it."""
+async def _kill(x: Exchange, ports: Ports, level: Level, reason: str) -> None:
+    """The dial ended it while it ran, or the backend that answers what is killed does not: nothing more of the
+    reply goes out, and our own words are its end."""
     x.take_back()
     if x.upstream is not None:
         x.upstream.close()
     x.backend_done(ports.clock.monotonic())
     try:
-        if x.response is None:
+        if x.response is not None:
+            cut_killed(x)
+        elif level is Level.KILLED:
             answer_killed(x)
             assert x.answer is not None
             x.tail = x.answer.body
         else:
-            cut_killed(x)
+            restrict(x, ports)
     except Contained as refusal:
         refuse(x, refusal)
-    x.level, x.outcome, x.error = Level.KILLED, Outcome.KILLED, reason
+    x.outcome = Outcome.KILLED if level is Level.KILLED else Outcome.CONTAINED
+    x.level, x.error = level, reason
     await asyncio.wait((end(x, ports),), timeout=OWN_WORDS_WAIT_S)
 
 

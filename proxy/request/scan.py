@@ -22,11 +22,11 @@ ASKING_TEXTS_MAX = 4
 
 def new_text(x: Exchange, direction: Direction, channel: Channel) -> JudgedText:
     """A text of the exchange, to be judged under its policy as it stands now."""
-    policy, selection, context = x.policy, x.selection, x.context
+    policy, context = x.policy, x.context
 
     def judge(whole: str | None) -> Judge:
         recall = None if whole is None else policy.memory.of(whole, unescaped=channel.json)
-        return policy.judge(direction, selection, channel.field, context, recall)
+        return policy.judge(direction, x.selection, channel.field, context, recall)
 
     return JudgedText(channel, judge, x.pseudonyms, restore=direction is Direction.OUTPUT)
 

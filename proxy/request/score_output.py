@@ -62,11 +62,14 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     x.facts = view.facts
     for media in view.media:
         x.unscanned["media"] += media.bytes
-    judged: list[JudgedText] = []
-    try:
-        await judge_texts(x, ports, Direction.OUTPUT, view.texts, judged)
-    finally:
-        x.texts = tuple(judged)
+    level = None
+    while level is not x.level:  # it may rise while the reply is judged
+        level = x.level
+        judged: list[JudgedText] = []
+        try:
+            await judge_texts(x, ports, Direction.OUTPUT, view.texts, judged)
+        finally:
+            x.texts = tuple(judged)
     if x.killed is not None:  # the dial was turned while the reply was judged
         raise Killed(x.killed)
     headers = upstream.headers

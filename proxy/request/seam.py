@@ -14,7 +14,7 @@ from typing import Protocol
 from proxy.detect.base import Ticket
 from proxy.model.finding import Finding
 from proxy.policy.lane import ERROR_LABEL
-from proxy.policy.match import Judge, Ruling
+from proxy.policy.match import Judge, Plan, Ruling
 from proxy.policy.redact import placeholder
 from proxy.request.pieces import readable
 
@@ -73,6 +73,10 @@ class Seam:
             self._take(self._judge.feed("", final=True))
         else:
             self.leave()
+
+    def tighten(self, plan: Plan) -> None:
+        """As a text."""
+        self._judge.tighten(plan)
 
     def poll(self, *, last: bool) -> None:
         """As a text's."""

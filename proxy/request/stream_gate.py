@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from proxy.detect.base import Ticket
 from proxy.errors import UnreadableReply
 from proxy.model.text import Channel, Kind
+from proxy.policy.match import Plan
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
 from proxy.request.outlet import Mark, Outlet, Waiting
@@ -169,6 +170,11 @@ class StreamGate:
         """Wait for no answer any longer."""
         for text in self._asking:
             text.poll(last=True)
+
+    def tighten(self, plan: Plan) -> None:
+        """A stricter plan holds for all that has not been let out."""
+        for text in (*self.texts.values(), *self._copies):
+            text.tighten(plan)
 
     def interrupt(self, message: str) -> bytes:
         """End every open choice in the wire's filtered form. What is held stays back, and so does the tail. Empty

@@ -43,19 +43,27 @@ class BackendFile(FileModel):
     timeout_s: Seconds = 120.0
     connect_timeout_s: Seconds = 10.0
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = 200
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
     key_env: Text | None = None
     key_file: Text | None = None
     ca_file: Text | None = None
 
 
+class SupportsFile(FileModel):
+    temperature: bool | None = None
+    system: bool | None = None
+
+
 class VersionFile(FileModel):
     backend: Name
     model: Text
+    supports: SupportsFile | None = None  # instead of the model's
 
 
 class ModelFile(FileModel):
     versions: Annotated[dict[Name, VersionFile], Field(min_length=1)]
     serve: Name
+    supports: SupportsFile = SupportsFile()
     fallback: tuple[Name, ...] = ()
 
 

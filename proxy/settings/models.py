@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from proxy.model.text import Path as At
-from proxy.settings.file import ModelFile
-from proxy.settings.values import BackendSettings, ModelSettings, Version
+from proxy.settings.file import ModelFile, SupportsFile
+from proxy.settings.values import BackendSettings, ModelSettings, Supports, Version
 from proxy.yaml_source import nearest
 
 
@@ -28,7 +28,10 @@ def resolve_model(
     for index, word in enumerate(file.fallback):
         if (wrong := _unfit(file, index, word, backends)) is not None:
             fault((*at, "fallback", index), wrong)
-    versions = {word: Version(item.backend, item.model) for word, item in file.versions.items()}
+    versions = {
+        word: Version(item.backend, item.model, _supports(item.supports or file.supports))
+        for word, item in file.versions.items()
+    }
     return ModelSettings(MappingProxyType(versions), file.serve, file.fallback)
 
 
@@ -47,3 +50,7 @@ def _unfit(file: ModelFile, index: int, word: str, backends: Mapping[str, Backen
     if api != other:
         return f"`{word}` is at a backend of the {other} API, and cannot answer what `{file.serve}` is asked, {api}"
     return None
+
+
+def _supports(file: SupportsFile) -> Supports:
+    return Supports(file.temperature, file.system)

@@ -144,6 +144,7 @@ class _Resolver:
             ca_file=self._file((*at, "ca_file"), file.ca_file),
             connect_timeout_s=file.connect_timeout_s,
             max_connections=file.max_connections,
+            max_tokens_field=file.max_tokens_field,
         )
 
     def _default_backend(self, file: SettingsFile) -> str:

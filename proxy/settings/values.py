@@ -74,6 +74,15 @@ class BackendSettings:
     ca_file: Path | None = None
     connect_timeout_s: float = 10.0
     max_connections: int = 200
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Supports:
+    """Which parts of a request a model takes; None where its name has to tell."""
+
+    temperature: bool | None = None
+    system: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class Version:
 
     backend: str
     model: str
+    supports: Supports = field(default=Supports(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +203,14 @@ class Settings:
         if self.backend_for(backend.api) == name:
             return f"calls of the {backend.api} API go there that name no listed model"
         return None
+
+    def supports(self, backend: str, model: str | None) -> Supports:
+        """What is said of the model of that name at that backend, by whichever public name."""
+        for known in self.models.values():
+            for version in known.versions.values():
+                if (version.backend, version.model) == (backend, model) and version.supports != Supports():
+                    return version.supports
+        return Supports()
 
 
 def parse_address(text: str) -> Address:

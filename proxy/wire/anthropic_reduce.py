@@ -15,10 +15,10 @@ from proxy.wire.reduce import (
     cap,
     cool,
     drop,
+    eased,
     in_front,
     kept_from,
     lowered,
-    prompt_of,
     result_text,
     same,
 )
@@ -33,6 +33,7 @@ LEFT_OUT: Final = "[reasoning left out]"
 """Stands for a message of which nothing else is left: the API takes none that is empty."""
 
 TOOL_KEYS: Final = ("tools", "tool_choice", "mcp_servers", "container", "context_management")
+_THINKS: Final = frozenset(("enabled", "adaptive", "between_tools"))
 _THINKING: Final = frozenset(("thinking", "redacted_thinking"))
 _CALLS: Final = frozenset(("tool_use", "server_tool_use", "mcp_tool_use"))
 _SHOWN: Final = frozenset(("text", "image", "document", "search_result"))
@@ -44,35 +45,42 @@ def reduce_messages(
 ) -> dict[str, Json]:
     """The request as it is to be sent. One that `counts` tokens only takes neither a cap nor a temperature."""
     out = dict(request)
-    messages = _recent(sequence(request.get("messages")), reduction.keep_messages)
-    thinks = _bounded_thinking(out, reduction)
+    prompts, messages = _recent(sequence(request.get("messages")), reduction.keep_messages)
+    budgeted = _bounded_thinking(out, reduction)
     if not reduction.tools:
         drop(out, TOOL_KEYS)
-    if not reduction.tools or not thinks:
+    if not (reduction.tools and budgeted):
+        # Thinking is bound to all that stood before it; only where a budget is given, which models take that know
+        # no such bond, a turn of tools under way must begin with it.
         messages = _flat(messages, tools=reduction.tools)
-    prompt = prompt_of(reduction, None, messages)
+    prompt = reduction.system_prompt
+    if prompt is not None and reduction.replaces_prompt:
+        drop(out, ("system",))
+        prompts, messages = [], [one for one in messages if not _is_prompt(one)]
     if prompt is not None and not reduction.takes_system:
         messages = _told(messages, prompt)
     elif prompt is not None:
-        before = None if reduction.replaces_prompt else request.get("system")
-        out["system"] = in_front(prompt, before)
+        out["system"] = in_front(prompt, out.get("system"))
+    for one in prompts:
+        out["system"] = _behind(out.get("system"), mapping(one).get("content"))
     if not same(request.get("messages"), messages):
         out["messages"] = messages
     if counts:
         return out
     cap(out, "max_tokens", reduction.max_output_tokens)
+    _ease(out, reduction)
+    thinks = mapping(out.get("thinking")).get("type") in _THINKS
     if reduction.takes_temperature and not thinks and reduction.temperature is not None:
         cool(out, min(reduction.temperature, TEMPERATURE_MAX))
     return out
 
 
 def _bounded_thinking(out: dict[str, Json], reduction: Reduction) -> bool:
-    """Whether the request may still think: within half of the cap, or not at all."""
+    """Thinking within half of the cap, or none where that is too little. Whether it has a budget."""
     thinking = mapping(out.get("thinking"))
-    if thinking.get("type") not in ("enabled", "adaptive"):
-        return False
-    if reduction.max_output_tokens is None:
-        return True
+    budgeted = thinking.get("type") == "enabled"
+    if reduction.max_output_tokens is None or not (budgeted or thinking.get("type") == "adaptive"):
+        return budgeted
     most = lowered(out.get("max_tokens"), reduction.max_output_tokens)
     budget = integer(most) // 2
     if budget < THINKING_TOKENS_MIN:
@@ -80,22 +88,45 @@ def _bounded_thinking(out: dict[str, Json], reduction: Reduction) -> bool:
         return False
     if integer(thinking.get("budget_tokens")) > budget:
         out["thinking"] = {**thinking, "budget_tokens": budget}
-    return True
+    return budgeted
 
 
-def _recent(messages: Sequence[Json], keep: int | None) -> list[Json]:
-    counted = [place for place, one in enumerate(messages) if mapping(one).get("role") != "system"]
+def _ease(out: dict[str, Json], reduction: Reduction) -> None:
+    """Where thinking cannot be bounded by a budget, its effort is."""
+    config = mapping(out.get("output_config"))
+    effort = eased(config.get("effort"), "high" if reduction.always_thinks else None)
+    if reduction.max_output_tokens is not None and effort != config.get("effort"):
+        out["output_config"] = {**config, "effort": effort}
+
+
+def _recent(messages: Sequence[Json], keep: int | None) -> tuple[list[Json], list[Json]]:
+    """The last turns; and those messages of the system that stand before them, which may not come first."""
+    counted = [place for place, one in enumerate(messages) if not _is_prompt(one)]
     if not counted:
-        return list(messages)
+        return [], list(messages)
     starts = [0]
     for n in range(1, len(counted)):
         message, before = mapping(messages[counted[n]]), mapping(messages[counted[n - 1]])
         if message.get("role") == "user" and before.get("role") != "user" and not _answers(message):
             starts.append(n)
-    first = counted[kept_from(starts, len(counted), keep)]
-    return [
-        one for place, one in enumerate(messages) if place >= first or mapping(one).get("role") == "system"
-    ]
+    first = kept_from(starts, len(counted), keep)
+    if not first:
+        return [], list(messages)
+    prompts = [one for one in messages[: counted[first]] if _is_prompt(one)]
+    return prompts, list(messages[counted[first] :])
+
+
+def _is_prompt(message: Json) -> bool:
+    return mapping(message).get("role") == "system"
+
+
+def _behind(system: Json, content: Json) -> Json:
+    """The system's prompt with another behind it."""
+    front, back = (
+        said if isinstance(said, list) else [{"type": "text", "text": said}] if said else []
+        for said in (system, content)
+    )
+    return [*front, *back]
 
 
 def _answers(message: Mapping[str, Json]) -> bool:

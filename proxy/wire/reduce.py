@@ -41,6 +41,7 @@ class Reduction:
     tools: bool = True  # whether they stay
     takes_temperature: bool = True
     takes_system: bool = True  # whether the model knows messages of the system; else the user's first says it
+    always_thinks: bool = False  # also where the request does not ask for it (Messages)
     cap_field: str | None = None  # what a chat's cap is called where the request has none
 
 
@@ -106,9 +107,10 @@ def drop(out: dict[str, Json], keys: Sequence[str]) -> None:
         out.pop(key, None)
 
 
-def eased(effort: Json) -> Json:
-    """The effort of reasoning, where it would use up a bounded output before the answer begins."""
-    return "low" if isinstance(effort, str) and effort in _HARD else effort
+def eased(effort: Json, default: str | None = None) -> Json:
+    """The effort of reasoning (where none is asked for, the model's own), lowered where it would use up a bounded
+    output before the answer begins."""
+    return "low" if (effort or default) in _HARD else effort
 
 
 def call_text(name: Json, arguments: Json) -> str:

@@ -81,8 +81,6 @@ async def test_what_is_no_scope(admin: Admin, scope: str) -> None:
         ({"level": "killed", "reason": "\ud800"}, "invalid_reason"),
         ({"reason": "x"}, "invalid_level"),
         ({"level": "dead", "reason": "x"}, "invalid_level"),
-        ({"level": "degraded", "reason": "x"}, "level_unavailable"),
-        ({"level": "restricted", "reason": "x"}, "level_unavailable"),
         ({"level": "killed", "reason": "x", "ttl": "soon"}, "invalid_ttl"),
         ({"level": "killed", "reason": "x", "ttl": "367d"}, "invalid_ttl"),
     ],

@@ -141,7 +141,6 @@ async def test_a_loosening_that_is_not_durable_fails(admin: Admin, folder: Path)
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
-        (("set", "degraded", "--scope", "global", "--reason", "x"), 2, "level_unavailable"),
         (("set", "dead", "--scope", "global", "--reason", "x"), 2, "invalid_level"),
         (("set", "killed", "--scope", "user:1", "--reason", "x"), 2, "invalid_scope"),
         (("set", "killed", "--scope", "global", "--reason", " "), 2, "reason_required"),

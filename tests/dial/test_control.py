@@ -6,20 +6,16 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.dial.control import Dial
-from proxy.dial.levels import SETTABLE
 from proxy.dial.setting import Actor
 from proxy.dial.state import SqliteDialStore
-from proxy.dial.turn import LevelUnavailable, TooManySettings, VersionMismatch
 from proxy.model.level import Level
 from proxy.model.subject import Reach
 from proxy.scopes import Scope
-from tests.dial.conftest import StartDial
-from tests.dial.helpers import ANN, BEN, GLOBAL, Counted, TurnedClock
+from tests.dial.helpers import ANN, BEN, GLOBAL, TurnedClock
 
 BOT = Scope.parse("model:bot")
 SHOP = Scope.parse("app:shop")
@@ -89,111 +85,11 @@ async def test_clearing_what_nobody_set_changes_nothing(dial: Dial) -> None:
     assert await dial.changes(10) == ()
 
 
-@pytest.mark.parametrize("level", sorted(set(Level) - SETTABLE))
-async def test_levels_that_do_nothing_yet_cannot_be_set(dial: Dial, level: Level) -> None:
-    with pytest.raises(LevelUnavailable, match=level.word):
-        await dial.set(GLOBAL, level, actor=ANN, reason="x")
-    assert dial.snapshot().settings == ()
-
-
-async def test_each_change_is_on_the_trail_with_actor_reason_and_both_levels(
-    dial: Dial, clock: TurnedClock
-) -> None:
-    await dial.set(BOT, Level.KILLED, actor=ANN, reason="leaks")
-    clock.at += 60
-    await dial.set(BOT, Level.GUARDED, actor=BEN, reason="fixed")
-    await dial.clear(BOT, actor=BEN, reason="tidy")
-    trail = [
-        (one.change.action, str(one.change.actor), one.change.before, one.change.after, one.change.reason)
-        for one in await dial.changes(10)
-    ]
-    assert trail == [
-        ("dial.clear", "ben", "guarded", None, "tidy"),
-        ("dial.set", "ben", "killed", "guarded", "fixed"),
-        ("dial.set", "ann", None, "killed", "leaks"),
-    ]
-
-
-async def test_a_ttl_ends_by_the_clock_and_says_so_on_the_trail(dial: Dial, clock: TurnedClock) -> None:
-    await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x", ttl_s=1800)
-    before = dial.snapshot()
-    clock.at += 1799.9
-    assert dial.effective(AT_BOT).level is Level.KILLED
-    clock.at += 0.1
-    assert dial.effective(AT_BOT).level is Level.GUARDED
-    assert dial.snapshot().settings == ()
-    assert dial.snapshot().version > before.version
-    await dial.note(actor=ANN, action="x", scope="x", before=None, after=None, reason="wait for the store")
-    assert [one.change.action for one in await dial.changes(10)] == ["x", "dial.expire", "dial.set"]
-
-
-async def test_a_setting_that_ran_out_can_not_pass_an_if_match(dial: Dial, clock: TurnedClock) -> None:
-    turned = await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x", ttl_s=60)
-    clock.at += 60
-    with pytest.raises(VersionMismatch):
-        await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x", if_match=frozenset({turned.etag}))
-
-
-async def test_the_version_rises_and_the_tag_changes_with_every_turn(dial: Dial) -> None:
-    seen = [dial.snapshot()]
-    for level in (Level.KILLED, Level.GUARDED, Level.KILLED, Level.KILLED):
-        turned = await dial.set(GLOBAL, level, actor=ANN, reason="x")
-        seen.append(dial.snapshot())
-        assert (turned.version, turned.etag) == (seen[-1].version, seen[-1].etag)
-    assert [one.version for one in seen] == sorted({one.version for one in seen})
-    assert len({one.etag for one in seen}) == len(seen)
-
-
-@pytest.mark.parametrize("levels", [(Level.KILLED, Level.KILLED), (Level.OPEN, Level.OPEN),
-                                    (Level.OPEN, Level.KILLED), (Level.KILLED, Level.OPEN)])  # fmt: skip
-async def test_of_two_turns_from_one_version_one_fails(dial: Dial, levels: tuple[Level, Level]) -> None:
-    tag = frozenset({dial.snapshot().etag})
-    scopes = (BOT, SHOP)
-    done = await asyncio.gather(
-        *(
-            dial.set(scope, level, actor=actor, reason="x", if_match=tag)
-            for scope, level, actor in zip(scopes, levels, (ANN, BEN), strict=True)
-        ),
-        return_exceptions=True,
-    )
-    assert sorted(isinstance(one, VersionMismatch) for one in done) == [False, True]
-    assert len(dial.snapshot().settings) == 1
-
-
-async def test_the_dial_holds_a_bounded_number_of_settings(
-    dial: Dial, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("proxy.dial.setting_turn.SETTINGS_MAX", 2)
-    await dial.set(BOT, Level.KILLED, actor=ANN, reason="x")
-    await dial.set(SHOP, Level.KILLED, actor=ANN, reason="x")
-    with pytest.raises(TooManySettings):
-        await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason="x")
-    await dial.set(SHOP, Level.GUARDED, actor=ANN, reason="what is set can still be changed")
-
-
-async def test_the_observer_sees_turns_and_the_strictest_level_of_each_scope(start_dial: StartDial) -> None:
-    counted = Counted()
-    dial = await start_dial(observer=counted)
-    await dial.set(BOT, Level.GUARDED, actor=Actor.rules(), reason="x")
-    await dial.set(BOT, Level.KILLED, actor=ANN, reason="x")
-    assert counted.levels == {"model:bot": Level.KILLED}
-    await dial.clear(BOT, actor=ANN, reason="x")
-    assert counted.levels == {"model:bot": Level.GUARDED}
-    await dial.clear(BOT, actor=Actor.rules(), reason="x")
-    assert counted.levels == {}
-    assert counted.changes == [
-        ("rules", Level.GUARDED), ("person", Level.KILLED), ("person", Level.GUARDED), ("rules", Level.GUARDED),
-    ]  # fmt: skip
-    assert (counted.unstored, counted.dropped) == (0, 0)
-
-
-# Against a plain table: the level is the highest of what is set and has not run out.
-
 _TURNS = st.lists(
     st.tuples(
         st.sampled_from(["global", "model:a", "app:x"]),
         st.sampled_from([ANN, BEN, Actor.rules(), Actor.tripwire("t")]),
-        st.none() | st.sampled_from(sorted(SETTABLE)),
+        st.none() | st.sampled_from(sorted(Level)),
         st.none() | st.integers(1, 5),
         st.integers(0, 3),
     ),

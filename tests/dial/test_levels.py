@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.dial.board import Board
-from proxy.dial.levels import DEFAULT, PERMITS, SETTABLE, loosens
+from proxy.dial.levels import DEFAULT, PERMITS, loosens
 from proxy.dial.setting import Actor, Setting
 from proxy.model.level import Level
 from proxy.model.subject import Reach
@@ -31,12 +31,6 @@ def test_open_enforces_nothing_and_killed_serves_nothing() -> None:
     assert not PERMITS[Level.OPEN].enforces
     assert PERMITS[DEFAULT].enforces
     assert [level for level in Level if not PERMITS[level].serves] == [Level.KILLED]
-
-
-def test_levels_that_edit_requests_cannot_be_set_while_nothing_edits_them() -> None:
-    assert {level for level in Level if PERMITS[level].edits_request and PERMITS[level].serves}.isdisjoint(
-        SETTABLE
-    )
 
 
 @pytest.mark.parametrize(

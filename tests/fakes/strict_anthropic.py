@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -9,6 +11,8 @@ Body: TypeAlias = Mapping[str, Any]
 
 THINKING_TOKENS_MIN = 1024
 TEMPERATURE_MAX = 1.0
+NO_SAMPLING_MODELS = ("claude-opus-4-7", "claude-opus-5", "claude-sonnet-5-5")
+BINDING_MODELS = ("claude-sonnet-5-5",)
 
 
 def messages(body: Body, *, counts: bool = False) -> str | None:
@@ -30,7 +34,7 @@ def messages(body: Body, *, counts: bool = False) -> str | None:
         return "max_tokens: Field required"
     if body.get("temperature") is not None and body.get("top_p") is not None:
         return "`temperature` and `top_p` cannot both be specified for this model."
-    if model.startswith("claude-opus-4-7") and body.get("temperature") not in (None, 1):
+    if model in NO_SAMPLING_MODELS and body.get("temperature") not in (None, 1):
         return "`temperature` is deprecated for this model."
     if body.get("tool_choice") and not body.get("tools"):
         return "tool_choice: may only be specified while providing tools"
@@ -42,7 +46,7 @@ def messages(body: Body, *, counts: bool = False) -> str | None:
 
 def _thinking(body: Body, counts: bool) -> str | None:
     thinking = body.get("thinking") or {}
-    if thinking.get("type") not in ("enabled", "adaptive"):
+    if thinking.get("type") not in ("enabled", "adaptive", "between_tools"):
         edits = (body.get("context_management") or {}).get("edits", [])
         if any(edit["type"].startswith("clear_thinking") for edit in edits):
             return "clear_thinking requires thinking to be enabled"
@@ -50,6 +54,8 @@ def _thinking(body: Body, counts: bool) -> str | None:
     if body.get("temperature") not in (None, 1):
         return "`temperature` may only be set to 1 when thinking is enabled."
     if thinking["type"] == "enabled":
+        if body["model"] in NO_SAMPLING_MODELS:
+            return '"thinking.type.enabled" is not supported for this model.'
         budget = thinking.get("budget_tokens", 0)
         if budget < THINKING_TOKENS_MIN:
             return "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
@@ -71,16 +77,22 @@ def _turns(body: Body) -> str | None:
         return "messages: at least one message is required"
     if turns[0].get("role") != "user":
         return 'messages: first message must use the "user" role'
-    thinks = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
+    thinks = (body.get("thinking") or {}).get("type") == "enabled"
     names = {tool.get("name") for tool in body.get("tools") or ()}
     calls: list[str] = []
     for index, turn in enumerate(turns):
         at = f"messages.{index}"
+        if turn.get("role") == "system":
+            if turns[index - 1].get("role") != "user":
+                return f"{at}: system messages must immediately follow a user turn"
+            continue
         if turn.get("role") not in ("user", "assistant"):
             return f"{at}: unexpected role"
-        if index and turn["role"] == turns[index - 1]["role"]:
+        said = [one["role"] for one in turns[:index] if one["role"] != "system"]
+        if said and turn["role"] == said[-1]:
             return f'{at}: roles must alternate between "user" and "assistant"'
-        reason = _blocks(turn, at, calls, last=index == len(turns) - 1, tools=bool(names))
+        bound = prefix(body, index) if body["model"] in BINDING_MODELS else None
+        reason = _blocks(turn, at, calls, last=index == len(turns) - 1, tools=bool(names), bound=bound)
         if reason is not None:
             return reason
     if calls:
@@ -88,7 +100,15 @@ def _turns(body: Body) -> str | None:
     return _last_loop(turns) if thinks else None
 
 
-def _blocks(turn: Body, at: str, calls: list[str], *, last: bool, tools: bool) -> str | None:
+def prefix(body: Body, count: int) -> str:
+    """What a signature of thinking is bound to: all that stands before it."""
+    before = [body.get("system"), body.get("tools"), body["messages"][:count]]
+    return hashlib.sha256(json.dumps(before).encode()).hexdigest()
+
+
+def _blocks(
+    turn: Body, at: str, calls: list[str], *, last: bool, tools: bool, bound: str | None
+) -> str | None:
     content = turn.get("content")
     if isinstance(content, str):
         if not content.strip():
@@ -112,6 +132,8 @@ def _blocks(turn: Body, at: str, calls: list[str], *, last: bool, tools: bool) -
             calls.append(block["id"])
         if kind in ("thinking", "redacted_thinking") and turn["role"] != "assistant":
             return f"{at}: thinking blocks may only stand in `assistant` messages"
+        if kind == "thinking" and bound is not None and block["signature"] != bound:
+            return f"{at}: Invalid `signature`. The block is bound to a different conversation."
     if last and turn["role"] == "assistant":
         if content[-1]["type"] in ("thinking", "redacted_thinking"):
             return f"{at}: the final block in an assistant message cannot be `thinking`"

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
+from tests.fakes.strict_anthropic import prefix
+
 Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
 Body: TypeAlias = dict[str, Any]
 
@@ -154,13 +156,16 @@ def _said(draw: Draw, turn: int, reasons: bool) -> list[Body]:
 @st.composite
 def messages(draw: Draw) -> Body:
     """For POST /v1/messages."""
-    thinks = draw(st.sampled_from([None, "enabled", "adaptive"]))
+    model = draw(st.sampled_from(["claude-sonnet-4-5", "claude-opus-4-7", "claude-sonnet-5-5"]))
+    budgets = ["enabled"] if model == "claude-sonnet-4-5" else ["adaptive", "between_tools"]
+    thinks = draw(st.sampled_from([None, *budgets]))
     thought = [THOUGHT] if thinks else []
     turns: list[Body] = []
     tools = False
     count = draw(st.integers(1, 6))
     for turn in range(count):
         turns.append({"role": "user", "content": draw(WORDS | _blocks())})
+        turns.extend(draw(st.just([]) | st.just([{"role": "system", "content": "Mind the sale."}])))
         for step in range(draw(SOME)):
             tools = True
             calls = _calls(draw, f"toolu_{turn}_{step}")
@@ -171,11 +176,11 @@ def messages(draw: Draw) -> Body:
         if turn < count - 1:
             said = [*thought, *draw(_blocks())]
             turns.append({"role": "assistant", "content": said if thought else draw(WORDS | st.just(said))})
-    body: Body = {"model": draw(st.sampled_from(["claude-sonnet-4-5", "claude-opus-4-7"])), "messages": turns}
+    body: Body = {"model": model, "messages": turns}
     body |= _some(draw, {"system": WORDS | _blocks()})
     if thinks is None:
         body["max_tokens"] = draw(st.sampled_from([1, 500, 8000]))
-        if body["model"] == "claude-sonnet-4-5":
+        if model == "claude-sonnet-4-5":
             body |= draw(st.sampled_from([{}, {"temperature": 0.7}, {"top_p": 0.9}]))
     else:
         body["max_tokens"] = draw(st.sampled_from([3000, 16_000]))
@@ -187,7 +192,20 @@ def messages(draw: Draw) -> Body:
     if tools:
         body["tools"] = [{"name": "f", "input_schema": {"type": "object"}}]
         body |= _some(draw, {"tool_choice": st.just({"type": "auto"})})
+    body |= _some(draw, {"output_config": st.just({"effort": "max"})})
+    _sign(body)
     return body
+
+
+def _sign(body: Body) -> None:
+    """Thinking is signed with what stands before it."""
+    for index, turn in enumerate(body["messages"]):
+        if turn["role"] == "assistant" and isinstance(turn["content"], list):
+            bound = prefix(body, index)
+            turn["content"] = [
+                {**block, "signature": bound} if block["type"] == "thinking" else block
+                for block in turn["content"]
+            ]
 
 
 NO_BLOCKS: st.SearchStrategy[list[Body]] = st.just([])

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from proxy.wire.families import cap_field, takes_system, takes_temperature
+from proxy.wire.families import always_thinks, cap_field, takes_system, takes_temperature
 from proxy.wire.reduce import Reduction
 from proxy.wire.registry import wire_for
 
@@ -30,5 +30,6 @@ def at_model(reduction: Reduction, model: str) -> Reduction:
         reduction,
         takes_temperature=takes_temperature(model),
         takes_system=takes_system(model),
+        always_thinks=always_thinks(model),
         cap_field=cap_field(model),
     )
