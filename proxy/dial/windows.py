@@ -129,8 +129,10 @@ class _Memory(Storage, MovingWindowSupport):
         """Whether there is a window for that key, or may be one more."""
         if key in self._windows or len(self._windows) < CALLERS_MAX:
             return True
-        left = self._clock() - expiry
-        self._windows = {key: calls for key, calls in self._windows.items() if calls and calls[-1] > left}
+        now = self._clock()
+        self._windows = {
+            key: calls for key, calls in self._windows.items() if calls and calls[-1] + expiry > now
+        }
         return len(self._windows) < CALLERS_MAX
 
     def clear(self, key: str) -> None:
@@ -146,8 +148,8 @@ class _Memory(Storage, MovingWindowSupport):
 
     def _calls(self, key: str, expiry: int) -> deque[float]:
         calls = self._windows.setdefault(key, deque())
-        left = self._clock() - expiry
-        while calls and calls[0] <= left:
+        now = self._clock()
+        while calls and calls[0] + expiry <= now:  # the sum by which callers are told when to come again
             calls.popleft()
         return calls
 

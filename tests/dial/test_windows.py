@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.dial.control import Dial
@@ -11,7 +11,8 @@ from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.restraint_turn import restrain
 from proxy.dial.restraints import Restraints
 from proxy.dial.turn import TooManyRestraints
-from proxy.dial.windows import Windows
+from proxy.dial.windows import CALLERS_MAX, Windows
+from proxy.subjects import Rate
 from tests.dial.helpers import ANN, TurnedClock
 
 
@@ -75,6 +76,7 @@ def test_a_limit_that_went_takes_its_calls_with_it_and_others_keep_theirs() -> N
     assert calls.call("a") == 0
 
 
+@example(allowed=1, window_s=8, gaps=[0.0, 0.0, 1.946, 0.0, 0.0])
 @given(
     st.integers(1, 4),
     st.integers(1, 10),
@@ -88,7 +90,7 @@ def test_no_window_ever_holds_more_and_who_waits_as_told_is_let_in(
     for gap in gaps:
         calls.clock.at += gap
         now = calls.clock.at
-        recent = [at for at in taken if at > now - window_s]
+        recent = [at for at in taken if at + window_s > now]
         wait_s = calls.call()
         assert (wait_s == 0) == (len(recent) < allowed)
         if wait_s:
@@ -111,3 +113,27 @@ async def test_all_limits_together_remember_a_bounded_number_of_calls(
         await restrain(dial, Kind.LIMIT, "user:eve", "51/day", actor=ANN, reason="x")
     await restrain(dial, Kind.LIMIT, "user:eve", "50/day", actor=ANN, reason="x")
     await restrain(dial, Kind.BLOCK, "user:ann", actor=ANN, reason="blocks are another matter")
+
+
+def test_a_rate_that_each_caller_has_for_itself() -> None:
+    clock = TurnedClock(0.0)
+    windows = Windows(clock)
+    rate = Rate(2, 60)
+    assert [windows.take_caller("key:a", rate) for _ in range(3)] == [None, None, 60]
+    assert windows.take_caller("key:b", rate) is None
+    clock.at = 59.5
+    assert windows.take_caller("key:a", rate) == 1
+    clock.at = 60.0
+    assert windows.take_caller("key:a", rate) is None
+    assert windows.take_caller("key:a", Rate(1, 60)) is None, "another rate begins anew"
+
+
+def test_there_are_only_so_many_windows_and_empty_ones_make_room() -> None:
+    clock = TurnedClock(0.0)
+    windows = Windows(clock)
+    rate = Rate(1, 60)
+    assert {windows.take_caller(f"ip:{number}", rate) for number in range(CALLERS_MAX)} == {None}
+    assert windows.take_caller("ip:one more", rate) == 60
+    assert windows.take_caller("ip:1", rate) == 60
+    clock.at = 60.0
+    assert windows.take_caller("ip:one more", rate) is None
