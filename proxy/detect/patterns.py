@@ -16,7 +16,8 @@ from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.hold import Hold, hold_of
 from proxy.detect.normalise import Reader, folded
-from proxy.detect.regexes import Found, PatternError, Regex, RegexSet, compile_regex, shape_of
+from proxy.detect.regexes import Found, PatternError, Regex, compile_regex, shape_of
+from proxy.detect.sieve import Sieve
 from proxy.model.finding import Match
 
 
@@ -70,7 +71,7 @@ class PatternBank:
         self.rules = frozenset(entry.rule for entry in entries)
         self.view = folded()
         self.patterns = tuple(_pattern(entry) for entry in entries)
-        self.every = RegexSet(entry.pattern for entry in entries)
+        self.every = Sieve([entry.pattern for entry in entries])
         self.least = min((pattern.least for pattern in self.patterns), default=1)
         lengths = [(entry.pattern, item.length) for entry, item in zip(entries, self.patterns, strict=True)]
         # To spell out the beginnings of a hundred patterns takes seconds.

@@ -52,6 +52,12 @@ class _Wrapper(Protocol):
     _regexp: _Extension
 
 
+class _Set(Protocol):
+    """RE2's set, as the extension shows it."""
+
+    def Match(self, text: bytes, /) -> Sequence[int]: ...
+
+
 class Leftmost:
     """Where a pattern begins to match, for what every piece of a stream asks several times. The package's wrapper
     spends three to seven times the search on generators, match objects and offsets, so it is passed by."""
@@ -75,19 +81,20 @@ class RegexSet:
     __slots__ = ("_count", "_set")
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._set = re2.Set.SearchSet(_options())
+        made = re2.Set.SearchSet(options())
         self._count = 0
         for pattern in patterns:
-            self._set.Add(pattern)
+            made.Add(pattern)
             self._count += 1
         # A set that runs out of memory reports no match at all. This one matches anywhere: missed, the set
         # failed.
-        self._set.Add("")
-        self._set.Compile()
+        made.Add("")
+        made.Compile()
+        self._set = cast(_Set, made._set)  # the wrapper costs as much again
 
     def hits(self, text: str) -> Sequence[int]:
         """The numbers of the patterns that occur; of all, where RE2 could not tell."""
-        found = cast("list[int] | None", self._set.Match(text.encode() if text.isascii() else text))
+        found = self._set.Match(text.encode())
         if not found or self._count not in found:
             return range(self._count)
         if len(found) == 1:
@@ -95,7 +102,8 @@ class RegexSet:
         return sorted(index for index in found if index != self._count)
 
 
-def _options() -> re2.Options:
+def options() -> re2.Options:
+    """How every pattern is compiled."""
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY_BYTES
@@ -115,7 +123,7 @@ def compile_regex(pattern: str) -> Regex:
 def compile_unchecked(pattern: str) -> Regex:
     """As `compile_regex`, for patterns that the program made, of any length."""
     try:
-        return cast(Regex, re2.compile(pattern, _options()))
+        return cast(Regex, re2.compile(pattern, options()))
     except re2.error as error:
         reason = error.args[0] if error.args else b""
         raise PatternError(

@@ -197,11 +197,14 @@ def digest(folder: Folder, used: frozenset[str]) -> str:
 
 
 def _warm(bank: Bank) -> Bank:
-    """Have what is loaded at first use (telephone metadata, most of all) loaded before an exchange waits for it."""
+    """Have what is loaded or compiled at first use (telephone metadata; the patterns that say what is to be held)
+    there before an exchange waits for it."""
     if not isinstance(
         bank, NerBank | TransformerBank
     ):  # their scorers are warmed before the policy is in force
-        bank.open(NO_CONTEXT).feed(WARM_TEXT, final=True)
+        scan = bank.open(NO_CONTEXT)
+        scan.feed(WARM_TEXT)
+        scan.feed("", final=True)
     return bank
 
 

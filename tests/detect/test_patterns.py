@@ -14,6 +14,7 @@ from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT
 from proxy.detect.hold import hold_of
 from proxy.detect.patterns import PatternBank, PatternEntry, check_pattern
 from proxy.detect.regexes import Leftmost, PatternError, RegexSet, compile_unchecked
+from proxy.detect.sieve import Sieve
 from tests.detect.support import assert_any_cut_is_the_same, shown, sizes, texts_of, whole
 
 
@@ -208,7 +209,7 @@ def test_syntax_that_the_parser_does_not_know_is_held_by_length(pattern: str) ->
 class _Counting:
     """A set that counts the characters it is given."""
 
-    def __init__(self, inner: RegexSet) -> None:
+    def __init__(self, inner: RegexSet | Sieve) -> None:
         self.inner = inner
         self.characters = 0
 
