@@ -37,6 +37,7 @@ from proxy.regions import regions
 from proxy.request.connections import room
 from proxy.request.exchange import Ports
 from proxy.request.server import KEEP_ALIVE_S, Front
+from proxy.respond.alerts import Alerts
 from proxy.respond.responder import Responder
 from proxy.scoring.service import ScorerService
 from proxy.settings import Address, Settings, Tls
@@ -106,7 +107,10 @@ class App:
         await InStep(self.policy, self.dial, self._background.spawn).start()
 
         kept = settings.data_dir / "watch.json"
-        self.responder = Responder(self.watch, self.dial, settings.models, kept, clock=self._clock.now)
+        now = self._clock.now
+        self.alerts = alerts = Alerts(settings.alerts, metrics, clock=now)
+        stack.push_async_callback(alerts.stop)
+        self.responder = Responder(self.watch, self.dial, settings.models, kept, clock=now, alerts=alerts)
         await self.responder.start()
         stack.push_async_callback(self.responder.stop)
 
@@ -213,6 +217,7 @@ class App:
             known=known_by(router),
             settings=settings,
             watch=self.watch,
+            alerts=self.alerts,
         )
         runner = web.AppRunner(
             build_admin(context),

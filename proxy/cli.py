@@ -25,6 +25,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "rules": "rules",
         "cards": "cards",
         "tripwires": "tripwires",
+        "alerts": "alerts",
         "dial": "dial",
         "block": "subjects",
         "limit": "subjects",

@@ -88,6 +88,8 @@ class Metrics:
         self._wire_state = gauge("tripwire_state", "0 ok, 1 pending, 2 firing, 3 cooling", "tripwire", "per")
         self._wire_value = gauge("tripwire_value", "What a tripwire's window says", "tripwire", "per")
         self._wire_limit = gauge("tripwire_threshold", "What is too much", "tripwire", "per")
+        self._alerts = counter("alerts", "Deliveries of alerts by how they ended", "target", "outcome")
+        self._alerts_waiting = gauge("alerts_waiting", "Alerts that are not delivered yet", "target")
         self._counters: dict[tuple[str, ...], Counter] = {}
         self._histograms: dict[tuple[str, ...], Histogram] = {}
 
@@ -164,6 +166,12 @@ class Metrics:
                 self._wire_value.labels(id, per).set(value)
             if limit is not None:
                 self._wire_limit.labels(id, per).set(limit)
+
+    def on_alert(self, target: str, outcome: str) -> None:
+        self._count(("alert", target, outcome), self._alerts)
+
+    def on_alerts_waiting(self, target: str, count: int) -> None:
+        self._alerts_waiting.labels(target).set(count)
 
     def on_uncarded(self, model: str | None) -> None:
         self._count(("uncarded", self.model_label(model)), self._uncarded)

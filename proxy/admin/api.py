@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from proxy.admin import (
+    alerts,
     cards,
     changes,
     dial,
@@ -60,6 +61,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *exchanges.ENDPOINTS,
     *cards.ENDPOINTS,
     *tripwires.ENDPOINTS,
+    *alerts.ENDPOINTS,
     *status.ENDPOINTS,
     Endpoint("GET", "/admin/v1/openapi.json", "viewer", openapi, "This description", {200: "OpenAPI 3.1"}),
 )

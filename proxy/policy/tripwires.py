@@ -16,6 +16,7 @@ from proxy.model.observation import Metric
 from proxy.model.record import Json
 from proxy.model.text import Path
 from proxy.model.tripwire import (
+    Alert,
     BlockCaller,
     LimitCaller,
     Per,
@@ -69,8 +70,7 @@ class RollBackFile(TtlFile):
 
 
 class ThenFile(FileModel):
-    LATER: ClassVar[Mapping[str, str]] = {"alert": "what fires stands on standard error and in the metrics"}
-
+    alert: Word | None = None
     dial: DialFile | None = None
     block: TtlFile | None = None
     limit: LimitFile | None = None
@@ -198,6 +198,8 @@ class _OneReader:
         if len(said) != 1:
             self._fault(at, f"is one of {', '.join(ThenFile.model_fields)}; several are several entries")
             return None
+        if file.alert is not None:
+            return Alert(file.alert)
         if file.dial is not None:
             if per is Per.USER:
                 self._fault((*at, "dial"), "a user has no dial: use block or limit", key=True)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from shlex import quote
 
 from proxy.model.card import Card
+from proxy.model.observation import Metric
 from proxy.model.record import Json
-from proxy.model.tripwire import Alert, Per
+from proxy.model.tripwire import Alert, Per, Stat, Tripwire
 from proxy.respond.act import limit_of, span
 from proxy.watch.wire import Turned
 
@@ -31,12 +32,15 @@ class Notice:
         return f"{drill}[{what}] {wire.id} ({wire.severity}): {self.turned.group}"
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """Whom the tripwire asks to be told."""
+        return tuple(one.target for one in self.turned.tripwire.then if isinstance(one, Alert))
+
+    @property
     def targets(self) -> tuple[str, ...]:
-        """Who is to be told: whom the tripwire names, and the contact on the model's card."""
-        named = [one.target for one in self.turned.tripwire.then if isinstance(one, Alert)]
-        if self.card is not None and self.card.owner.contact is not None and named:
-            named.append(self.card.owner.contact)
-        return tuple(dict.fromkeys(named))
+        """Those, and the contact on the model's card."""
+        contact = self.card.owner.contact if self.card is not None and self.named else None
+        return tuple(dict.fromkeys((*self.named, *((contact,) if contact is not None else ()))))
 
     @property
     def key(self) -> tuple[str, str]:
@@ -72,6 +76,8 @@ class Notice:
             f"{wire.stat} of {wire.metric} over {span(wire.window_s)}: {value}, {limit_of(wire)}"
             f" ({turned.samples} samples)"
         ]
+        if self.drill:
+            lines.insert(0, f"This is a drill: {turned.why}. What follows is made up.")
         if turned.fires:
             lines.append(f"too much since {_time(turned.began)}, fires since {_time(turned.at)}")
             lines.append(self._whose())
@@ -142,6 +148,13 @@ class Notice:
             "risks": "; ".join(card.risks or ()) or None,
         }
         return [f"{name}: {value}" for name, value in said.items() if value is not None]
+
+
+def drill(now: float, why: str) -> Notice:
+    """A message that looks like an alert and says that it is none."""
+    wire = Tripwire("drill", Metric.TOXICITY, Stat.P95, Per.MODEL, 900.0, above=0.5)
+    turned = Turned(wire, "model:drill", True, now, now - 900.0, 0.9, 100, why=why)
+    return Notice(turned, drill=True)
 
 
 def _card(card: Card) -> dict[str, Json]:

@@ -12,9 +12,10 @@ import structlog
 from proxy.dial.control import Dial
 from proxy.model.card import Card, card_for
 from proxy.model.record import Json
-from proxy.model.tripwire import Per, State
+from proxy.model.tripwire import Per, State, Tripwire
 from proxy.respond import keep
 from proxy.respond.act import Acts
+from proxy.respond.alerts import Alerts
 from proxy.respond.notice import Notice
 from proxy.settings import ModelSettings
 from proxy.watch.watch import Watch
@@ -29,7 +30,7 @@ _log = structlog.get_logger("proxy.respond")
 
 
 class Responder:
-    """Belongs to one event loop. `tell` must not wait: it takes a notice, and sees to its delivery by itself."""
+    """Belongs to one event loop."""
 
     def __init__(
         self,
@@ -39,13 +40,14 @@ class Responder:
         path: Path,
         *,
         clock: Callable[[], float],
-        tell: Callable[[Notice], None] | None = None,
+        alerts: Alerts,
     ) -> None:
         self._watch = watch
         self._models = models
         self._path = path
         self._clock = clock
-        self._tell = tell
+        self._alerts = alerts
+        self._checked: tuple[Tripwire, ...] = ()
         self._acts = Acts(dial, models)
         self._rounds = 0
         self._unwritten = False
@@ -84,6 +86,10 @@ class Responder:
 
     async def round(self) -> None:
         """Look once at every tripwire."""
+        tripwires = self._watch.tripwires
+        if tripwires != self._checked:
+            self._checked = tripwires
+            self._alerts.check(tripwires)
         for many in self._watch.look(self._clock()):
             for turned in many:
                 await self.respond(turned)
@@ -111,8 +117,7 @@ class Responder:
             examples=list(turned.examples),
             done=done,
         )
-        if self._tell is not None:
-            self._tell(self.notice(turned, tuple(done)))
+        self._alerts.tell(self.notice(turned, tuple(done)))
 
     def notice(self, turned: Turned, done: tuple[str, ...] = ()) -> Notice:
         """The message about it, with the model's card."""

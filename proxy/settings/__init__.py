@@ -4,6 +4,7 @@ from proxy.settings.resolve import load
 from proxy.settings.values import (
     Address,
     Admin,
+    AlertTarget,
     Api,
     BackendSettings,
     ClientSettings,
@@ -26,6 +27,7 @@ from proxy.settings.values import (
 __all__ = [
     "Address",
     "Admin",
+    "AlertTarget",
     "Api",
     "BackendSettings",
     "ClientSettings",

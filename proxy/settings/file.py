@@ -11,6 +11,9 @@ from proxy.yaml_model import FileModel
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}$")]
 """A model's, backend's, client's or token's name: it stands in log rows, metrics and scopes."""
 
+TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""An alert target's name, as tripwires and cards write it."""
+
 Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -107,6 +110,17 @@ class LimitsFile(FileModel):
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
 
 
+class AlertFile(FileModel):
+    webhook: Text | None = None
+    webhook_env: Text | None = None
+    webhook_file: Text | None = None
+    secret_env: Text | None = None
+    secret_file: Text | None = None
+    apprise_env: Text | None = None
+    apprise_file: Text | None = None
+    min_severity: Literal["low", "medium", "high", "critical"] = "low"
+
+
 class SettingsFile(FileModel):
     listen: Text = "127.0.0.1:8080"
     data_dir: Text = "data"
@@ -124,5 +138,6 @@ class SettingsFile(FileModel):
     log: LogFile = LogFile()
     scoring: ScoringFile = ScoringFile()
     limits: LimitsFile = LimitsFile()
+    alerts: dict[TargetName, AlertFile] = Field(default_factory=dict)
     drain_s: Seconds = 30.0
     log_format: Literal["console", "json"] = "console"

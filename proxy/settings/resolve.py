@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from proxy.errors import ConfigError, Problem
 from proxy.model.text import Path as At
 from proxy.regions import UnusableDatabase, regions
+from proxy.settings.alerts import resolve_alert
 from proxy.settings.file import (
     BackendFile,
     ClientFile,
@@ -95,6 +96,9 @@ class _Resolver:
         scoring = resolve_scoring(file.scoring, self.folder, data_dir, self._fault)
         tls = self._tls(("tls",), file.tls)
         identify = self._identify(file)
+        alerts = tuple(
+            resolve_alert(name, one, self._secret, self._fault) for name, one in file.alerts.items()
+        )
         if listen is None or admin is None or self.problems:
             return None
         return Settings(
@@ -114,6 +118,7 @@ class _Resolver:
             log=log,
             scoring=scoring,
             limits=Limits(file.limits.max_body_bytes, file.limits.max_reply_bytes, file.limits.max_in_flight),
+            alerts=alerts,
             drain_s=file.drain_s,
             log_format=file.log_format,
         )

@@ -160,6 +160,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertTarget:
+    """Where alerts go: a webhook, whose bodies `secret` signs, or a service by its Apprise URL. Both URLs may hold
+    credentials. What is less severe than `min_severity` is not sent there."""
+
+    name: str
+    webhook: SecretStr | None = None
+    secret: SecretStr | None = None
+    apprise: SecretStr | None = None
+    min_severity: Literal["low", "medium", "high", "critical"] = "low"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     listen: Address
     data_dir: Path
@@ -177,6 +189,7 @@ class Settings:
     log: LogSettings = LogSettings()
     scoring: Scoring = Scoring()
     limits: Limits = Limits()
+    alerts: tuple[AlertTarget, ...] = ()
     drain_s: float = 30.0
     log_format: Literal["console", "json"] = "console"
 

@@ -25,8 +25,12 @@ from proxy.model.level import Action, Direction, Level
 from proxy.model.record import Json
 from proxy.policy.patch import Patch, digest_with
 from proxy.policy.rule import Pattern, Phrases, Pii, Regex, Rule, Secrets, Toxicity, When
+from proxy.respond.alerts import Alerts
+from proxy.respond.channels import NotDelivered
+from proxy.respond.notice import Notice
 from proxy.settings import (
     Address,
+    AlertTarget,
     BackendSettings,
     ModelSettings,
     Role,
@@ -120,6 +124,21 @@ class FakeLog:
         return self.records.get(id)
 
 
+class Channel:
+    """Takes alerts, or fails where a test says so."""
+
+    def __init__(self) -> None:
+        self.sent: list[Notice] = []
+        self.fails: str | None = None
+
+    async def send(self, notices: Sequence[Notice], now: float) -> None:
+        if self.fails is not None:
+            raise NotDelivered(self.fails, "no way through")
+        self.sent += notices
+
+    async def close(self) -> None: ...
+
+
 @dataclass
 class Answer:
     status: int
@@ -172,6 +191,10 @@ class Admin:
         self.checks: dict[str, str | None] = {"policy": None, "log": None}
         self.metrics = Metrics((), ())
         self.watch = Watch(self.metrics)
+        self.channel = Channel()
+        self.alerts = Alerts(
+            (AlertTarget("oncall"),), self.metrics, clock=self.clock, channels={"oncall": self.channel}
+        )
         self.settings = settings_with_models(path.parent)
         self.url = ""
         self.port = 0
@@ -193,6 +216,7 @@ class Admin:
             known=known_by(Router(self.settings)),
             settings=self.settings,
             watch=self.watch,
+            alerts=self.alerts,
         )
         self._runner = web.AppRunner(build_admin(context), handle_signals=False, access_log=None)
         await self._runner.setup()

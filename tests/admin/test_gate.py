@@ -23,6 +23,7 @@ BODIES: dict[str, Json] = {
     "/admin/v1/rollbacks/support-bot": {"version": "v1", "reason": "x"},
     "/admin/v1/blocks": {"subject": "user:1", "reason": "x"},
     "/admin/v1/limits": {"subject": "user:1", "rate": "1/day", "reason": "x"},
+    "/admin/v1/alerts/test": {"reason": "x"},
     "/admin/v1/rules/patch": {"phrases": ["falcon"], "on": "output", "action": "block", "reason": "x"},
 }
 
@@ -69,6 +70,7 @@ ROLES: list[tuple[str, str, set[Role]]] = [
     ("DELETE", "/admin/v1/dial/global?reason=x", {"operator", "admin"}),
     ("GET", "/admin/v1/cards", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/tripwires", {"viewer", "operator", "admin"}),
+    ("POST", "/admin/v1/alerts/test", {"operator", "admin"}),
     ("GET", "/admin/v1/blocks", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/blocks", {"operator", "admin"}),
     ("DELETE", "/admin/v1/blocks/none?reason=x", {"operator", "admin"}),

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.model.level import Level
 from proxy.model.observation import Metric
-from proxy.model.tripwire import BlockCaller, LimitCaller, Per, RollBack, Stat, Tripwire, TurnDial
+from proxy.model.tripwire import Alert, BlockCaller, LimitCaller, Per, RollBack, Stat, Tripwire, TurnDial
 from proxy.policy.compile import compile_policy
 from tests.policy.folders import folder, problems
 
@@ -49,9 +49,14 @@ def test_what_is_not_said_has_its_default() -> None:
 
 
 def test_what_may_happen_to_a_caller() -> None:
-    then = "[{block: {ttl: 2h}}, {limit: {rate: 5/minute, ttl: 30m}}, {block: {}}]"
+    then = "[{alert: soc}, {block: {ttl: 2h}}, {limit: {rate: 5/minute, ttl: 30m}}, {block: {}}]"
     tripwire = one(f"{{id: a, metric: blocked_rate, per: user, above: 0.5, then: {then}}}")
-    assert tripwire.then == (BlockCaller(7200), LimitCaller("5/minute", 1800), BlockCaller(None))
+    assert tripwire.then == (
+        Alert("soc"),
+        BlockCaller(7200),
+        LimitCaller("5/minute", 1800),
+        BlockCaller(None),
+    )
 
 
 BASE = "id: a, metric: error_rate, above: 0.2"
@@ -83,7 +88,7 @@ BASE = "id: a, metric: error_rate, above: 0.2"
         (f"{{{BASE}, then: [{{block: {{}}}}]}}", "needs `per: user`"),
         (f"{{{BASE}, then: [{{rollback: {{version: v1}}}}]}}", "needs `per: model`"),
         (f"{{{BASE}, per: user, then: [{{limit: {{rate: fast}}}}]}}", "a rate is a number and second"),
-        (f"{{{BASE}, then: [{{}}]}}", "is one of dial, block, limit, rollback"),
+        (f"{{{BASE}, then: [{{}}]}}", "is one of alert, dial, block, limit, rollback"),
         (f"{{{BASE}, then: [{{dial: {{level: killed, ttl: 0s}}}}]}}", "is from 1s to 366d"),
         (f"{{{BASE}}}, {{{BASE}}}", "the tripwire id `a` stands twice; also in rules/a.yaml:1:18"),
     ],

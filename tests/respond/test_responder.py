@@ -13,6 +13,7 @@ from proxy.dial.restraint import Kind
 from proxy.dial.restraint_turn import restrain
 from proxy.dial.setting import Actor
 from proxy.dial.state import SqliteDialStore
+from proxy.metrics import Metrics
 from proxy.model.card import Card, Owner
 from proxy.model.level import Level
 from proxy.model.observation import Metric, Observation
@@ -29,6 +30,7 @@ from proxy.model.tripwire import (
     Tripwire,
     TurnDial,
 )
+from proxy.respond.alerts import Alerts
 from proxy.respond.notice import Notice
 from proxy.respond.responder import Responder
 from proxy.scopes import Scope
@@ -54,6 +56,17 @@ class Clock:
         return self.now
 
 
+class Told(Alerts):
+    """Keeps what there is to tell."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__((), Metrics((), ()), clock=clock)
+        self.notices: list[Notice] = []
+
+    def tell(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+
 class Node:
     """The parts of a proxy that tripwires need; `restart` makes them anew from what is on disk."""
 
@@ -61,7 +74,8 @@ class Node:
         self.folder = folder
         self.tripwires = tripwires
         self.clock = Clock()
-        self.told: list[Notice] = []
+        self.alerts = Told(self.clock)
+        self.told = self.alerts.notices
 
     async def start(self) -> None:
         self.watch = Watch(Uncarded())
@@ -69,7 +83,7 @@ class Node:
         self.dial = Dial(SqliteDialStore(self.folder / "dial.sqlite3"), clock=self.clock)
         await self.dial.start()
         self.responder = Responder(
-            self.watch, self.dial, MODELS, self.folder / "watch.json", clock=self.clock, tell=self.told.append
+            self.watch, self.dial, MODELS, self.folder / "watch.json", clock=self.clock, alerts=self.alerts
         )
         await self.responder.start()
 

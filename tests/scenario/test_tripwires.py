@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from proxy.settings import AlertTarget
 from tests.admin.test_dial_command import run
 from tests.fakes import Json, ScriptedBackend
 from tests.scenario.harness import ADMIN_TOKEN, Proxy, post, proxy_for, running
@@ -116,3 +119,29 @@ async def test_errors(tmp_path: Path, status: int, state: str) -> None:
         assert await ask(proxy) == [status] * 3
         await proxy.app.responder.round()
         assert (await tripwires(proxy))["failing", "global"]["state"] == state
+
+
+async def test_an_alert_that_hangs_delays_no_exchange(tmp_path: Path) -> None:
+    """The target takes the connection and never answers; exchanges, the dial and the metrics go on."""
+    reached = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    target = AlertTarget("oncall", SecretStr(f"http://127.0.0.1:{port}/hook"), SecretStr("signs"))
+    rules = RULES.replace("then: [{dial", "then: [{alert: oncall}, {dial")
+    async with (
+        server,
+        ScriptedBackend(lambda _: [Json(saying("You are a stupid fucking idiot, shut up."))]) as backend,
+        proxy_for(tmp_path, backend.url, models=MODELS, rules=rules, alerts=(target,)) as proxy,
+    ):
+        await ask(proxy)
+        await proxy.app.responder.round()
+        await asyncio.wait_for(reached.wait(), 10)
+        assert await ask(proxy, times=3) == [200] * 3
+        assert (await tripwires(proxy))["rude-model", "model:support"]["state"] == "firing"
+        assert 'guardrail_alerts_waiting{target="oncall"} 1.0' in await proxy.metrics()
