@@ -137,6 +137,45 @@ async def test_a_kill_works_without_a_disk_and_becomes_durable_when_it_is_back(
     assert [one.change.reason for one in await dial.changes(10)] == ["leaks"]
 
 
+class FaultyStore(SqliteDialStore):
+    """The real store on a real file, where SQLite itself refuses what a test's pragma forbids."""
+
+    pragma = ""
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        super()._prepare(connection)
+        connection.execute(self.pragma)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "said"),
+    [
+        pytest.param("PRAGMA query_only = 1", "readonly database", id="read-only"),
+        pytest.param("PRAGMA max_page_count = 1", "disk is full", id="full"),
+    ],
+)
+async def test_a_kill_works_where_sqlite_can_write_nothing(
+    pragma: str, said: str, start_dial: StartDial, path: Path
+) -> None:
+    store, counted = FaultyStore(path), Counted()
+    dial = await start_dial(store, observer=counted)
+    assert (await dial.set(GLOBAL, Level.GUARDED, actor=ANN, reason="before")).durable
+    store.pragma = pragma
+    store.close()
+    turns = 0
+    # A full file still takes what fits into the pages that it has.
+    while (await dial.set(GLOBAL, Level.KILLED, actor=ANN, reason=f"{turns} " + "x" * 900)).durable:
+        turns += 1
+        assert turns < 50
+    assert dial.effective(Reach()).level is Level.KILLED
+    with pytest.raises(NotDurable, match=said):
+        await dial.set(GLOBAL, Level.OPEN, actor=ANN, reason="y" * 900)
+    assert dial.effective(Reach()).level is Level.KILLED
+    store.pragma = ""  # after a fault it opens the file anew by itself
+    await until(lambda: counted.unstored == 0)
+    assert stored_levels(path) == {"global": "killed"}
+
+
 async def test_a_loosening_without_a_disk_is_refused_and_never_holds(
     start_dial: StartDial, path: Path
 ) -> None:
