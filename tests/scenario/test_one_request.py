@@ -54,6 +54,10 @@ async def kill(proxy: Proxy) -> None:
     await proxy.dial("killed")
 
 
+async def restrict(proxy: Proxy) -> None:
+    await proxy.dial("restricted")
+
+
 async def block(proxy: Proxy) -> None:
     status, _ = await proxy.admin_call("POST", "/blocks", {"subject": "ip:127.0.0.1", "reason": "x"})
     assert status == 200
@@ -96,6 +100,8 @@ CASES = {
     "killed with an error": Case("killed", 503, act=kill, rules=ERROR),
     "killed stream with an error": Case("killed", 503, act=kill, rules=ERROR, stream=True),
     "killed without a text answer": Case("killed", 503, act=kill, call="models"),
+    "not on the list": Case("contained", 503, act=restrict),
+    "not on the list, streamed": Case("contained", 503, act=restrict, stream=True),
     "wrong key": Case(
         "refused", 401, settings={"clients": (ClientSettings("shop", None, SecretStr("another")),)}
     ),
