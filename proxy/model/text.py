@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -97,6 +98,7 @@ class Media:
     type: str  # a media type or the wire's own word for it
     bytes: int
     sha256: str
+    path: Path = attribute(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

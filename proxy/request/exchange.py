@@ -24,7 +24,7 @@ from proxy.model.finding import Finding
 from proxy.model.level import Direction, Level, Outcome
 from proxy.model.record import Attempt, Json
 from proxy.model.subject import Reach, Subject
-from proxy.model.text import Kind
+from proxy.model.text import Kind, Media
 from proxy.policy.compile import Policy
 from proxy.policy.match import Selection
 from proxy.policy.pseudonym import Pseudonyms
@@ -99,7 +99,7 @@ class Exchange:
         "effective", "error", "facts", "findings", "first_byte", "first_sent_at", "gate", "given",
         "given_bytes", "given_messages", "guard_s", "http", "id", "killed", "level", "messages", "outcome",
         "passed", "passing", "path", "policy", "pseudonyms", "raw", "reach", "received", "recorded",
-        "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw", "settled",
+        "reply_media", "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw", "settled",
         "stand_in", "started", "started_at", "static", "subject", "tail", "taken_back", "task", "texts",
         "unscanned", "upstream", "user_verified", "view", "waiting", "wire",
     )  # fmt: skip
@@ -146,6 +146,7 @@ class Exchange:
         self.findings: list[Finding] = []
         self.scores: dict[str, float] = {}
         self.unscanned: Counter[str] = Counter()
+        self.reply_media: tuple[Media, ...] = ()
         # forward, score_output
         self.begun: asyncio.Future[None] | None = None
         self.upstream: Upstream | None = None

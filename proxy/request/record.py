@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 
 from proxy.errors import LogUnavailable
-from proxy.model.level import Outcome
+from proxy.model.level import Direction, Outcome
 from proxy.model.record import Begun, Finished, Json, Latency, ModelUsed
 from proxy.model.text import Media
 from proxy.request.exchange import Exchange, Killed, Ports
 from proxy.request.observe import observation
 from proxy.request.reply_text import reply_text
 from proxy.wire.credentials import masked
+from proxy.wire.unloaded import stand_ins, unloaded
 
 
 def begin(x: Exchange, ports: Ports) -> None:
@@ -32,7 +33,7 @@ def begin(x: Exchange, ports: Ports) -> None:
                 model=_model(x),
                 level=x.level,
                 policy=x.policy.digest,
-                body=masked(x.body),
+                body=_kept(x, ports, x.body),
                 body_bytes=x.body_bytes,
                 body_read=x.body_read,
             )
@@ -125,7 +126,7 @@ def _finished(x: Exchange, ports: Ports) -> Finished:
         model=_model(x),
         level=x.level,
         backend=x.route.backend if x.route is not None else None,
-        sent=masked(x.sent),
+        sent=_kept(x, ports, x.sent),
         received=received,
         delivered=_delivered(x, received),
         finish_reason=x.facts.finish_reason,
@@ -140,7 +141,10 @@ def _finished(x: Exchange, ports: Ports) -> Finished:
         findings=tuple(x.findings),
         scores=dict(x.scores),
         error=x.error,
-        media=tuple(_media(media) for media in x.view.media) if x.view is not None else (),
+        media=(
+            *(_media(media, Direction.INPUT) for media in (x.view.media if x.view is not None else ())),
+            *(_media(media, Direction.OUTPUT) for media in x.reply_media),
+        ),
         unscanned=dict(x.unscanned),
         attempts=tuple(x.attempts),
     )
@@ -219,8 +223,22 @@ def _model(x: Exchange) -> ModelUsed:
     )
 
 
-def _media(media: Media) -> Json:
-    return {"field": media.field, "type": media.type, "bytes": media.bytes, "sha256": media.sha256}
+def _kept(x: Exchange, ports: Ports, body: Json) -> Json:
+    """What the log keeps of a body: no credentials, and bytes of media only where the settings say so."""
+    kept = masked(body)
+    if body is None or x.view is None or not x.view.media or ports.settings.log.keep_media:
+        return kept
+    return unloaded(kept, stand_ins(x.body, x.view.media))
+
+
+def _media(media: Media, direction: Direction) -> Json:
+    return {
+        "direction": str(direction),
+        "field": media.field,
+        "type": media.type,
+        "bytes": media.bytes,
+        "sha256": media.sha256,
+    }
 
 
 def _ms(seconds: float | None) -> float | None:

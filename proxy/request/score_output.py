@@ -60,6 +60,7 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     except (jsonio.InvalidJson, UnreadableReply) as error:
         raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
     x.facts = view.facts
+    x.reply_media = view.media
     for media in view.media:
         x.unscanned["media"] += media.bytes
     level = None

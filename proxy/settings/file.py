@@ -90,6 +90,7 @@ class LogFile(FileModel):
     on_failure: Literal["block", "allow"] = "block"
     request_logprobs: bool = False
     keep: dict[str, Text] = Field(default_factory=dict)
+    keep_media: bool = False
     max_bytes: Annotated[int, Field(ge=MEBIBYTE)] | None = None
 
 

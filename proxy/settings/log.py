@@ -23,7 +23,8 @@ def resolve_log(file: LogFile, fault: Callable[[At, str], None]) -> LogSettings:
     """The values; what cannot be read is a fault."""
     if file.request_logprobs:
         fault(("log", "request_logprobs"), "`request_logprobs` is not available in this version yet")
-    return LogSettings(file.durability, file.on_failure, _keep(file.keep, fault), file.max_bytes)
+    keep = _keep(file.keep, fault)
+    return LogSettings(file.durability, file.on_failure, keep, file.max_bytes, file.keep_media)
 
 
 def _keep(ages: Mapping[str, str], fault: Callable[[At, str], None]) -> Mapping[str, float]:

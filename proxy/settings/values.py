@@ -131,6 +131,7 @@ class LogSettings:
     on_failure: Literal["block", "allow"] = "block"
     keep: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     max_bytes: int | None = None
+    keep_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ class Gather:
 
     def data(self, value: str, path: Path, type: str) -> None:
         """Data that is counted and not read."""
-        self.media.append(read_data(value).media(field_name(path), type))
+        self.media.append(replace(read_data(value).media(field_name(path), type), path=path))
 
     def members(self, body: Json, is_read: Callable[[Path, str], bool] | None = None) -> None:
         """Keys and numbers of the whole body that say more than that (see `members`). Called last."""
