@@ -29,6 +29,8 @@ from proxy.model.record import Json
 
 ROWS_MAX: Final = 10_000
 """Rows that one page holds against the conditions."""
+FINDING_ROWS_MAX: Final = 4_000
+"""The same for a search by rule or score, which reads what was found."""
 WORD_ROWS_MAX: Final = 1_000
 """The same for a search for words, which reads the content."""
 _RARE_MAX: Final = 10_000
@@ -102,7 +104,8 @@ class LogReader:
         if not 1 <= search.limit <= PAGE_MAX:
             raise ValueError(f"limit must be from 1 to {PAGE_MAX}")
         filters = Filters(search, self._fetch)
-        rows_max = WORD_ROWS_MAX if search.q else ROWS_MAX
+        found_read = search.rule is not None or bool(search.scores)
+        rows_max = WORD_ROWS_MAX if search.q else FINDING_ROWS_MAX if found_read else ROWS_MAX
         found: list[Mapping[str, Json]] = []
         last: Place | None = None
         # One snapshot for the whole page: what is indexed meanwhile must not slip between two questions.
