@@ -161,7 +161,10 @@ class Health:
             self._probe_until = None
 
     def may_retry(self) -> bool:
-        """Whether a call that failed here may be sent once more elsewhere; it is counted as if it were."""
+        """Whether a call that failed here may be sent once more elsewhere; it is counted as if it were. Once this
+        backend is left alone its calls are the others' in any case, and those that were under way are too."""
+        if self.state is not State.CLOSED:
+            return True
         self._fill(self._clock.monotonic(), 0.0)
         if self._retries < 1.0:
             return False

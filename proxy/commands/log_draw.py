@@ -114,7 +114,7 @@ def _facts(whole: Mapping[str, Json]) -> Panel:
     who = subject if isinstance(subject, dict) else {}
     latency = whole.get("latency_ms")
     times = latency if isinstance(latency, dict) else {}
-    took = ", ".join(
+    total = ", ".join(
         f"{key.replace('_', ' ')} {_ms(value)} ms" for key, value in times.items() if value is not None
     )
     streamed = ", streamed" if whole.get("stream") else ""
@@ -128,11 +128,15 @@ def _facts(whole: Mapping[str, Json]) -> Panel:
             [f"app {_text(whole.get('app'))}"] * (whole.get("app") is not None)
             + [f"{key} {_text(value)}" for key, value in who.items() if value is not None]
         ))),
-        ("took", Text(took or "–")),
+        ("took", Text(total or "–")),
         ("level", Text(f"{_text(whole.get('level'))}, policy {_text(whole.get('policy'))[:16]}")),
     ]  # fmt: skip
     if whole.get("backend") is not None:
         rows.insert(4, ("backend", Text(_text(whole.get("backend")))))
+    for attempt in _objects(whole.get("attempts")):
+        took = f" ({_ms(attempt.get('ms'))} ms)" if attempt.get("ms") is not None else ""
+        asked = " ".join(_text(attempt.get(key)) for key in ("backend", "version", "sent"))
+        rows.append(("before", Text(f"{asked}: {_text(attempt.get('error'))}{took}", style="yellow")))
     if whole.get("error") is not None:
         rows.append(("error", Text(_text(whole.get("error")), style="red")))
     if whole.get("unscanned"):

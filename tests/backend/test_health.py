@@ -159,6 +159,13 @@ def test_answers_to_calls_from_before_it_opened_say_nothing(health: Health, cloc
     assert health.wait_s == PROBE_S, "the probe is still out"
 
 
+def test_what_fails_where_nothing_is_sent_any_more_may_all_go_elsewhere(health: Health) -> None:
+    under_way = [health.enter() for _ in range(100)]
+    for call in under_way:
+        health.failed(call, DOWN)
+    assert all(health.may_retry() for _ in under_way)
+
+
 def test_second_tries_are_a_share_of_the_calls(health: Health, clock: TurnedClock) -> None:
     taken = 0
     while health.may_retry():

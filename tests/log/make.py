@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.model.finding import Finding
 from proxy.model.level import Action, Direction, Level, Mode, Outcome
-from proxy.model.record import Begun, Finished, Json, Latency, ModelUsed
+from proxy.model.record import Attempt, Begun, Finished, Json, Latency, ModelUsed
 from proxy.model.subject import Subject
 
 T0 = 1_790_000_000.25
@@ -52,6 +52,7 @@ def finished(
     level: Level = Level.GUARDED,
     model: str | None = "support-bot",
     error: str | None = None,
+    attempts: tuple[Attempt, ...] = (),
 ) -> Finished:
     return Finished(
         id=f"{number:032x}",
@@ -69,6 +70,7 @@ def finished(
         findings=findings,
         scores=scores or {},
         error=error,
+        attempts=attempts,
     )
 
 

@@ -14,7 +14,7 @@ from proxy.commands.log import app_log
 from proxy.log.schema import FILE_NAME, StoreUnusable
 from proxy.log.store import Store
 from proxy.model.level import Outcome
-from proxy.model.record import Json
+from proxy.model.record import Attempt, Json
 from tests.log.make import T0, begun, finding, finished
 
 
@@ -37,6 +37,14 @@ def data(tmp_path: Path) -> Path:
             delivered="mail <EMAIL_ADDRESS> please",
             findings=(finding(),),
             scores={"toxicity": number / 10},
+            attempts=(
+                Attempt(
+                    "main", "v3", "gpt-3", "backend main: the connection broke before it answered", 12.25
+                ),
+                Attempt("spare", None, None, "backend spare: not asked", None),
+            )
+            if number == 1
+            else (),
         )
         store.write([begun(number, body=body, at=now - 3600 * number)])
         if number:
@@ -84,8 +92,17 @@ def test_show_draws_the_exchange_with_its_findings_marked(data: Path) -> None:
     assert "mail ⟦jane⟧@x.org please" in result.stdout
     assert "mail <EMAIL_ADDRESS> please" in result.stdout
     assert "redacted" in result.stdout
+    assert "main v3 gpt-3: backend main: the connection broke before it answered (12.2 ms)" in result.stdout
+    assert "spare  : backend spare: not asked" in result.stdout
     whole = jsonio.loads(run(data, "show", f"{1:032x}", "--json").stdout.encode())
     assert isinstance(whole, dict)
+    assert whole["attempts"] == [
+        {
+            "backend": "main", "version": "v3", "sent": "gpt-3", "ms": 12.25,
+            "error": "backend main: the connection broke before it answered",
+        },
+        {"backend": "spare", "version": None, "sent": None, "error": "backend spare: not asked", "ms": None},
+    ]  # fmt: skip
     assert whole["response"] == {
         "received": "mail jane@x.org please",
         "delivered": "mail <EMAIL_ADDRESS> please",

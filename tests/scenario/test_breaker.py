@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from proxy.backend.health import RETRIES_MAX
 from proxy.model.observation import Metric
 from proxy.watch.watch import Watch
-from tests.fakes import Action, Json, Reset
+from tests.fakes import Action, Json, Pause, Reset
 from tests.scenario.harness import AheadClock, Proxy
 from tests.scenario.test_fallback import BUSY, ask, between
 from tests.scenario.test_identity import REPLY
@@ -80,6 +81,17 @@ async def test_what_is_not_asked_is_an_error_all_the_same(
         assert (len(main.requests), seen) == (5, [1.0] * 8)
         metrics = await proxy.metrics()
         assert 'guardrail_backend_seconds_count{backend="main"} 5.0' in metrics
+
+
+async def test_what_was_under_way_when_a_backend_broke_moves_on_as_a_whole(tmp_path: Path) -> None:
+    calls = int(RETRIES_MAX) * 2
+    hang = Pause()
+    async with between(tmp_path, [hang, Reset()], [Json(REPLY)]) as (proxy, (main, spare)):
+        asking = [asyncio.ensure_future(ask(proxy)) for _ in range(calls)]
+        await main.received(calls)
+        hang.event.set()
+        assert [reply.status for reply in await asyncio.gather(*asking)] == [200] * calls
+        assert len(spare.requests) == calls
 
 
 async def test_second_tries_do_not_double_an_outage(tmp_path: Path) -> None:
