@@ -6,6 +6,7 @@ Always runs, whatever became of the steps before it.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from proxy.errors import LogUnavailable
 from proxy.model.level import Direction, Outcome
@@ -13,6 +14,7 @@ from proxy.model.record import Begun, Finished, Json, Latency, ModelUsed
 from proxy.model.text import Media
 from proxy.request.exchange import Exchange, Killed, Ports
 from proxy.request.observe import observation
+from proxy.request.own_keys import OwnKeys
 from proxy.request.reply_text import reply_text
 from proxy.wire.credentials import masked
 from proxy.wire.unloaded import stand_ins, unloaded
@@ -21,19 +23,20 @@ from proxy.wire.unloaded import stand_ins, unloaded
 def begin(x: Exchange, ports: Ports) -> None:
     """Hand the request to the log; `x.begun` tells when it is durable."""
     if x.begun is None:
+        own = OwnKeys(x, ports)
         x.begun = ports.recorder.begin(
             Begun(
                 id=x.id,
                 started_at=x.started_at,
                 api=x.api,
-                path=x.path,
+                path=own.out_of(x.path),
                 stream=x.view.stream if x.view is not None else False,
-                app=x.app,
-                subject=x.subject,
-                model=_model(x),
+                app=own.out_of_any(x.app),
+                subject=replace(x.subject, user=own.out_of_any(x.subject.user)),
+                model=_model(x, own),
                 level=x.level,
                 policy=x.policy.digest,
-                body=_kept(x, ports, x.body),
+                body=own.out_of_json(_kept(x, ports, x.body), x.raw or None),
                 body_bytes=x.body_bytes,
                 body_read=x.body_read,
             )
@@ -119,28 +122,30 @@ def _finished(x: Exchange, ports: Ports) -> Finished:
     received = reply_text(x.texts, x.facts.tools, lambda text: text.text)
     if x.passed:
         received = bytes(x.passed).decode("utf-8", "replace")
+    own = OwnKeys(x, ports)
+    shown = own.out_of_json(received)
     return Finished(
         id=x.id,
         finished_at=ports.clock.now(),
         outcome=x.outcome,
-        model=_model(x),
+        model=_model(x, own),
         level=x.level,
         backend=x.route.backend if x.route is not None else None,
-        sent=_kept(x, ports, x.sent),
-        received=received,
-        delivered=_delivered(x, received),
-        finish_reason=x.facts.finish_reason,
-        logprobs=x.facts.logprobs,
-        usage=x.facts.usage,
+        sent=own.out_of_json(_kept(x, ports, x.sent), x.sent_raw or None),
+        received=shown,
+        delivered=own.out_of_json(_delivered(x, received)),
+        finish_reason=own.out_of_any(x.facts.finish_reason),
+        logprobs=x.facts.logprobs if shown == received else None,  # its tokens spell the key
+        usage=own.out_of_json(x.facts.usage),
         latency=Latency(
             total=total_s * 1000.0,
             backend_first_byte=_ms(x.backend_first_byte),
             first_byte=_ms(x.first_byte),
             guard=x.guard_s * 1000.0,
         ),
-        findings=tuple(x.findings),
+        findings=own.out_of_findings(x.findings),
         scores=dict(x.scores),
-        error=x.error,
+        error=own.out_of_any(x.error),
         media=(
             *(_media(media, Direction.INPUT) for media in (x.view.media if x.view is not None else ())),
             *(_media(media, Direction.OUTPUT) for media in x.reply_media),
@@ -213,13 +218,13 @@ def _count(x: Exchange, ports: Ports) -> None:
         ports.watch.observe(observed)
 
 
-def _model(x: Exchange) -> ModelUsed:
+def _model(x: Exchange, own: OwnKeys) -> ModelUsed:
     return ModelUsed(
-        requested=x.view.model if x.view is not None else None,
+        requested=own.out_of_any(x.view.model) if x.view is not None else None,
         version=x.route.version if x.route is not None else None,
         sent=x.route.sent if x.route is not None else None,
-        served=x.facts.model,
-        fingerprint=x.facts.fingerprint,
+        served=own.out_of_any(x.facts.model),
+        fingerprint=own.out_of_any(x.facts.fingerprint),
     )
 
 

@@ -17,6 +17,7 @@ FRAME_BYTES_MAX = 32 << 20
 
 _BOM = b"\xef\xbb\xbf"
 _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[A-Za-z0-9_-]{0,64}")
+_RETRY = re.compile(rb"[0-9]{1,9}")  # milliseconds, below twelve days
 _CR, _LF = 13, 10
 # Atomic, so that a CRLF is never taken for two line ends.
 _LINE_END = re.compile(rb"(?>\r\n|\n|\r)")
@@ -130,7 +131,7 @@ class FrameDecoder:
                 raise UnreadableReply("a line of the stream is no field of an event stream")
             elif name not in (b"", b"id", b"retry"):
                 beside += [("fields", name.decode()), (f"{name.decode()}:", text)]
-            elif text and not (name == b"retry" and text.isdigit()):
+            elif text and not (name == b"retry" and _RETRY.fullmatch(value)):
                 beside.append(("comments" if not name else "ids" if name == b"id" else "fields", text))
         self._first = False
         return Frame(raw, event, None if data is None else b"\n".join(data), tuple(beside))

@@ -238,3 +238,20 @@ def test_tokens_beside_a_text_that_comes_whole_are_read(place: str) -> None:
 def test_a_block_delta_of_bytes_is_counted_and_what_stands_beside_it_is_read() -> None:
     raw = block_delta(0, {"type": "later_delta", "blob": "Qx9z" * 90, "note": "zebra"})
     assert heard("messages", raw).texts == {"content[0].note": "zebra"}
+
+
+@pytest.mark.parametrize(
+    ("value", "sought"),
+    [
+        ("4111111111111111", "4111111111111111"),
+        ("٤١١١١١١١", "41111111"),  # patterns read digits of every script
+        ("1234567890", "1234567890"),
+        ("3000 tango", "tango"),
+    ],
+)
+def test_a_retry_line_of_more_than_milliseconds_is_judged(value: str, sought: str) -> None:
+    raw = event(chat_chunk([delta({"content": "z"})]))
+    plain = b"retry: 3000\n" + raw
+    assert through(STREAM["chat"], [plain], seeker("3000", Action.REDACT)) == plain
+    out = through(STREAM["chat"], [b"retry: " + value.encode() + b"\n" + raw], seeker(sought, Action.REDACT))
+    assert value.encode() not in out
