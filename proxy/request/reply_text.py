@@ -19,9 +19,11 @@ def reply_text(
     for text in texts:
         channel = text.channel
         if channel.kind is Kind.OTHER and (
-            channel.field.endswith(".name") or channel.field.startswith("stream.")
+            channel.field.endswith(".name") or channel.field.startswith(("stream.", "echo."))
         ):
-            continue  # a tool's name stands with its call; a stream's comments are no part of the reply
+            # A tool's name stands with its call; a stream's comments and what claims to repeat the request are no
+            # part of the reply.
+            continue
         value = read(text)
         if channel.kind is Kind.TOOL:
             call = tools.get(channel, ToolCall(None, None))

@@ -99,7 +99,7 @@ class OpenAIResponses(JsonWire):
         for key, value in reply.items():
             if key in ECHO_KEYS and not echo.repeats(key, value):
                 for where, leaf in echo.news(key, value):
-                    gather.string(Channel(field_name(where), 0, Kind.OTHER), leaf, where)
+                    gather.string(Channel(field_name(("echo", *where)), 0, Kind.OTHER), leaf, where)
         gather.members(body, echo.holds)
         return ReplyView(tuple(gather.texts), response_facts(reply, tools), tuple(gather.media))
 

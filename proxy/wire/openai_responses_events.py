@@ -248,7 +248,7 @@ class EventTexts:
             )
             if key in ECHO_KEYS and not self._echo.repeats(key, value):
                 for where, leaf in self._echo.news(key, value):
-                    channel = Channel(field_name(where), 0, Kind.OTHER)
+                    channel = Channel(field_name(("echo", *where)), 0, Kind.OTHER)
                     self.pieces.append(Piece(channel, ("response", *where), leaf, copy=True))
             elif odd or key not in RESPONSE_KEYS:
                 self._once.read(value, ("response", key), (key,), 0, self.pieces, self.closes)

@@ -180,7 +180,7 @@ WHOLES: Final = (
                "output[0].content[0].text": "Hi there!",
                "output[1].name": "get_weather",
                "output[1].arguments": '{"city":"Paris"}',
-               "instructions": "You are kind.",
+               "echo.instructions": "You are kind.",
            }),
     Sample("embeddings", "/v1/embeddings", _EMBED, samples.embeddings_whole(),
            texts={"model": "text-embedding-test"}),

@@ -194,7 +194,7 @@ def test_what_a_response_only_claims_to_repeat_is_judged(key: str) -> None:
     texts = wire_of(sample).read_reply(body, view).texts
     found = [text.channel.field for text in texts if VALUE in text.value]
     assert found
-    assert all(field.startswith(key) for field in found)
+    assert all(field.startswith((key, f"echo.{key}")) for field in found)
     events = Events()
     events.add("created", {"response": body})
     (frame,) = frames_of(through(sample, [events.out], seeker(FOUND, Action.REDACT)))
