@@ -1,9 +1,9 @@
 """The project's own texts for measuring what the shipped rules find and what they leave alone.
 
 Plain UTF-8 files under `benchmarks/data`: one text a line, `\\n` for a line's end within it. A line `== word`
-names the kind of the texts below it. Each set has two halves: misses of `dev` are looked at, `held` is counted
-only. Both were written by hand by the author of the rules, so that neither is a stranger's test. No text of a
-public collection is among them.
+names the kind of the texts below it. Each set has three parts: misses of `dev` are looked at, `held` is counted
+only; `review` is what another wrote to find fault with the rules, half of it with their patterns at hand. None is a
+stranger's test. No text of a public collection is among them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ DATA: Final = _TOP / "data"
 RULES: Final = _TOP.parent / "rules"
 SELECTION: Final = Selection(Level.GUARDED, frozenset(), None)
 
-Half = Literal["dev", "held"]
-HALVES: Final[tuple[Half, ...]] = ("dev", "held")
+Part = Literal["dev", "held", "review"]
+PARTS: Final[tuple[Part, ...]] = ("dev", "held", "review")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Sample:
     text: str
 
 
-def samples(name: str, half: Half) -> tuple[Sample, ...]:
-    """The texts of one half of a set, in the file's order."""
-    return tuple(_samples(DATA / f"{name}_{half}.txt"))
+def samples(name: str, part: Part) -> tuple[Sample, ...]:
+    """The texts of one part of a set, in the file's order."""
+    return tuple(_samples(DATA / f"{name}_{part}.txt"))
 
 
 def _samples(path: Path) -> Iterator[Sample]:

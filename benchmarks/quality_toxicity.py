@@ -3,7 +3,7 @@
 Run: python -m benchmarks.quality_toxicity [--show]
 Prints the lexical model's own area under the ROC curve as well, what is left of its recall when words are
 disguised, and how much faster it is than `profanity_check.predict_prob`. With --show every miss and every false
-alarm of the `dev` half is printed.
+alarm of the `dev` part is printed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 from profanity_check import predict_prob
 
-from benchmarks.quality_data import HALVES, Sample, auc, count, samples, share, shipped_policy
+from benchmarks.quality_data import PARTS, Sample, auc, count, samples, share, shipped_policy
 from proxy.detect.base import NO_CONTEXT
 from proxy.detect.lexicon import LexicalModel
 from proxy.detect.toxicity import LABEL, ToxicityBank, ToxicityEntry
@@ -57,17 +57,17 @@ def _seconds(run: Callable[[], object]) -> float:
 def main() -> None:
     policy, model = shipped_policy(), LexicalModel.load()
     bank = ToxicityBank([ToxicityEntry(0, {LABEL: RECALL_AT})], model)
-    for half in HALVES:
+    for part in PARTS:
         sets = {
-            name: samples(name, half) for name in ("toxic_replies", "ordinary_replies", "group_statements")
+            name: samples(name, part) for name in ("toxic_replies", "ordinary_replies", "group_statements")
         }
         counted = {name: count(policy, Direction.OUTPUT, RULES, texts) for name, texts in sets.items()}
         for name, result in counted.items():
-            print(f"{half}: {name} blocked {share(result.blocked, result.texts)}")
+            print(f"{part}: {name} blocked {share(result.blocked, result.texts)}")
         for kind, (found, texts) in counted["toxic_replies"].kinds.items():
             print(f"    {kind:<20}{share(found, texts)}")
-        _lexical(half, bank, model, sets["toxic_replies"], sets["ordinary_replies"])
-        if half == "dev" and "--show" in sys.argv[1:]:
+        _lexical(part, bank, model, sets["toxic_replies"], sets["ordinary_replies"])
+        if part == "dev" and "--show" in sys.argv[1:]:
             for name, result in counted.items():
                 wrong = result.missed if name == "toxic_replies" else result.hit
                 for sample in wrong:
@@ -75,12 +75,12 @@ def main() -> None:
 
 
 def _lexical(
-    half: str, bank: ToxicityBank, model: LexicalModel, toxic: Sequence[Sample], fine: Sequence[Sample]
+    part: str, bank: ToxicityBank, model: LexicalModel, toxic: Sequence[Sample], fine: Sequence[Sample]
 ) -> None:
     bad, good = [sample.text for sample in toxic], [sample.text for sample in fine]
     theirs = auc(list(predict_prob(bad)), list(predict_prob(good)))
     ours = auc([model.score(text) for text in bad], [model.score(text) for text in good])
-    print(f"{half}: AUC of the lexical score {ours:.4f}, of predict_prob {theirs:.4f}")
+    print(f"{part}: AUC of the lexical score {ours:.4f}, of predict_prob {theirs:.4f}")
     plain = {text for text, score in zip(bad, scores(bank, bad), strict=True) if score >= RECALL_AT}
     for name, disguise in DISGUISES.items():
         kept = sum(score >= RECALL_AT for score in scores(bank, [disguise(text) for text in plain]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import quality_injection, quality_toxicity
-from benchmarks.quality_data import HALVES, Half, count, samples, shipped_policy
+from benchmarks.quality_data import PARTS, Part, count, samples, shipped_policy
 from proxy.detect.lexicon import LexicalModel
 from proxy.detect.toxicity import LABEL, ToxicityBank, ToxicityEntry
 from proxy.model.level import Direction
@@ -17,25 +17,26 @@ POLICY = shipped_policy()
 BANK = ToxicityBank([ToxicityEntry(0, {LABEL: quality_toxicity.RECALL_AT})], LexicalModel.load())
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_most_attacks_are_flagged_and_few_ordinary_requests(half: Half) -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_most_attacks_are_flagged_and_few_ordinary_requests(part: Part) -> None:
     rules = quality_injection.RULES
-    attacks = count(POLICY, Direction.INPUT, rules, samples("injection_attacks", half))
-    benign = count(POLICY, Direction.INPUT, rules, samples("injection_benign", half))
+    attacks = count(POLICY, Direction.INPUT, rules, samples("injection_attacks", part))
+    benign = count(POLICY, Direction.INPUT, rules, samples("injection_benign", part))
     assert attacks.flagged >= 0.85 * attacks.texts
     assert benign.flagged <= 0.03 * benign.texts
     assert benign.blocked == 0
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_most_toxic_replies_are_blocked_and_hardly_an_ordinary_one(half: Half) -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_most_toxic_replies_are_blocked_and_hardly_an_ordinary_one(part: Part) -> None:
     rules = quality_toxicity.RULES
     toxic, fine, named = (
-        count(POLICY, Direction.OUTPUT, rules, samples(name, half))
+        count(POLICY, Direction.OUTPUT, rules, samples(name, part))
         for name in ("toxic_replies", "ordinary_replies", "group_statements")
     )
     assert toxic.blocked >= 0.85 * toxic.texts
-    assert fine.blocked <= 0.04 * fine.texts  # these were chosen to be hard; see docs/rules.md
+    # Most of these were chosen to be hard; see docs/rules.md.
+    assert fine.blocked <= max(1, 0.005 * fine.texts)
     assert named.blocked == 0
 
 
