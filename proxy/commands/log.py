@@ -24,6 +24,7 @@ from proxy.commands.log_options import (
     fail,
     store_path,
 )
+from proxy.log.export import Export
 from proxy.log.heads import FILE_NAME as HEADS_NAME
 from proxy.log.port import PAGE_DEFAULT, PAGE_MAX, Search
 from proxy.log.query import LogReader
@@ -203,8 +204,15 @@ def export(
     score: ScoreOption = None,
     q: WordsOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="A new file, for its owner alone; else stdout.")
+        Path | None,
+        typer.Option(
+            "--out", help="A new file, for its owner alone, with a manifest beside it; else stdout."
+        ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the --out of an export that was cut off, as it was begun."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="The default: one JSON record a line.")] = False,
 ) -> None:
     """Write whole records as JSON lines, the newest first.
@@ -216,30 +224,30 @@ def export(
         model=model, app=app, subject=subject, outcome=outcome, rule=rule, level=level, policy=policy, since=since,
         until=until, score=score, q=q, limit=PAGE_MAX, cursor=None,
     )  # fmt: skip
-    written = 0
+    if resume and (out is None or asked != Search(limit=PAGE_MAX, scores={})):
+        raise typer.BadParameter("--resume takes --out and no conditions: those are in the manifest")
     with _open(config, data_dir) as reader:
-        if out is None:
-            stream = sys.stdout.buffer
-        else:
-            try:
-                stream = os.fdopen(os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
-            except FileExistsError:
-                fail(f"{out} exists; name a new file")
         try:
+            if out is not None:
+                _export(reader, Export.resume(out) if resume else Export.begin(out, asked), out)
+                return
             for record in reader.records(asked):
-                stream.write(jsonio.dumps(record) + b"\n")
-                written += 1
+                sys.stdout.buffer.write(jsonio.dumps(record) + b"\n")
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         except BrokenPipeError:
             # Whoever read it has enough (`| head`); nothing more can be said on this output.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
-        finally:
-            if out is not None:
-                stream.close()
-    if out is not None:
-        typer.echo(f"{written} records written to {out}", err=True)
+
+
+def _export(reader: LogReader, export: Export, out: Path) -> None:
+    try:
+        while export.page(reader):
+            pass
+    finally:
+        export.close()
+    typer.echo(f"{export.records} records written to {out}", err=True)
 
 
 def _open(config: Path, data_dir: Path | None) -> LogReader:

@@ -100,7 +100,7 @@ NAMING: Final = (
 )
 """The kinds of postings whose values are names' numbers."""
 UNPOSTED: Final = (
-    "SELECT c.seq FROM chain c, store s WHERE c.link > s.indexed_link AND c.seq IS NOT NULL "
+    "SELECT seq FROM chain WHERE link > (SELECT indexed_link FROM store) AND seq IS NOT NULL "
     "UNION ALL SELECT seq FROM open"
 )
 """The exchanges that have no postings yet."""
@@ -108,7 +108,8 @@ UNPOSTED: Final = (
 
 def index_some(db: sqlite3.Connection, intern: Intern, codec: Codec, records_max: int) -> int:
     """Write the postings of the next records of the chain; returns how many those were. Raises sqlite3.Error."""
-    sql = "SELECT c.link, c.seq FROM chain c, store s WHERE c.link > s.indexed_link ORDER BY c.link LIMIT ?"
+    # A subquery, not a join: that would go through the whole chain to find its end.
+    sql = "SELECT link, seq FROM chain WHERE link > (SELECT indexed_link FROM store) ORDER BY link LIMIT ?"
     links = db.execute(sql, (records_max,)).fetchall()
     if not links:
         return 0

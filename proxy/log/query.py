@@ -19,7 +19,7 @@ from proxy.log import record_json
 from proxy.log.encode import Codec, encode_name
 from proxy.log.fetch import COLUMNS, RECORD, Fetch, read_record
 from proxy.log.filters import Filters
-from proxy.log.index import Facet
+from proxy.log.index import UNPOSTED, Facet
 from proxy.log.port import PAGE_MAX, Page, Search
 from proxy.log.rows import BeginRow, FinishRow
 from proxy.log.schema import StoreUnusable, open_for_reading
@@ -127,14 +127,16 @@ class LogReader:
         """Every whole record that the search finds, newest first, reading page by page."""
         cursor: str | None = search.cursor
         while True:
-            page = self.search(replace(search, cursor=cursor))
-            for hit in page.exchanges:
-                record = self.show(str(hit["id"]))
-                if record is not None:
-                    yield record
-            cursor = page.next
+            records, cursor = self.whole_page(replace(search, cursor=cursor))
+            yield from records
             if cursor is None:
                 return
+
+    def whole_page(self, search: Search) -> tuple[list[dict[str, Json]], str | None]:
+        """The whole records of one page, and `next`. Raises ValueError for a condition that makes no sense."""
+        page = self.search(search)
+        records = [self.show(str(hit["id"])) for hit in page.exchanges]
+        return [record for record in records if record is not None], page.next
 
     def _candidates(
         self, search: Search, filters: Filters
@@ -168,8 +170,7 @@ class LogReader:
 
     def _unposted(self, upper: Place, lower: int) -> Iterator[tuple[Place, BeginRow, FinishRow | None]]:
         sql = (
-            f"{RECORD} WHERE e.seq IN (SELECT c.seq FROM chain c, store s WHERE c.link > s.indexed_link "
-            "UNION ALL SELECT seq FROM open) AND e.started_ms >= ? AND (e.started_ms, e.seq) < (?, ?) "
+            f"{RECORD} WHERE e.seq IN ({UNPOSTED}) AND e.started_ms >= ? AND (e.started_ms, e.seq) < (?, ?) "
             "ORDER BY e.started_ms DESC, e.seq DESC"
         )
         for row in self._db.execute(sql, (lower, *upper)):

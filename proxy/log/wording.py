@@ -31,7 +31,8 @@ Place: TypeAlias = tuple[int, int]
 def word_some(db: sqlite3.Connection, words: Words, codec: Codec) -> tuple[int, bool]:
     """Put the words of the next parts into the index; returns how many, and whether those were all. Raises
     sqlite3.Error."""
-    sql = "SELECT p.id, p.data FROM part p, wording w WHERE p.id > w.part ORDER BY p.id LIMIT ?"
+    # A subquery, not a join: that would go through all parts to find the last ones.
+    sql = "SELECT id, data FROM part WHERE id > (SELECT part FROM wording) ORDER BY id LIMIT ?"
     rows: list[tuple[int, str]] = []
     size = last = seen = 0
     for part, blob in db.execute(sql, (PARTS_STEP,)):
