@@ -46,6 +46,25 @@ def test_check_prints_every_problem_with_its_place(tmp_path: Path) -> None:
     assert places == ["/rules/a.yaml:1:9", "/rules/a.yaml:1:9", "/rules/a.yaml:1:33", "/rules/b.yaml:2:1"]
 
 
+def test_check_knows_which_backend_may_answer_what_is_killed(tmp_path: Path) -> None:
+    backend = '  {}: {{url: "http://127.0.0.1:{}", api: openai}}\n'
+    settings = f"backends:\n{backend.format('main', 8)}{backend.format('calm', 9)}default_backend: main\n"
+    rules = "rules: []\ncontainment: {killed: {reply: {backend: NAME}}}\n"
+    write(tmp_path, {"proxy.yaml": settings})
+    for name, status, said in (
+        ("calm", 0, "ok: 0 rules"),
+        (
+            "main",
+            1,
+            "rules/a.yaml:2:41: `main` cannot answer in place of a killed model: calls of the openai",
+        ),
+        ("clam", 1, "rules/a.yaml:2:41: the settings have no backend `clam`; did you mean `calm`?"),
+    ):
+        write(tmp_path, {"rules/a.yaml": rules.replace("NAME", name)})
+        result = run("check", "--config", str(tmp_path / "proxy.yaml"))
+        assert (result.exit_code, said in result.stdout) == (status, True), result.stdout
+
+
 def test_check_as_json(tmp_path: Path) -> None:
     write(tmp_path, {"proxy.yaml": SETTINGS + "listem: x\n"})
     result = run("check", "--json", "--config", str(tmp_path / "proxy.yaml"))

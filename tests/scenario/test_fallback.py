@@ -63,12 +63,13 @@ async def between(
     timeout_s: float = 5.0,
     **changes: Any,
 ) -> AsyncIterator[tuple[Proxy, list[ScriptedBackend]]]:
-    """A proxy before the backends `main`, `spare` and `last`; those without a script are at `urls`."""
+    """A proxy before the backends `main` (which may take `timeout_s`), `spare` and `last`; those without a script
+    are at `urls`."""
     async with AsyncExitStack() as stack:
         backends = [await stack.enter_async_context(ScriptedBackend(script)) for script in scripts]
         at = [*urls, *(backend.url for backend in backends)]
         settings = {
-            name: BackendSettings(url, api, timeout_s=timeout_s, connect_timeout_s=2.0)
+            name: BackendSettings(url, api, timeout_s=timeout_s if name == "main" else 10.0)
             for name, url in zip(("main", "spare", "last"), at, strict=False)
         }
         settings |= {name: settings["main"] for name in ("spare", "last") if name not in settings}
