@@ -12,6 +12,7 @@ from proxy.policy.redact import first_block
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.judged import JudgedText
 from proxy.request.scan import judge_texts
+from proxy.request.target import target_texts
 from proxy.request.turn import CHANGES_INLINE_MAX, beside
 from proxy.wire.base import Wire
 
@@ -30,17 +31,16 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
         raise ContentFiltered(too_large.message)
     if plan.pseudonymizes:
         x.pseudonyms = _pseudonyms(x, ports)
+    texts = (*x.view.texts, *target_texts(x.http))
     judged: list[JudgedText] = []
     try:
-        await judge_texts(x, ports, Direction.INPUT, x.view.texts, judged)
+        await judge_texts(x, ports, Direction.INPUT, texts, judged)
     finally:
         x.take_findings(judged)
     for text in judged:
         if text.block is not None:
             raise ContentFiltered(text.block.message)
-    edited = await beside(
-        len(x.findings) > CHANGES_INLINE_MAX, _edited, x.wire, x.sent_raw, x.view.texts, judged
-    )
+    edited = await beside(len(x.findings) > CHANGES_INLINE_MAX, _edited, x.wire, x.sent_raw, texts, judged)
     if edited is not None:
         x.sent_raw, x.sent = edited
 

@@ -73,3 +73,43 @@ async def test_a_model_id_with_a_slash_is_a_path_of_its_own(tmp_path: Path) -> N
     async with ScriptedBackend([Json({"id": "a/b"})]) as backend, proxy_for(tmp_path, backend.url) as proxy:
         assert await raw_request(proxy, "GET", "/v1/models/meta%2Fllama", b"") == 200
         assert backend.requests[0].path == "/v1/models/meta%2Fllama"
+
+
+INPUT_RULES = """\
+rules:
+  - {id: mails, on: input, detect: {pii: {entities: [EMAIL_ADDRESS, CREDIT_CARD], min_score: 0.4}}, action: ACTION}
+"""
+
+
+@pytest.mark.parametrize("action", ["block", "redact"])
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("POST", "/v1/chat/completions?note=jane.doe%40example.com"),
+        ("POST", "/v1/chat/completions?a=1&n=4111-1111-1111-1111"),
+        ("POST", "/v1/chat/completions?jane.doe%40example.com=1"),
+        ("POST", "/v1/chat/completions?jane.doe@example.com"),
+        ("GET", "/v1/models/jane.doe@example.com"),
+        ("GET", "/v1/responses/4111111111111111"),
+    ],
+)
+async def test_what_stands_in_the_target_is_judged(
+    method: str, target: str, action: str, tmp_path: Path
+) -> None:
+    async with (
+        ScriptedBackend([Json(REPLY)]) as backend,
+        proxy_for(tmp_path, backend.url, rules=INPUT_RULES.replace("ACTION", action)) as proxy,
+    ):
+        assert await raw_request(proxy, method, target, BODY if method == "POST" else b"") == 400
+        assert not backend.requests
+        assert (await proxy.finished())["outcome"] == "blocked_input"
+
+
+async def test_names_in_the_target_pass(tmp_path: Path) -> None:
+    target = "/v1/chat/completions?api-version=2024-10-21&include[]=usage&beta=true&flag"
+    async with (
+        ScriptedBackend([Json(REPLY)]) as backend,
+        proxy_for(tmp_path, backend.url, rules=INPUT_RULES.replace("ACTION", "block")) as proxy,
+    ):
+        assert await raw_request(proxy, "POST", target) == 200
+        assert backend.requests[0].path == target
