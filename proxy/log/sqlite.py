@@ -239,7 +239,11 @@ class SqliteRecorder:
                 else:
                     future.set_exception(LogUnavailable(why))
             if why is not None:
-                self._failed(failed.reason if failed else "overtaken" if why == ENDED_ALREADY else "refused")
+                overtaken = failed is None and why == ENDED_ALREADY
+                if overtaken and isinstance(item.entry, Finished):
+                    # The chain is never amended; who reads the record must know that it is not the last word.
+                    _log.warning("log_overtaken", exchange=item.entry.id, outcome=item.entry.outcome.value)
+                self._failed(failed.reason if failed else "overtaken" if overtaken else "refused")
         for _ in range(settled.dropped):
             self._failed("dropped")
         if self._observer is not None:

@@ -8,9 +8,12 @@ carries it; where that is JSON, changes keep it valid.
 
 from __future__ import annotations
 
+import json
+import re
 from bisect import bisect_right
 from collections import deque
 from dataclasses import replace
+from typing import Final
 
 from proxy.model.finding import Finding
 from proxy.model.text import Edit, Replacement
@@ -18,13 +21,17 @@ from proxy.policy.pseudonym import Pseudonyms
 from proxy.policy.redact import covers, placeholder, stand_in
 from proxy.wire.json_text import JsonText
 
+_HEAD_CHARS: Final = 64
+_JSON_HEAD: Final = re.compile(r'\s*(?:```\w*\s+)?(?:\{\s*["}]|\[\s*[\["{\d-])')
+"""How an answer begins that its reader will parse as JSON. ("[see](…)" is prose.)"""
+
 
 class Changes:
     """The changes of one growing text. One reaches back at most over text that nobody has read yet."""
 
     __slots__ = (
-        "_changes", "_covered", "_json", "_pseudonyms", "_restorable", "_restored", "_restorer", "_to_change",
-        "_whole", "redacted",
+        "_changes", "_covered", "_head", "_json", "_pseudonyms", "_restorable", "_restored", "_restorer",
+        "_to_change", "_whole", "redacted",
     )  # fmt: skip
 
     def __init__(self, json: JsonText | None, pseudonyms: Pseudonyms | None, *, restore: bool) -> None:
@@ -40,12 +47,15 @@ class Changes:
         self._restorer = pseudonyms.restorer() if pseudonyms and restore else None
         self._restored: deque[Replacement] = deque()  # in judged characters; waiting for the rules
         self._restorable = 0  # before this no other pseudonym can begin
+        self._head = ""  # how the text begins, where values are restored
 
     def read(self, piece: str, *, final: bool) -> None:
         """The next judged characters."""
         if self._restorer is not None:
             found, self._restorable = self._restorer.feed(piece, final=final)
             self._restored.extend(found)
+            if len(self._head) < _HEAD_CHARS:
+                self._head += piece[: _HEAD_CHARS - len(self._head)]
         if self._whole is not None:
             self._whole.append(piece)
 
@@ -139,7 +149,11 @@ class Changes:
         while restored and restored[0].start < upto and (reached or restored[0].end <= upto):
             change = restored.popleft()
             if change.start >= self._covered and change.end <= upto:
-                self._changes.extend(self._replaced(change.start, change.end, change.text))
+                text = change.text
+                # A pseudonym within the head is itself no part of how JSON begins, so a cut changes nothing.
+                if self._json is None and _JSON_HEAD.match(self._head[: change.start]):
+                    text = _inside_string(text)
+                self._changes.extend(self._replaced(change.start, change.end, text))
                 self._covered = change.end
 
     def _replaced(self, start: int, end: int, text: str) -> tuple[Replacement, ...]:
@@ -155,3 +169,15 @@ class Changes:
             self.redacted = True
             self._changes.extend(self._replaced(max(start, self._covered), end, text))
             self._covered = end
+
+
+def _inside_string(value: str) -> str:
+    """The value as it stands inside a JSON string; unchanged where it was taken from one."""
+    if '\\"' in value:
+        try:
+            json.loads(f'"{value}"')
+        except ValueError:
+            pass
+        else:
+            return value
+    return json.dumps(value, ensure_ascii=False)[1:-1]

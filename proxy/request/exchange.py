@@ -96,7 +96,7 @@ class Exchange:
     __slots__ = (
         "_context", "answer", "api", "app", "app_verified", "attempts", "backend_first_byte",
         "backend_seconds", "begun", "body", "body_bytes", "body_read", "client", "counted", "cut",
-        "effective", "error", "facts", "findings", "first_byte", "first_sent_at", "gate", "given",
+        "effective", "error", "facts", "failures", "findings", "first_byte", "first_sent_at", "gate", "given",
         "given_bytes", "given_messages", "guard_s", "http", "id", "killed", "level", "messages", "outcome",
         "passed", "passing", "path", "policy", "pseudonyms", "raw", "reach", "received", "recorded",
         "reply_media", "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw", "settled",
@@ -147,6 +147,7 @@ class Exchange:
         self.scores: dict[str, float] = {}
         self.unscanned: Counter[str] = Counter()
         self.reply_media: tuple[Media, ...] = ()
+        self.failures: list[tuple[str, str]] = []  # rule, and why its detector gave no verdict on a text
         # forward, score_output
         self.begun: asyncio.Future[None] | None = None
         self.upstream: Upstream | None = None
@@ -272,9 +273,10 @@ class Exchange:
             self.backend_seconds = now - self.sent_at
 
     def take_findings(self, texts: Iterable[JudgedText]) -> None:
-        """What was found in these texts belongs to the exchange's record."""
+        """What was found in these texts belongs to the exchange's record; what failed to look, to the metrics."""
         for text in texts:
             self.findings.extend(text.findings)
+            self.failures.extend(text.errors)
             for label, score in text.scores.items():
                 if score > self.scores.get(label, 0.0):
                     self.scores[label] = score

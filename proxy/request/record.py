@@ -204,9 +204,8 @@ def _count(x: Exchange, ports: Ports) -> None:
         metrics.score(label, model, score)  # which a model that is killed has none of
     for reason, characters in x.unscanned.items():
         metrics.unscanned(reason, characters)
-    for text in x.texts:
-        for rule, reason in text.errors:
-            metrics.scorer_error(rule, reason)
+    for _, reason in x.failures:
+        metrics.scorer_error(*_failure(reason))
     if x.route is not None and x.backend_seconds is not None:
         metrics.backend(x.route.backend, x.backend_seconds)
     if x.first_byte is not None:
@@ -248,3 +247,13 @@ def _media(media: Media, direction: Direction) -> Json:
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else seconds * 1000.0
+
+
+_REASONS = frozenset({"crashed", "timeout", "full", "bad_output"})  # ScorerFailed's
+
+
+def _failure(reason: str) -> tuple[str, str]:
+    """Labels for a text without a rule's verdict: the detector, and one of a few words. Rules' ids and exceptions'
+    names are no labels."""
+    detector, _, what = reason.partition(": ")
+    return detector, "too_many" if what.startswith("more than ") else what if what in _REASONS else "failed"

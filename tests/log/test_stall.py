@@ -107,8 +107,13 @@ async def test_a_revocable_end_that_was_refused_leaves_its_place_to_another(
     too_late = recorder.finish(finished(3, outcome=Outcome.RELEASED), revocable=True)
     await too_late
     assert not too_late.cancel()
-    with pytest.raises(LogUnavailable, match="its end on the log already"):
+    with (
+        structlog.testing.capture_logs() as lines,
+        pytest.raises(LogUnavailable, match="its end on the log already"),
+    ):
         await recorder.finish(finished(3, outcome=Outcome.REFUSED))
+    told = {key: lines[-1][key] for key in ("event", "exchange", "outcome")}
+    assert told == {"event": "log_overtaken", "exchange": begun(3).id, "outcome": "refused"}
     page = await recorder.search(Search())
     assert [row["outcome"] for row in page.exchanges] == ["released", "refused", "refused"]
     await recorder.stop()

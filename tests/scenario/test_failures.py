@@ -17,6 +17,7 @@ import anthropic
 import openai
 import pytest
 
+from proxy.policy.lane import FINDINGS_MAX
 from proxy.settings import Limits
 from tests.fakes import Action, Chunk, Close, Json, Pause, Reset, ScriptedBackend, Send, Sse, refused_url
 from tests.scenario.harness import LEAK_RULES, Proxy, post, proxy_for
@@ -284,3 +285,16 @@ async def test_refusals_are_not_retried_by_the_official_clients(tmp_path: Path) 
         records = await proxy.records()
         assert [record["outcome"] for record in records] == ["blocked_input", "blocked_input"]
         assert records[1]["findings"][0]["field"] == "messages[0].content"
+
+
+async def test_a_text_without_a_verdict_is_counted_by_its_detector_not_by_the_rule(tmp_path: Path) -> None:
+    rules = "rules:\n  - {id: every-letter, on: input, detect: {regex: [a]}, action: flag}\n"
+    async with around(tmp_path, [Json({})], rules=rules) as (proxy, _):
+        await post(
+            f"{proxy.url}/v1/chat/completions",
+            {"model": "m", "messages": [{"role": "user", "content": "a" * (FINDINGS_MAX + 1)}]},
+        )
+        await proxy.finished()
+        metrics = await proxy.metrics()
+    assert 'guardrail_scorer_errors_total{reason="too_many",scorer="regex"} 1.0' in metrics
+    assert 'scorer="every-letter"' not in metrics

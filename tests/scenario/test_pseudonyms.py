@@ -219,3 +219,38 @@ async def test_a_request_in_shadow_goes_on_as_it_is(tmp_path: Path) -> None:
     async with ScriptedBackend(parrot) as backend, proxy_for(tmp_path, backend.url, rules=rules) as proxy:
         await post(f"{proxy.url}/v1/chat/completions", ask(JANE))
         assert said(await backend.received(1)) == JANE
+
+
+NAMED = """\
+rules:
+  - {id: names-stay-here, on: input, detect: {regex: ['Ann .Nan. Lee']}, action: pseudonymize}
+"""
+
+
+@pytest.mark.parametrize("begin", ['{"name": "', '```json\n{\n  "name": "', 'Said: "'])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_value_with_quotes_leaves_an_answer_in_json_valid(
+    begin: str, streamed: bool, tmp_path: Path
+) -> None:
+    value = 'Ann "Nan" Lee'
+
+    def answer(request: ReceivedRequest) -> Sequence[Action]:
+        text = f'{begin}{said(request)}"}}'
+        return [Sse(list(chat_frames(list(text))))] if streamed else [whole(text)]
+
+    async with ScriptedBackend(answer) as backend, proxy_for(tmp_path, backend.url, rules=NAMED) as proxy:
+        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client:
+            if streamed:
+                stream = await client.chat.completions.create(
+                    model="m", messages=[{"role": "user", "content": value}], stream=True
+                )
+                text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+            else:
+                reply = await client.chat.completions.create(
+                    model="m", messages=[{"role": "user", "content": value}]
+                )
+                text = reply.choices[0].message.content or ""
+    if begin.startswith("Said"):
+        assert text == f'{begin}{value}"}}', "prose has the value as it was"
+    else:
+        assert json.loads(text[text.index("{") :]) == {"name": value}
