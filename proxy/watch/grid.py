@@ -74,32 +74,34 @@ class Grid:
         self._metrics = metrics
         self._asked = tuple(_asked(metric, which, self.wires) for which, metric in enumerate(metrics))
 
-    def observe(self, one: Observation, bins: dict[Metric, int]) -> None:
-        """`bins` has those of the exchange's values that were found already, and gets those that are not."""
-        group = group_of(self.per, one)
-        if group is None:
-            return
+    def observe(self, one: Observation, group: str, bins: dict[Metric, int]) -> None:
+        """An exchange of that group. `bins` has those of its values that were found already, and gets those that
+        are not."""
         at = int(one.at / self.slice_s)
         window = self._window(group)
         sums = window.open(at)
         values = one.values
+        # Written out, since every exchange comes here once for each metric of each grid.
         for metric, which, binned, top, floor, wires in self._asked:
             value = values.get(metric)
             if value is None:
                 continue
             into = sums[which]
             if into is None:
-                into = sums[which] = Sums()
-            # Written out, since every exchange comes here once for each metric of each grid.
-            into.count += 1
-            into.total += value
-            if value > into.highest:
-                into.highest = value
+                into = sums[which] = Sums(value)
+            else:
+                into.count += 1
+                into.total += value
+                if value > into.highest:
+                    into.highest = value
             if binned:
                 place = bins.get(metric)
                 if place is None:
                     place = bins[metric] = bin_of(value)
-                into.bins[place] = into.bins.get(place, 0) + 1
+                if into.bins is None:
+                    into.bins = {place: 1}
+                else:
+                    into.bins[place] = into.bins.get(place, 0) + 1
             if value > top or value < floor:
                 for wire in wires:
                     if wire.tripwire.beyond(value):

@@ -12,7 +12,7 @@ from proxy.model.card import Card
 from proxy.model.observation import Metric, Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, State, Tripwire
-from proxy.watch.grid import Grid
+from proxy.watch.grid import Grid, group_of
 from proxy.watch.inventory import Inventory
 from proxy.watch.wire import Standing, Turned, breach_json
 
@@ -38,6 +38,7 @@ class Watch:
         self._observer = observer
         self.inventory = Inventory()
         self._grids: tuple[Grid, ...] = ()
+        self._by_per: tuple[tuple[Per, tuple[Grid, ...]], ...] = ()
         self._dropped: list[Turned] = []
 
     @property
@@ -53,6 +54,8 @@ class Watch:
             shapes.setdefault((one.per, one.window_s), []).append(one)
         before = {(grid.per, grid.window_s): grid for grid in self._grids}
         self._grids = tuple(Grid(*shape, group) for shape, group in shapes.items())
+        per_grids = ((per, tuple(grid for grid in self._grids if grid.per is per)) for per in Per)
+        self._by_per = tuple((per, grids) for per, grids in per_grids if grids)
         for grid in self._grids:
             old = before.get((grid.per, grid.window_s))
             if old is not None:
@@ -76,8 +79,11 @@ class Watch:
                     served=seen.served,
                 )
         bins: dict[Metric, int] = {}
-        for grid in self._grids:
-            grid.observe(one, bins)
+        for per, grids in self._by_per:
+            group = group_of(per, one)
+            if group is not None:
+                for grid in grids:
+                    grid.observe(one, group, bins)
 
     def look(self, now: float) -> Iterator[tuple[Turned, ...]]:
         """Judge every tripwire, one at a time, so that whoever calls can give others their turn in between."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -19,14 +19,15 @@ class Sums:
 
     __slots__ = ("bins", "count", "highest", "total")
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.total = 0.0
-        self.highest = float("-inf")
-        self.bins: dict[int, int] = {}  # where quantiles are asked for
+    def __init__(self, value: float) -> None:
+        """Of one sample; its bin comes after."""
+        self.count = 1
+        self.total = value
+        self.highest = value
+        self.bins: dict[int, int] | None = None  # where quantiles are asked for
 
     def as_json(self) -> Json:
-        bins: Json = {str(place): n for place, n in self.bins.items()}
+        bins: Json = {str(place): n for place, n in (self.bins or {}).items()}
         return [self.count, self.total, self.highest, bins]
 
     @classmethod
@@ -34,9 +35,9 @@ class Sums:
         """Raises ValueError, TypeError for what `as_json` did not make."""
         if not isinstance(stored, list) or len(stored) != 4 or not isinstance(stored[3], Mapping):
             raise ValueError("no sums")
-        sums = cls()
-        count, sums.total, sums.highest = (_number(part) for part in stored[:3])
-        sums.count = int(count)
+        count, total, highest = (_number(part) for part in stored[:3])
+        sums = cls(total)
+        sums.count, sums.highest = int(count), highest
         sums.bins = {int(place): int(_number(n)) for place, n in stored[3].items()}
         return sums
 
@@ -49,7 +50,7 @@ class Window:
     def __init__(self, metrics: int) -> None:
         self.pins = 0  # how many tripwires need it to stay
         self._metrics = metrics
-        self._slices: deque[tuple[int, list[Sums | None]]] = deque()
+        self._slices: list[tuple[int, list[Sums | None]]] = []  # at most SLICES + 1
 
     def open(self, at: int) -> list[Sums | None]:
         """The sums of the slice `at`, to be added to. A clock that was set back stays in the slice that it had
@@ -66,7 +67,7 @@ class Window:
         """What is older than the window that ends with the slice `at` is forgotten."""
         slices = self._slices
         while slices and slices[0][0] < at - SLICES:
-            slices.popleft()
+            del slices[0]
 
     @property
     def empty(self) -> bool:
@@ -87,7 +88,7 @@ class Window:
             return sum(one.total for one in parts) / sum(one.count for one in parts)
         bins: Counter[int] = Counter()
         for one in parts:
-            bins.update(one.bins)
+            bins.update(one.bins or {})
         return quantile(bins, 0.5 if stat is Stat.P50 else 0.95) if bins else None
 
     def _of(self, which: int) -> list[Sums]:

@@ -139,7 +139,7 @@ def good(now: float, count: int = 100) -> list[Observation]:
 async def test_the_night_of_the_mission(node: Node, restart: str) -> None:
     """Toxic at 03:02, pending at once, firing and the dial turned at 03:17, undone after the recovery; a restart at
     03:10 changes nothing."""
-    node.tripwires = (tripwire(then=(TurnDial(Level.KILLED, None),)),)
+    node.tripwires = (tripwire(then=(TurnDial(Level.DEGRADED, 7200),)),)
     node.clock.now = at("02:30")
     await node.start()
     await node.run(at("03:10"), *night(at("02:30"), at("03:10"), TOXIC))
@@ -152,21 +152,21 @@ async def test_the_night_of_the_mission(node: Node, restart: str) -> None:
     assert fired.turned.fires
     assert clock(fired.turned.began)[:5] == "03:02"
     assert clock(fired.turned.at)[:5] == "03:17"
-    assert fired.done == ("model:support-bot is set to killed",)
+    assert fired.done == ("model:support-bot is set to degraded for 2h",)
     text = fired.text()
     for part in ("owner: support-ml", "contact: oncall", "risks: promises refunds", "rather a broken model"):
         assert part in text
     reason = '--reason "toxicity-sustained"'
     assert f"guardrail-proxy dial set killed --scope model:support-bot {reason} --ttl 1h" in text
     assert f"guardrail-proxy rollback set support-bot v1 {reason} --ttl 12h" in text
-    assert node.level() is Level.KILLED
+    assert node.level() is Level.DEGRADED
     changes = [one.change for one in await node.dial.changes(10)]
     assert [(str(one.actor), one.action, one.scope, one.after) for one in changes] == [
-        ("tripwire:toxicity-sustained", "dial.set", "model:support-bot", "killed")
+        ("tripwire:toxicity-sustained", "dial.set", "model:support-bot", "degraded")
     ]
 
     await node.restart()
-    assert node.level() is Level.KILLED
+    assert node.level() is Level.DEGRADED
     await node.run(at("04:40"), *night(at("03:30"), at("04:40"), TOXIC))
     relaxed = node.told[-1]
     assert [one.turned.fires for one in node.told] == [True, False]

@@ -18,10 +18,14 @@ VALUES = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e
 
 def add(window: Window, at: int, which: int, value: float) -> None:
     sums = window.open(at)
-    into = sums[which] = sums[which] or Sums()
-    into.count += 1
-    into.total += value
-    into.highest = max(into.highest, value)
+    into = sums[which]
+    if into is None:
+        into = sums[which] = Sums(value)
+    else:
+        into.count += 1
+        into.total += value
+        into.highest = max(into.highest, value)
+    into.bins = into.bins or {}
     into.bins[bin_of(value)] = into.bins.get(bin_of(value), 0) + 1
 
 
