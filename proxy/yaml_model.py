@@ -77,6 +77,9 @@ def _problem(model: type[FileModel], document: Document, at: Path, detail: Error
     elif not message:
         message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         message = message.replace("String should have", "must have")
+        message = message.replace(
+            "must be a valid boolean", "must be true or false"
+        )  # as YAML 1.2 writes them
         if message.startswith("must be"):
             message += f", not {_shown(detail['input'])}"
     return document.problem(path, message, key=is_key)

@@ -96,8 +96,8 @@ def figures(stats: Mapping[str, Json]) -> None:
         console.print(f"from {_local(stats.get('first'))} to {_local(stats.get('last'))}")
     raw, file = stats.get("request_bytes"), stats.get("file_bytes")
     if isinstance(raw, int) and isinstance(file, int):
-        share = f" ({file / raw:.0%} of the requests' {_size(raw)})" if raw else ""
-        console.print(f"{_size(file)} on disk{share}, {stats.get('parts')} parts of content")
+        parts = f"{stats.get('parts')} parts of content"
+        console.print(f"{_size(file)} on disk, {parts}; the requests' bodies were {_size(raw)}")
     for title in ("outcomes", "models", "rules"):
         counts = stats.get(title)
         if isinstance(counts, dict) and counts:

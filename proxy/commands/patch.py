@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.commands.admin_client import DEFAULT_ADMIN, AdminClient
+from proxy.commands.options import direction_option
 from proxy.commands.turning import (
     AdminOption,
     JsonOption,
@@ -33,7 +34,7 @@ from proxy.model.record import Json
 PhrasesArgument = Annotated[
     list[str], typer.Argument(metavar="PHRASE...", help="What to look for; several are several arguments.")
 ]
-OnOption = Annotated[Direction, typer.Option("--on", help="Where: in requests or in replies.")]
+OnOption = Annotated[Direction, direction_option("--on", help="Where: in requests or in replies.")]
 ActionOption = Annotated[
     str, typer.Option("--action", metavar="flag|redact|block", help="What to do with it.")
 ]

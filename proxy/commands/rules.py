@@ -15,7 +15,9 @@ from typing import Annotated, BinaryIO, Final
 import typer
 
 from proxy import jsonio, logs
+from proxy.commands.options import direction_option
 from proxy.detect.base import Context
+from proxy.detect.offers import NO_SCORERS, Offers
 from proxy.errors import ConfigError, Problem
 from proxy.jsonio import InvalidJson
 from proxy.model.finding import Finding
@@ -27,7 +29,7 @@ from proxy.policy.match import Selection
 from proxy.policy.reading import read_folder
 from proxy.scoring.blocking import NOBODY, blocking_scorers
 from proxy.scoring.service import ScorerService
-from proxy.settings import Scoring, load
+from proxy.settings import Scoring, load, stated_folders
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A longer line of `scan` is answered with an error line."""
@@ -53,19 +55,29 @@ def check(
 ) -> None:
     """Validate settings and rules; print every problem as file:line:column: message.
 
+    The rules are checked too where the settings are wrong. What only a file in order can tell (an environment
+    variable that is missing, a name that stands nowhere) shows once its keys and values are right.
+
     Example: guardrail-proxy check --config proxy.yaml
     """
     problems: list[Problem] = []
     warnings: tuple[Problem, ...] = ()
     policy: Policy | None = None
+    rules_dir: Path | None = None
     try:
         settings = load(config, os.environ)
+        rules_dir = settings.rules_dir
         offers = ScorerService(settings.scoring, settings.data_dir, NOBODY).offers
         offers = replace(offers, backends=settings.stand_ins)
-        policy = compile_policy(read_folder(settings.rules_dir), None, offers)
-        warnings = policy.warnings
     except ConfigError as error:
         problems.extend(error.problems)
+        offers, rules_dir = _without_settings(config) if rules_dir is None else (NO_SCORERS, None)
+    if rules_dir is not None:
+        try:
+            policy = compile_policy(read_folder(rules_dir), None, offers)
+            warnings = policy.warnings
+        except ConfigError as error:
+            problems.extend(error.problems)
     if json:
         answer: Json = {
             "problems": [_problem_json(problem) for problem in problems],
@@ -78,10 +90,21 @@ def check(
             typer.echo(str(problem))
         for warning in warnings:
             typer.echo(f"{warning} (warning)")
-        if policy is not None:
+        if policy is not None and not problems:
             typer.echo(f"ok: {len(policy.rules)} rules in force as policy {policy.digest}")
     if problems:
         raise typer.Exit(1)
+
+
+def _without_settings(config: Path) -> tuple[Offers, Path | None]:
+    """What the rules can be checked with where the settings are wrong: what is installed, and no backends."""
+    folders = stated_folders(config)
+    if folders is None:
+        return NO_SCORERS, None
+    try:
+        return ScorerService(Scoring(), folders[1], NOBODY).offers, folders[0]
+    except ConfigError:  # the exported model is not whole; its problem stands with settings that are right
+        return NO_SCORERS, None
 
 
 @app_rules.command("test")
@@ -125,7 +148,7 @@ def run_tests(
 
 def scan(
     rules: Annotated[Path, typer.Option(help="The folder of the rules.")],
-    direction: Annotated[Direction, typer.Option(help="Which rules: those on input or on output.")],
+    direction: Annotated[Direction, direction_option(help="Which rules: those on input or on output.")],
     level: Annotated[str, typer.Option(help="The dial level to judge at.")] = Level.GUARDED.word,
     model: Annotated[str | None, typer.Option(help="The model, for rules with `when`.")] = None,
     app: Annotated[str | None, typer.Option(help="The application, for rules with `when`.")] = None,

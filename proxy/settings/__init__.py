@@ -1,6 +1,6 @@
 """proxy.yaml: `load` reads it into the frozen `Settings` that all other modules take."""
 
-from proxy.settings.resolve import load
+from proxy.settings.resolve import load, stated_folders
 from proxy.settings.values import (
     Address,
     Admin,
@@ -46,4 +46,5 @@ __all__ = [
     "demo_settings",
     "load",
     "parse_address",
+    "stated_folders",
 ]

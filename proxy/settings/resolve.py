@@ -69,6 +69,19 @@ def load(path: Path, env: Mapping[str, str]) -> Settings:
     return settings
 
 
+def stated_folders(path: Path) -> tuple[Path, Path] | None:
+    """The folders of the rules and of the data that a settings file names, whatever else is wrong with it; None
+    where it cannot be read so far."""
+    try:
+        value = parse(str(path), path.read_bytes()).value
+    except (OSError, ConfigError):
+        return None
+    stated = value if isinstance(value, dict) else {}
+    names = [stated.get(key, SettingsFile.model_fields[key].default) for key in ("rules_dir", "data_dir")]
+    folder = path.absolute().parent
+    return (folder / names[0], folder / names[1]) if all(isinstance(name, str) for name in names) else None
+
+
 @dataclass(slots=True)
 class _Resolver:
     document: Document

@@ -65,8 +65,30 @@ def test_check_knows_which_backend_may_answer_what_is_killed(tmp_path: Path) -> 
         assert (result.exit_code, said in result.stdout) == (status, True), result.stdout
 
 
+def test_check_reads_the_rules_of_settings_that_are_wrong(tmp_path: Path) -> None:
+    settings = SETTINGS + "open: yes\nrules_dir: mine\n"
+    write(
+        tmp_path,
+        {"proxy.yaml": settings, "mine/a.yaml": BLOCK_ALPHA.replace("alpha", "alpah") + "rulse: []\n"},
+    )
+    result = run("check", "--config", str(tmp_path / "proxy.yaml"))
+    assert result.exit_code == 1
+    lines = [line.removeprefix(f"{tmp_path}/") for line in result.stdout.splitlines()]
+    assert lines[0] == 'proxy.yaml:2:7: must be true or false, not "yes"'
+    assert lines[1].startswith("mine/a.yaml:")
+    assert lines[1].endswith("unknown key `rulse`; did you mean `rules`?")
+    assert len(lines) == 2, "nothing is said to be in order"
+
+
+def test_a_wrong_word_is_answered_in_the_houses_words() -> None:
+    result = run("scan", "--rules", str(RULES), "--direction", "sideways")
+    assert result.exit_code == 2
+    assert "must be one of input, output" in " ".join(result.output.split())
+    assert "Value error" not in result.output
+
+
 def test_check_as_json(tmp_path: Path) -> None:
-    write(tmp_path, {"proxy.yaml": SETTINGS + "listem: x\n"})
+    write(tmp_path, {"proxy.yaml": SETTINGS + "listem: x\n", "rules/a.yaml": BLOCK_ALPHA})
     result = run("check", "--json", "--config", str(tmp_path / "proxy.yaml"))
     assert result.exit_code == 1
     (problem,) = json.loads(result.stdout)["problems"]

@@ -171,7 +171,7 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
         ),
         ("serve: v2", "serve: v2\n    fallback: [v1, v2]", "17:20: `v2` is what is served already"),
         ("serve: v2", "serve: v2\n    fallback: [v1, v1]", "17:20: the version `v1` stands twice"),
-        ("request_logprobs: false", "request_logprobs: 0", "30:21: must be a valid boolean, not 0"),
+        ("request_logprobs: false", "request_logprobs: 0", "30:21: must be true or false, not 0"),
         ("role: operator", "role: boss", "7:28: must be one of viewer, operator, admin"),
         ("127.0.0.1/32", "127.0.0.1/99", None),
         (
