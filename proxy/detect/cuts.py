@@ -34,12 +34,21 @@ _ASCII_WORD: Final = re.compile(b"[A-Za-z0-9]")  # `_` and letters of other scri
 _PAUSE: Final = rf"(?<={_OTHER})[,;:!?]"
 _END: Final = re.compile(rf"[\s{EDGE}{_MARKS}]|{_PAUSE}")
 _EDGES: Final = re.compile(rf"(?<=[A-Za-z0-9]){_OTHER}|{_OTHER}(?=[A-Za-z0-9])|[{_MARKS}]|{_PAUSE}")
+_DOT: Final = "\u3002"
+_DOTTED: Final = re.compile(rf"@[A-Za-z0-9-]+(?:{_DOT}[A-Za-z0-9-]+)+(?![A-Za-z0-9-]|[.{_DOT}][A-Za-z0-9])")
+"""A domain whose dots are ideographic, which browsers and mail programs take for dots (RFC 3490, 3.1). In one that
+has plain dots too it is the sentence's end."""
+_IN_DOMAIN: Final = re.compile(rf"@[A-Za-z0-9-]+(?:{_DOT}[A-Za-z0-9-]+)*{_DOT}\Z")
 
 
 def edged(text: str) -> str:
     """The text with EDGE for what ends an address or a number to its reader, though Presidio's patterns would read
     on, or not begin: a letter of another script right beside a Latin one or a digit, and those scripts' marks."""
-    return text if text.isascii() else _EDGES.sub(EDGE, text)
+    if text.isascii():
+        return text
+    if _DOT in text:
+        text = _DOTTED.sub(lambda domain: domain[0].replace(_DOT, "."), text)
+    return _EDGES.sub(EDGE, text)
 
 
 class Cuts:
@@ -120,6 +129,8 @@ def _plain(text: str, at: int) -> bool:
     if at == 0:
         return True
     last = text[at - 1]
+    if last == _DOT and _IN_DOMAIN.search(text, max(0, at - CONTEXT_CHARS), at):
+        return False
     if _NEVER_SPANNED.match(last):
         return True
     if not last.isspace():

@@ -21,8 +21,8 @@ from proxy.detect.url import Urls
 
 # What may stand between the digits of a phone number (phonenumbers' _VALID_PUNCTUATION, folded).
 _BETWEEN: Final = r"\-xX/ ()\[\].~⁓∼"
-_TELLTALE: Final = re.compile(r"[0-9@.:\-]")
-"""No recognizer finds anything without one of these. (A UUID has its version's digit.)"""
+_TELLTALE: Final = re.compile(r"[0-9@.:\-\[({]")
+"""Nothing is found without one of these. (A UUID has its version's digit; a bracket may stand around `at`.)"""
 _GLANCE_CHARS: Final = 64  # a text so short is looked at for them first: a word of prose needs no more
 _ADDRESSES: Final = frozenset({"EMAIL_ADDRESS", "URL"})
 _PHONES: Final = frozenset({"PHONE_NUMBER", "ZA_MOBILE_NUMBER", "ZA_TELEPHONE_NUMBER"})

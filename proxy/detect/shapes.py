@@ -5,7 +5,8 @@
 - cards of Mastercard's second range and of nineteen digits, and cards grouped in other ways;
 - social security numbers that were never given out, where a word before says what they are;
 - dates with the month's name;
-- addresses behind signs that may stand in one, but rarely do (`…?u=bob@example.com`), and with `_` around them.
+- addresses behind signs that may stand in one, but rarely do (`…?u=bob@example.com`), with `_` around them,
+  and with `(at)` or `[at]` for the sign, `[dot]` for the dots.
 """
 
 from __future__ import annotations
@@ -85,10 +86,15 @@ _DATES: Final = tuple(
 _LOCAL_BACKWARDS: Final = re.compile(r"[\w+%-][\w.+%-]{0,63}")
 _LOCAL_EDGES: Final = "_.+%-"  # what no local part begins with, where Presidio sees no address
 _DOMAIN: Final = re.compile(r"@[^\W_]++(?:-++[^\W_]++)*+(?:\.[^\W_]++(?:-++[^\W_]++)*+)+")
+_SPELT: Final = re.compile(
+    r"[\[({]at[\])}]([a-z0-9]++(?:-++[a-z0-9]++)*+(?:(?:\.|[\[({]dot[\])}])[a-z0-9]++(?:-++[a-z0-9]++)*+)+)",
+    re.IGNORECASE,
+)
+_SPELT_DOT: Final = re.compile(r"[\[({]dot[\])}]", re.IGNORECASE)
 PREFILTERS: Final = {
     "CREDIT_CARD": (r"\d(?:[ -]?\d){11}", r"\d{4}(?:[./<]\d{4}){3}", r"\d{4}(?:  \d{4}){3}"),
     "DATE_TIME": WRITTEN_DATES,
-    "EMAIL_ADDRESS": (),
+    "EMAIL_ADDRESS": (r"(?i)[\[({]at[\])}]",),
     "IBAN_CODE": (),
     "PHONE_NUMBER": (),  # its own is as wide
     "US_SSN": (),
@@ -147,12 +153,14 @@ class Shapes:
                     yield Shape(begin + found.start(), begin + found.end(), 0.6, "DATE_TIME")
 
     def _addresses(self, part: str) -> Iterator[tuple[int, int]]:
-        for domain in _DOMAIN.finditer(part):
-            at = domain.start()
+        found = [(one, one.group()) for one in _DOMAIN.finditer(part)]
+        found += [(one, f"@{_SPELT_DOT.sub('.', one[1])}") for one in _SPELT.finditer(part)]
+        for one, domain in found:
+            at = one.start()
             run = _LOCAL_BACKWARDS.match(part[max(0, at - 64) : at][::-1])
             local = run.group()[::-1].lstrip(_LOCAL_EDGES) if run else ""
-            if local and self._is_address(local + domain.group()):
-                yield at - len(local), domain.end()
+            if local and self._is_address(local + domain):
+                yield at - len(local), one.end()
 
     def _phone(self, text: str, part: str, begin: int) -> Iterator[tuple[int, int, float]]:
         for found in _AMERICAN.finditer(part):

@@ -79,7 +79,10 @@ def test_an_entity_without_patterns_is_refused() -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(text=texts_of([*PARTS, "/", "=", "?", "_", "\u200b", "\u0664", "\uff11"]), sizes=sizes())
+@given(
+    text=texts_of([*PARTS, "/", "=", "?", "_", "\u200b", "\u0664", "\uff11", "\u3002", "(at)", "[dot]"]),
+    sizes=sizes(),
+)
 def test_any_cut_is_the_same(text: str, sizes: list[int]) -> None:
     assert_any_cut_is_the_same(ALL, text, sizes)
 
@@ -145,6 +148,13 @@ def test_what_has_no_cut_is_judged_at_the_bound(text: str) -> None:
         ("_john.doe@example.com_ **amy@example.com**", ["john.doe@example.com", "amy@example.com"]),
         ("mailto:john.doe@example.com?subject=x", ["john.doe@example.com"]),
         ("bоb@exаmple.соm", ["bоb@exаmple.соm"]),
+        # Ideographic dots are dots where a domain has no other; behind one that is whole they end the sentence.
+        (
+            "mail john.doe@example。com or amy@mail｡example｡com.",
+            ["john.doe@example。com", "amy@mail｡example｡com"],
+        ),
+        ("写信给a@example.com。John会回复，或a@example。com。谢谢", ["a@example.com", "a@example。com"]),
+        ("jane(at)example.com, jane[AT]example[dot]com", ["jane(at)example.com", "jane[AT]example[dot]com"]),
         ("4̶1̶1̶1̶ 1111 1111 1111", ["4̶1̶1̶1̶ 1111 1111 1111"]),
         ("❹❶❶❶ ①①①① 1111 1111", ["❹❶❶❶ ①①①① 1111 1111"]),
     ],
