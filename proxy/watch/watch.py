@@ -16,8 +16,8 @@ from proxy.watch.grid import Grid, group_of
 from proxy.watch.inventory import Inventory
 from proxy.watch.wire import Standing, Turned, breach_json
 
-STANDINGS_MAX: Final = 1000
-"""How many groups of one tripwire are shown."""
+STANDINGS_MAX: Final = 100
+"""How many groups of one tripwire are shown that are well, those heard of last first."""
 FORMAT: Final = 1
 
 _log = structlog.get_logger("proxy.watch")
@@ -105,7 +105,7 @@ class Watch:
             for wire in grid.wires:
                 held = [name for name, one in wire.held.items() if one.breach.state is not State.OK]
                 others = (name for name in reversed(grid.groups) if name not in held)
-                for group in (*held, *islice(others, max(0, STANDINGS_MAX - len(held)))):
+                for group in (*held, *islice(others, STANDINGS_MAX)):
                     window = wire.held[group].window if group in wire.held else grid.groups[group]
                     yield wire.standing(group, window)
                 if not wire.held and not grid.groups:
@@ -115,18 +115,25 @@ class Watch:
         self, now: float, models: Collection[str], apps: Collection[str]
     ) -> Iterator[tuple[str, str, int, float | None, float | None]]:
         """As metrics: for each tripwire id, group, state, value and threshold. Groups that are not of the settings
-        are one, `other`, and callers one, `user`; of those the worst is told."""
-        told: dict[tuple[str, str], Standing] = {}
-        for one in self.standings(now):
-            kind, colon, name = one.group.partition(":")
-            known = not colon or name in {"model": models, "app": apps}.get(kind, ())
-            user = one.tripwire.per is Per.USER
-            key = (one.tripwire.id, "user" if user else one.group if known else "other")
-            before = told.get(key)
-            if before is None or _badness(one) > _badness(before):
-                told[key] = one
-        for (id, per), one in told.items():
-            yield id, per, int(one.state), one.value, one.tripwire.threshold
+        are one, `other`, and callers one, `user`; of those the worst that went beyond the limit is told, since a
+        scrape must not add up the windows of thousands."""
+        names = {Per.MODEL: [f"model:{one}" for one in models], Per.APP: [f"app:{one}" for one in apps]}
+        for grid in self._grids:
+            known = [one for one in names.get(grid.per, ["global"]) if one in grid.groups]
+            at = grid.slice(now)
+            for wire in grid.wires:
+                told: dict[str, Standing] = {}
+                for group in dict.fromkeys((*known, *wire.held)):
+                    window = wire.held[group].window if group in wire.held else grid.groups[group]
+                    window.move(at)
+                    one = wire.standing(group, window)
+                    key = group if group in known else "user" if grid.per is Per.USER else "other"
+                    if key not in told or _badness(one) > _badness(told[key]):
+                        told[key] = one
+                if grid.per is Per.USER and not told:
+                    told["user"] = Standing(wire.tripwire, "user", State.OK, None, None, 0)
+                for per, one in told.items():
+                    yield wire.tripwire.id, per, int(one.state), one.value, wire.tripwire.threshold
 
     def standing(self, id: str, group: str) -> State:
         """Where one tripwire stands for one group; ok for those that there are not."""

@@ -12,6 +12,7 @@ from proxy.model.observation import Metric, Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, Stat, State
 from proxy.watch.grid import GROUPS_MAX
+from proxy.watch.watch import STANDINGS_MAX
 from proxy.watch.wire import HELD_MAX
 from tests.watch.support import MIDNIGHT, at, clock, drive, look, seen, state, tripwire, watch
 
@@ -200,3 +201,27 @@ def test_two_weeks_of_ordinary_traffic_fire_nothing() -> None:
 def test_what_was_stored_by_something_else_is_refused(stored: Json) -> None:
     with pytest.raises((ValueError, TypeError, KeyError)):
         watch(WIRE).restore(stored)
+
+
+def test_metrics_tell_the_worst_of_those_whom_the_settings_do_not_name() -> None:
+    running = watch(
+        tripwire(for_s=0, min_samples=5), tripwire(id="callers", per=Per.USER, for_s=0, min_samples=5)
+    )
+    for n in range(300):
+        running.observe(seen(MIDNIGHT + n / 10, f"user:u{n}", f"m{n % 4}", toxicity=0.01))
+    look(running, MIDNIGHT + 31)
+    told: list[tuple[object, ...]] = list(running.worst(MIDNIGHT + 31, ("m0",), ()))
+    assert told == [
+        ("toxicity-sustained", "model:m0", 0, pytest.approx(0.01, rel=0.01), 0.5),
+        ("callers", "user", 0, None, 0.5),
+    ]
+    for n in range(200):
+        running.observe(seen(MIDNIGHT + 32 + n / 10, "user:bad", "m3", toxicity=0.9))
+    look(running, MIDNIGHT + 60)
+    told = list(running.worst(MIDNIGHT + 60, ("m0",), ()))
+    assert told == [
+        ("toxicity-sustained", "model:m0", 0, pytest.approx(0.01, rel=0.01), 0.5),
+        ("toxicity-sustained", "other", 2, pytest.approx(0.9, rel=0.01), 0.5),
+        ("callers", "user", 2, pytest.approx(0.9, rel=0.01), 0.5),
+    ]
+    assert len(list(running.standings(MIDNIGHT + 60))) == 4 + 1 + STANDINGS_MAX
