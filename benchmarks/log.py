@@ -147,7 +147,7 @@ SEARCHES: Final[tuple[tuple[str, Search], ...]] = (
     ("model, 80 % of all", Search(model="support-bot")),
     ("model, 1 % of all", Search(model="old-bot")),
     ("app and outcome", Search(app="lab", outcome="blocked_output")),
-    ("a user of some 20 exchanges", Search(subject="user:user-900")),
+    ("a user of 60 exchanges", Search(subject="user:user-90")),
     ("the user of most exchanges", Search(subject="user:user-1")),
     ("an address", Search(subject="ip:10.1.3.4")),
     ("a range of addresses", Search(subject="ip:10.1.3.0/24")),

@@ -29,7 +29,7 @@ from proxy.model.record import Json
 
 ROWS_MAX: Final = 10_000
 """Rows that one page holds against the conditions."""
-FINDING_ROWS_MAX: Final = 4_000
+FINDING_ROWS_MAX: Final = 2_500
 """The same for a search by rule or score, which reads what was found."""
 WORD_ROWS_MAX: Final = 1_000
 """The same for a search for words, which reads the content."""
