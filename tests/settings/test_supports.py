@@ -50,7 +50,7 @@ def test_a_versions_own_words_go_before_its_models(tmp_path: Path) -> None:
             "{temprature: false}",
             "unknown key `temprature`; did you mean `temperature`?",
         ),
-        ("{temperature: false}", "{temperature: 0}", "must be a valid boolean, not 0"),
+        ("{temperature: false}", "{temperature: 0}", "must be true or false, not 0"),
         ("max_completion_tokens", "max_toks", "must be one of max_tokens, max_completion_tokens"),
     ],
 )
