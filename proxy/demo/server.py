@@ -123,20 +123,23 @@ async def _deliver(
     response = web.StreamResponse(headers={"content-type": media_type, "cache-control": "no-store"})
     await response.prepare(request)
     strikes_at = max(1, len(pieces) // 2) if fault else None
-    for index, piece in enumerate(pieces):
-        if index == strikes_at:
-            if fault is Fault.STALL:
-                await _stall(request)
+    try:
+        for index, piece in enumerate(pieces):
+            if index == strikes_at:
+                if fault is Fault.STALL:
+                    await _stall(request)
+                    return response
+                if fault is Fault.RESET:
+                    _reset(request)
+                    return response
+                # Garbage: no JSON where JSON must stand, then a normal end.
+                await response.write(GARBAGE)
                 return response
-            if fault is Fault.RESET:
-                _reset(request)
-                return response
-            # Garbage: no JSON where JSON must stand, then a normal end.
-            await response.write(GARBAGE)
-            return response
-        await response.write(piece)
-        await asyncio.sleep(pause_s)
-    await response.write_eof()
+            await response.write(piece)
+            await asyncio.sleep(pause_s)
+        await response.write_eof()
+    except ConnectionResetError:
+        pass  # the caller left; a model's server says nothing about that either
     return response
 
 
