@@ -15,13 +15,14 @@ import structlog
 from aiohttp import web
 
 from proxy.admin.api import build_admin, ensure_admin_token
+from proxy.admin.listener import AdminRunner
 from proxy.admin.ports import AdminContext, known_by
 from proxy.admin.present import backend_status, moment
 from proxy.backend.client import Backend
 from proxy.backend.health import Health
 from proxy.backend.route import Router
 from proxy.background import Background
-from proxy.clock import Clock, SystemClock
+from proxy.clock import Clock, SystemClock, new_id
 from proxy.collector import Collector
 from proxy.data_folder import CannotStart, claim, pseudonym_key
 from proxy.dial.control import Dial
@@ -219,12 +220,8 @@ class App:
             watch=self.watch,
             alerts=self.alerts,
         )
-        runner = web.AppRunner(
-            build_admin(context),
-            handle_signals=False,
-            shutdown_timeout=1.0,
-            access_log=None,
-            keepalive_timeout=KEEP_ALIVE_S,
+        runner = AdminRunner(
+            build_admin(context), lambda: new_id(self._clock.now()), keepalive_s=KEEP_ALIVE_S
         )
         return await self._listen(runner, settings.admin.listen, settings.admin.tls, ADMIN_BACKLOG)
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from proxy.admin import shapes
 from proxy.admin.endpoint import Call, Endpoint, answer, read_object, reason_of, text_of
 from proxy.admin.errors import ApiError, unprocessable
 from proxy.model.record import Json
@@ -34,20 +35,12 @@ async def test(call: Call) -> web.Response:
 
 ENDPOINTS: Final = (
     Endpoint(
-        "POST",
-        "/admin/v1/alerts/test",
-        "operator",
-        test,
-        "Send a drill to the alert targets",
-        {
-            200: "{results: [{target, delivered, error}]}: one delivery to each was tried",
-            404: "The settings name no targets",
-            422: "No reason, or no such target",
-        },
-        body={
-            "target": "One of them; without it all",
-            "reason": "Why, in one line; it stands in the message",
-        },
+        "POST", "/admin/v1/alerts/test", "operator", test, "Send a drill to the alert targets",
+        shapes.record({"results": shapes.several(shapes.DELIVERY)}),
+        {200: "One delivery to each was tried", 404: "The settings name no targets",
+         422: "No reason, or no such target"},
+        body={"target": shapes.said(shapes.TEXT_OR_NULL, "One of them; without it all"),
+              "reason": shapes.said(shapes.REASON, "Why, in one line; it stands in the message")},
         required=("reason",),
     ),
-)
+)  # fmt: skip

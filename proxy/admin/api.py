@@ -24,12 +24,14 @@ from proxy.admin import (
     restraints,
     rollbacks,
     rules,
+    shapes,
     status,
     tripwires,
 )
 from proxy.admin.endpoint import BODY_BYTES_MAX, Call, Endpoint, answer, read_query
 from proxy.admin.errors import ApiError
 from proxy.admin.gate import Gate, plain_address
+from proxy.admin.listener import marked
 from proxy.admin.openapi import describe
 from proxy.admin.ports import AdminContext
 from proxy.admin.token import ensure_admin_token
@@ -63,7 +65,15 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *tripwires.ENDPOINTS,
     *alerts.ENDPOINTS,
     *status.ENDPOINTS,
-    Endpoint("GET", "/admin/v1/openapi.json", "viewer", openapi, "This description", {200: "OpenAPI 3.1"}),
+    Endpoint(
+        "GET",
+        "/admin/v1/openapi.json",
+        "viewer",
+        openapi,
+        "This description",
+        shapes.OBJECT,
+        {200: "OpenAPI 3.1"},
+    ),
 )
 _OPEN_PATHS: Final = frozenset(one.path for one in ENDPOINTS if one.role is None)
 
@@ -79,7 +89,7 @@ def build_admin(context: AdminContext) -> web.Application:
         else:
             app.router.add_route(one.method, one.path, serve)
     for path in later.PATHS:
-        row = Endpoint("*", path, "viewer", later.not_available, "", {}, any_query=True)
+        row = Endpoint("*", path, "viewer", later.not_available, "", None, {}, any_query=True)
         app.router.add_route("*", path, _serve(context, row))
         app.router.add_route("*", path + "/{rest:.*}", _serve(context, row))
     return app
@@ -131,10 +141,7 @@ def _shield(context: AdminContext, gate: Gate) -> Middleware:
                 actor=token.name if token is not None else None,
                 remote=request.remote,
             )
-        response.headers["X-Request-Id"] = id
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Server"] = "guardrail-proxy"
+        marked(response, id)
         return response
 
     return shield

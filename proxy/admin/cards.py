@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.admin import present
+from proxy.admin import present, shapes
 from proxy.admin.endpoint import Call, Endpoint, answer
 from proxy.model.card import Card
 from proxy.model.record import Json
@@ -73,15 +73,10 @@ def _live(served: list[Seen]) -> dict[str, Json]:
 
 ENDPOINTS: Final = (
     Endpoint(
-        "GET",
-        "/admin/v1/cards",
-        "viewer",
-        show,
-        "The models' cards, and what is in use",
-        {
-            200: "{cards: [{model, version, owner, type, base_model, training_data, dependencies, risks, missing,"
-            " live: null or {exchanges, last_seen, versions}}], without_card: [{model, exchanges, last_seen,"
-            " versions}]}; `live` counts from the start of the proxy"
-        },
+        "GET", "/admin/v1/cards", "viewer", show, "The models' cards, and what is in use",
+        shapes.record({
+            "cards": shapes.several(shapes.CARD), "without_card": shapes.several(shapes.WITHOUT_CARD),
+        }),
+        {200: "`live` counts from the start of the proxy"},
     ),
-)
+)  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.admin import present
+from proxy.admin import present, shapes
 from proxy.admin.endpoint import Call, Endpoint, answer, whole_number
 from proxy.admin.errors import ApiError, unprocessable
 from proxy.dial.setting import Change
@@ -59,19 +59,12 @@ def _cursor(text: str | None) -> tuple[str, int | None]:
 
 ENDPOINTS: Final = (
     Endpoint(
-        "GET",
-        "/admin/v1/changes",
-        "viewer",
-        show,
-        "Who changed what, when and why; newest first",
-        {
-            200: "{changes: [{at, actor, action, scope, before, after, reason}], next}",
-            422: "A parameter that cannot be",
-            503: "The trail cannot be read now",
-        },
+        "GET", "/admin/v1/changes", "viewer", show, "Who changed what, when and why; newest first",
+        shapes.record({"changes": shapes.several(shapes.CHANGE), "next": shapes.or_null(shapes.TEXT)}),
+        {200: "A page", 422: "A parameter that cannot be", 503: "The trail cannot be read now"},
         query={
-            "limit": f"From 1 to {LIMIT_MAX}; {LIMIT_DEFAULT} by default",
-            "cursor": "`next` of the page before",
+            "limit": shapes.up_to(LIMIT_MAX, LIMIT_DEFAULT),
+            "cursor": shapes.said(shapes.TRAIL_CURSOR, "`next` of the page before"),
         },
     ),
-)
+)  # fmt: skip

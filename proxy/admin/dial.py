@@ -6,8 +6,18 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.admin import present
-from proxy.admin.endpoint import Call, Endpoint, answer, if_match, read_object, reason_of, text_of, ttl_of
+from proxy.admin import present, shapes
+from proxy.admin.endpoint import (
+    Call,
+    Endpoint,
+    answer,
+    if_match,
+    read_object,
+    reason_of,
+    removal_reason,
+    text_of,
+    ttl_of,
+)
 from proxy.admin.errors import from_turn, unprocessable
 from proxy.admin.ports import Known
 from proxy.dial.restraint import Kind
@@ -22,12 +32,8 @@ from proxy.subjects import SubjectName
 
 _SET_KEYS: Final = frozenset({"level", "reason", "ttl"})
 _CLEAR_KEYS: Final = frozenset({"reason"})
-_REASON: Final = "Why, in one line; kept on the trail of changes."
 _REFUSALS: Final = {
-    400: "The body is not a JSON document",
     409: "The scope was turned meanwhile, or the dial is full",
-    412: "If-Match names another version than the present one",
-    413: "The body is too large",
     422: "No reason, or a scope, level or ttl that cannot be",
 }
 
@@ -95,7 +101,7 @@ async def delete(call: Call) -> web.Response:
     """Take one's own setting at a scope away."""
     scope = _scope(call)
     body = await read_object(call, _CLEAR_KEYS)
-    reason = reason_of(text_of(body, "reason") or call.query.get("reason"))
+    reason = removal_reason(call, body)
     try:
         turned = await call.context.dial.clear(
             scope, actor=call.actor, reason=reason, if_match=if_match(call.http)
@@ -136,29 +142,45 @@ def _level(word: str | None) -> Level:
         raise unprocessable("invalid_level", str(error)) from None
 
 
+_UNSTORED: Final = "It may loosen and could not be stored: it does not hold"
+_CLEARED: Final[shapes.Schema] = {"scope": shapes.TEXT, "level": shapes.LEVEL, "holds": shapes.LEVEL}
+_SET: Final[shapes.Schema] = {**_CLEARED, **shapes.HELD}
+
+# `effective` is no scope: a call of its own stands there.
+_SCOPED: Final = "/admin/v1/dial/{scope:(?!effective$)(?s:.+)}"
+
 ENDPOINTS: Final = (
     Endpoint(
         "GET", "/admin/v1/dial", "viewer", show, "All settings of the dial",
-        {200: "{version, settings: [{scope, level, actor, reason, since, expires}]}, with an ETag"},
+        shapes.listed("settings", shapes.SETTING), {200: "The settings, with an ETag"},
     ),
     Endpoint(
         "GET", "/admin/v1/dial/effective", "viewer", effective, "What would hold, and what decides",
-        {200: "{level, setting, version, rollback, blocks, limits}; null where nothing is set",
-         422: "A parameter that cannot be"},
-        query={"model": "The model by any of its names", "app": "The app's name, taken as verified",
-               "key": "The client key's name", "user": "The user", "ip": "The address", "region": "The region"},
+        shapes.record({
+            "level": shapes.LEVEL, "setting": shapes.or_null(shapes.SETTING),
+            "version": shapes.or_null(shapes.TEXT), "rollback": shapes.or_null(shapes.ROLLBACK),
+            "blocks": shapes.several(shapes.BLOCK), "limits": shapes.several(shapes.LIMIT),
+        }),
+        {200: "`setting` is null where nothing is set", 422: "A parameter that cannot be"},
+        query={"model": shapes.said(shapes.TEXT, "The model by any of its names"),
+               "app": shapes.said(shapes.TEXT, "The app's name, taken as verified"),
+               "key": shapes.said(shapes.CALLER, "The client key's name"),
+               "user": shapes.said(shapes.CALLER, "The user"), "ip": shapes.said(shapes.ADDRESS, "The address"),
+               "region": shapes.said(shapes.REGION, "The region")},
     ),
     Endpoint(
-        "PUT", "/admin/v1/dial/{scope:(?s:.+)}", "operator", put, "Set your level at a scope",
+        "PUT", _SCOPED, "operator", put, "Set your level at a scope",
+        shapes.done(_SET),
         {200: "The setting, `holds` (the level of the scope by anyone's setting) and `durable`", **_REFUSALS,
-         503: "It may loosen and could not be stored: it does not hold"},
-        body={"level": "open, guarded or killed", "reason": _REASON, "ttl": "As `30m`: a number and s, m, h or d"},
+         503: _UNSTORED},
+        body={"level": shapes.LEVEL, "reason": shapes.REASON, "ttl": shapes.TTL},
         required=("level", "reason"), if_match=True,
     ),
     Endpoint(
-        "DELETE", "/admin/v1/dial/{scope:(?s:.+)}", "operator", delete, "Take your setting at a scope away",
+        "DELETE", _SCOPED, "operator", delete, "Take your setting at a scope away",
+        shapes.done(_CLEARED),
         {200: "`level` and `holds`: what the scope is at now; `changed` is false where nothing was set",
-         **_REFUSALS, 503: "It may loosen and could not be stored: it does not hold"},
-        query={"reason": _REASON}, body={"reason": _REASON}, if_match=True,
+         **_REFUSALS, 503: _UNSTORED},
+        query={"reason": shapes.REASON}, body={"reason": shapes.OPTIONAL_REASON}, if_match=True,
     ),
 )  # fmt: skip

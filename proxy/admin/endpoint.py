@@ -16,6 +16,7 @@ from aiohttp import web
 from proxy import jsonio
 from proxy.admin.errors import ApiError, unprocessable
 from proxy.admin.ports import AdminContext
+from proxy.admin.shapes import Schema
 from proxy.dial.setting import Actor, parse_ttl
 from proxy.errors import Invalid
 from proxy.jsonio import DuplicateKey, InvalidJson
@@ -48,17 +49,19 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One row of the table. `role` None needs no token. `query` and `body` map names to what they mean;
-    `answers` maps each status to what it says."""
+    """One row of the table. `role` None needs no token. `gives` is the JSON Schema of a success; None: no JSON.
+    `answers` maps each status to what it says, beside those that every call has; `query` and `body` map names to
+    their JSON Schemas."""
 
     method: str
     path: str
     role: Role | None
     handler: Handler
     summary: str
+    gives: Schema | None
     answers: Mapping[int, str]
-    query: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    body: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    query: Mapping[str, Schema] = field(default_factory=lambda: MappingProxyType({}))
+    body: Mapping[str, Schema] = field(default_factory=lambda: MappingProxyType({}))
     required: tuple[str, ...] = ()  # of the body
     if_match: bool = False
     any_query: bool = False  # a path that does not exist yet cannot say which parameters it takes
@@ -130,6 +133,13 @@ def reason_of(text: str | None) -> str:
         return check_reason(text)
     except Invalid as error:
         raise unprocessable("invalid_reason", str(error)) from None
+
+
+def removal_reason(call: Call, body: Mapping[str, Json]) -> str:
+    """The reason of a DELETE: of its body, else of `?reason=`. Raises ApiError."""
+    given = (text_of(body, "reason"), call.query.get("reason"))
+    reasons = [reason_of(text) for text in given if text is not None]
+    return reasons[0] if reasons else reason_of(None)
 
 
 def ttl_of(body: Mapping[str, Json]) -> float | None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from proxy.admin import shapes
 from proxy.admin.endpoint import Call, Endpoint, answer, whole_number
 from proxy.admin.errors import ApiError, unprocessable
 from proxy.admin.present import parse_moment
@@ -49,41 +50,35 @@ async def show(call: Call) -> web.Response:
     return answer(record)
 
 
+_UNREADABLE: Final = "The log cannot be read now"
+
+
 def _unavailable(error: LogUnavailable) -> ApiError:
     return ApiError(503, "log_unavailable", error.message, headers={"Retry-After": "5"})
 
 
 ENDPOINTS: Final = (
     Endpoint(
-        "GET",
-        "/admin/v1/exchanges",
-        "viewer",
-        search,
-        "Search the exchange log, newest first",
-        {
-            200: "{exchanges, next}",
-            422: "A search that makes no sense",
-            503: "The log cannot be read now",
-        },
+        "GET", "/admin/v1/exchanges", "viewer", search, "Search the exchange log, newest first",
+        shapes.record({
+            "exchanges": shapes.several(shapes.EXCHANGE_SUMMARY), "next": shapes.or_null(shapes.TEXT),
+        }),
+        {200: "A page, without the exchanges' content", 422: "A search that makes no sense", 503: _UNREADABLE},
         query={
-            "model": "Asked for, sent or served",
-            "app": "The application's name",
-            "subject": "user:ID, key:NAME, ip:CIDR, region:CC or app:NAME",
-            "outcome": "How it ended, as `blocked_output`",
-            "rule": "The id of a rule that found something",
-            "q": "Words of the prompt or the reply",
-            "since": "RFC 3339 or Unix seconds",
-            "until": "RFC 3339 or Unix seconds, excluded",
-            "limit": f"From 1 to {PAGE_MAX}; {PAGE_DEFAULT} by default",
-            "cursor": "`next` of the page before",
+            "model": shapes.said(shapes.TEXT, "Asked for, sent or served"),
+            "app": shapes.said(shapes.TEXT, "The application's name"),
+            "subject": shapes.said(shapes.SOUGHT, "user:ID, key:NAME, ip:CIDR, region:CC or app:NAME"),
+            "outcome": shapes.said(shapes.OUTCOME, "How it ended, as `blocked_output`"),
+            "rule": shapes.said(shapes.TEXT, "The id of a rule that found something"),
+            "q": shapes.said(shapes.TEXT, "Words of the prompt or the reply"),
+            "since": shapes.said(shapes.TIME, "RFC 3339 or Unix seconds"),
+            "until": shapes.said(shapes.TIME, "RFC 3339 or Unix seconds, excluded"),
+            "limit": shapes.up_to(PAGE_MAX, PAGE_DEFAULT),
+            "cursor": shapes.said(shapes.TEXT, "`next` of the page before"),
         },
     ),
     Endpoint(
-        "GET",
-        "/admin/v1/exchanges/{id}",
-        "viewer",
-        show,
-        "One exchange, whole",
-        {200: "The record", 404: "No such exchange", 503: "The log cannot be read now"},
+        "GET", "/admin/v1/exchanges/{id}", "viewer", show, "One exchange, whole",
+        shapes.EXCHANGE, {200: "The record", 404: "No such exchange", 503: _UNREADABLE},
     ),
-)
+)  # fmt: skip

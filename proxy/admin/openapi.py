@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from proxy import __version__
 from proxy.admin.endpoint import Endpoint
+from proxy.admin.shapes import IN_PATHS, record
 from proxy.model.record import Json
 
 _PATTERN = re.compile(r"\{(\w+)(?::[^}]*)?\}")
@@ -17,6 +18,7 @@ _ERROR: Mapping[str, Json] = {
         "error": {
             "type": "object",
             "required": ["code", "message"],
+            "additionalProperties": False,
             "properties": {
                 "code": {"type": "string"},
                 "message": {"type": "string"},
@@ -25,7 +27,23 @@ _ERROR: Mapping[str, Json] = {
         }
     },
 }
-_GUARDED = {401: "No valid token", 403: "The token's role is too low, or a foreign Origin"}
+_ERROR_REFERENCE: Mapping[str, Json] = {"$ref": "#/components/schemas/Error"}
+_EVERY_CALL: Mapping[int, str] = {
+    403: "A foreign Origin",
+    421: "A foreign Host",
+    422: "An unknown parameter, or one that stands twice",
+    500: "A fault of the proxy's own; its log has it under X-Request-Id",
+}
+_WITH_TOKEN: Mapping[int, str] = {
+    401: "No valid token",
+    403: "The token's role is too low, or a foreign Origin",
+}
+_WITH_BODY: Mapping[int, str] = {
+    400: "The body is not a JSON document, or has a key twice",
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+}
+_WITH_IF_MATCH: Mapping[int, str] = {412: "If-Match names another version than the present one"}
 
 
 def describe(endpoints: Iterable[Endpoint]) -> dict[str, Json]:
@@ -45,13 +63,19 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Json]:
 
 
 def _operation(one: Endpoint) -> dict[str, Json]:
-    answers = {**one.answers, **(_GUARDED if one.role is not None else {}), 421: "A foreign Host"}
+    answers = {
+        **_EVERY_CALL,
+        **(_WITH_TOKEN if one.role is not None else {}),
+        **(_WITH_BODY if one.body else {}),
+        **(_WITH_IF_MATCH if one.if_match else {}),
+        **one.answers,
+    }
     parameters: list[Json] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": IN_PATHS[name]}
         for name in _PATTERN.findall(one.path)
     ]
-    for name, text in one.query.items():
-        parameters.append({"name": name, "in": "query", "description": text, "schema": {"type": "string"}})
+    for name, schema in one.query.items():
+        parameters.append({"name": name, "in": "query", "schema": schema})
     if one.if_match:
         parameters.append(
             {"name": "If-Match", "in": "header", "description": "An ETag", "schema": {"type": "string"}}
@@ -59,29 +83,23 @@ def _operation(one: Endpoint) -> dict[str, Json]:
     operation: dict[str, Json] = {
         "summary": one.summary,
         "parameters": parameters,
-        "responses": {str(status): _response(status, text) for status, text in sorted(answers.items())},
+        "responses": {str(status): _response(one, status, text) for status, text in sorted(answers.items())},
         "security": [] if one.role is None else [{"token": []}],
     }
     if one.role is not None:
         operation["description"] = f"Needs the role {one.role}."
     if one.body:
-        schema: dict[str, Json] = {
-            "type": "object",
-            "additionalProperties": False,
-            "required": list(one.required),
-            "properties": {name: {"type": "string", "description": text} for name, text in one.body.items()},
-        }
+        optional = tuple(name for name in one.body if name not in one.required)
         operation["requestBody"] = {
             "required": bool(one.required),
-            "content": {"application/json": {"schema": schema}},
+            "content": {"application/json": {"schema": record(one.body, optional=optional)}},
         }
     return operation
 
 
-def _response(status: int, text: str) -> dict[str, Json]:
-    if status < 400:
-        return {"description": text}
-    return {
-        "description": text,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-    }
+def _response(one: Endpoint, status: int, text: str) -> dict[str, Json]:
+    if status >= 400:
+        return {"description": text, "content": {"application/json": {"schema": _ERROR_REFERENCE}}}
+    if one.gives is None:
+        return {"description": text, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return {"description": text, "content": {"application/json": {"schema": one.gives}}}

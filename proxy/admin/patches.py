@@ -6,16 +6,26 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.admin import present
-from proxy.admin.endpoint import Call, Endpoint, answer, if_match, read_object, reason_of, text_of, ttl_of
+from proxy.admin import present, shapes
+from proxy.admin.endpoint import (
+    Call,
+    Endpoint,
+    answer,
+    if_match,
+    read_object,
+    reason_of,
+    removal_reason,
+    text_of,
+    ttl_of,
+)
 from proxy.admin.errors import from_turn, unprocessable
-from proxy.admin.restraints import LIFT_KEYS, REASON, REFUSALS, TTL
+from proxy.admin.restraints import LIFT_KEYS, REFUSALS
 from proxy.dial.restraint import Kind
 from proxy.dial.restraint_turn import Restrained, lift, restrain
 from proxy.dial.turn import TurnError
 from proxy.errors import Invalid
 from proxy.model.record import Json
-from proxy.policy.patch import PHRASE_CHARS_MAX, PHRASES_MAX, RULE_PREFIX, Patch
+from proxy.policy.patch import RULE_PREFIX, Patch
 
 ABOUT: Final = "rules"
 _ADD_KEYS: Final = frozenset({"phrases", "on", "action", "reason", "ttl"})
@@ -43,7 +53,7 @@ async def add(call: Call) -> web.Response:
 async def remove(call: Call) -> web.Response:
     """Take one away, whoever added it. Its id is taken with and without `patch:`."""
     body = await read_object(call, LIFT_KEYS)
-    reason = reason_of(text_of(body, "reason") or call.query.get("reason"))
+    reason = removal_reason(call, body)
     try:
         done = await lift(
             call.context.dial, Kind.PATCH, call.path["id"].removeprefix(RULE_PREFIX),
@@ -66,21 +76,25 @@ async def _in_force(call: Call, done: Restrained) -> web.Response:
     return answer(body, headers={"ETag": f'"{done.etag}"'})
 
 
-_PATCH: Final = "id, rule, on, action, phrases, actor, reason, since, expires"
+_PATCHED: Final[shapes.Schema] = {
+    "id": shapes.TEXT, "rule": shapes.TEXT, "on": shapes.DIRECTION, "action": shapes.PATCH_ACTION,
+    "phrases": shapes.several(shapes.TEXT), **shapes.HELD, "digest": shapes.TEXT,
+}  # fmt: skip
 
 ENDPOINTS: Final = (
     Endpoint(
         "POST", "/admin/v1/rules/patch", "operator", add, "Add a rule of phrases to the policy in force",
-        {200: f"The patch ({_PATCH}), `durable`, and the policy's `digest` with it", **REFUSALS,
+        shapes.done(_PATCHED), {200: "The patch, `durable`, and the policy's `digest` with it", **REFUSALS,
          422: "No reason, or phrases, a direction, an action or a ttl that cannot be"},
-        body={"phrases": f"From 1 to {PHRASES_MAX}, of at most {PHRASE_CHARS_MAX} characters each",
-              "on": "input or output", "action": "flag, redact or block", "reason": REASON, "ttl": TTL},
+        body={"phrases": shapes.PHRASES, "on": shapes.DIRECTION, "action": shapes.PATCH_ACTION,
+              "reason": shapes.REASON, "ttl": shapes.TTL},
         required=("phrases", "on", "action", "reason"), if_match=True,
     ),
     Endpoint(
         "DELETE", "/admin/v1/rules/patch/{id}", "operator", remove, "Take a patch away",
+        shapes.done(_PATCHED),
         {200: "The patch that was, and the policy's `digest` without it", **REFUSALS, 404: "No such patch",
          422: "No reason", 503: "It loosens and could not be stored: it holds still"},
-        query={"reason": REASON}, body={"reason": REASON}, if_match=True,
+        query={"reason": shapes.REASON}, body={"reason": shapes.OPTIONAL_REASON}, if_match=True,
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.admin import present
+from proxy.admin import present, shapes
 from proxy.admin.endpoint import (
     Call,
     Endpoint,
@@ -17,6 +17,7 @@ from proxy.admin.endpoint import (
     if_match,
     read_object,
     reason_of,
+    removal_reason,
     text_of,
     ttl_of,
 )
@@ -31,15 +32,10 @@ from proxy.subjects import Rate, SubjectName
 
 _ADD_KEYS: Final = frozenset({"subject", "reason", "ttl"})
 LIFT_KEYS: Final = frozenset({"reason"})
-REASON: Final = "Why, in one line; kept on the trail of changes."
-TTL: Final = "As `30m`: a number and s, m, h or d"
 _SUBJECT: Final = "user:ID, key:NAME, ip:CIDR, region:CC or app:NAME"
 REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
     {
-        400: "The body is not a JSON document",
         409: "So many hold that no more are taken, it was changed meanwhile, or it stands in the rule files",
-        412: "If-Match names another version than the present one",
-        413: "The body is too large",
     }
 )
 
@@ -80,7 +76,7 @@ def _remove(kind: Kind) -> Handler:
     async def remove(call: Call) -> web.Response:
         """Take one away, whoever added it."""
         body = await read_object(call, LIFT_KEYS)
-        reason = reason_of(text_of(body, "reason") or call.query.get("reason"))
+        reason = removal_reason(call, body)
         try:
             done = await lift(
                 call.context.dial, kind, call.path["id"],
@@ -124,38 +120,44 @@ def _rate(text: str | None) -> Rate:
         raise unprocessable("invalid_rate", str(error)) from None
 
 
+_BLOCKED: Final[shapes.Schema] = {"id": shapes.TEXT, "subject": shapes.TEXT, **shapes.HELD}
+_LIMITED: Final[shapes.Schema] = {**_BLOCKED, "rate": shapes.TEXT}
+
 ENDPOINTS: Final = (
     Endpoint(
         "GET", "/admin/v1/blocks", "viewer", _show(Kind.BLOCK), "Who is blocked",
-        {200: "{version, blocks: [{id, subject, actor, reason, since, expires}]}, with an ETag"},
+        shapes.listed("blocks", shapes.BLOCK), {200: "The blocks, with an ETag"},
     ),
     Endpoint(
         "POST", "/admin/v1/blocks", "operator", _add(Kind.BLOCK),
-        "Block a subject",
+        "Block a subject", shapes.done(_BLOCKED),
         {200: "The block, and `durable`", **REFUSALS, 422: "No reason, or a subject or ttl that cannot be"},
-        body={"subject": _SUBJECT, "reason": REASON, "ttl": TTL}, required=("subject", "reason"), if_match=True,
+        body={"subject": shapes.SUBJECT, "reason": shapes.REASON, "ttl": shapes.TTL},
+        required=("subject", "reason"), if_match=True,
     ),
     Endpoint(
         "DELETE", "/admin/v1/blocks/{id}", "operator", _remove(Kind.BLOCK), "Take a block away",
+        shapes.done(_BLOCKED),
         {200: "The block that was", **REFUSALS, 404: "No such block", 422: "No reason",
          503: "It loosens and could not be stored: it holds still"},
-        query={"reason": REASON}, body={"reason": REASON}, if_match=True,
+        query={"reason": shapes.REASON}, body={"reason": shapes.OPTIONAL_REASON}, if_match=True,
     ),
     Endpoint(
         "GET", "/admin/v1/limits", "viewer", _show(Kind.LIMIT), "Whose calls are limited",
-        {200: "{version, limits: [{id, subject, rate, actor, reason, since, expires}]}, with an ETag"},
+        shapes.listed("limits", shapes.LIMIT), {200: "The limits, with an ETag"},
     ),
     Endpoint(
         "POST", "/admin/v1/limits", "operator", _add(Kind.LIMIT), "Limit how often a subject may call",
+        shapes.done(_LIMITED),
         {200: "The limit, and `durable`", **REFUSALS, 422: "No reason, or a subject, rate or ttl that cannot be"},
-        body={"subject": _SUBJECT, "rate": "So many calls in any such time: `10/minute`, `500/12 hours`",
-              "reason": REASON, "ttl": TTL},
+        body={"subject": shapes.SUBJECT, "rate": shapes.RATE, "reason": shapes.REASON, "ttl": shapes.TTL},
         required=("subject", "rate", "reason"), if_match=True,
     ),
     Endpoint(
         "DELETE", "/admin/v1/limits/{id}", "operator", _remove(Kind.LIMIT), "Take a limit away",
+        shapes.done(_LIMITED),
         {200: "The limit that was", **REFUSALS, 404: "No such limit", 422: "No reason",
          503: "It loosens and could not be stored: it holds still"},
-        query={"reason": REASON}, body={"reason": REASON}, if_match=True,
+        query={"reason": shapes.REASON}, body={"reason": shapes.OPTIONAL_REASON}, if_match=True,
     ),
 )  # fmt: skip

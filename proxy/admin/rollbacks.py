@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.admin import present
+from proxy.admin import present, shapes
 from proxy.admin.endpoint import (
     Call,
     Endpoint,
@@ -14,11 +14,12 @@ from proxy.admin.endpoint import (
     if_match,
     read_object,
     reason_of,
+    removal_reason,
     text_of,
     ttl_of,
 )
 from proxy.admin.errors import ApiError, from_turn, unprocessable
-from proxy.admin.restraints import LIFT_KEYS, REASON, REFUSALS, TTL
+from proxy.admin.restraints import LIFT_KEYS, REFUSALS
 from proxy.dial.restraint import Kind, Restraint
 from proxy.dial.restraint_turn import Restrained, lift, restrain
 from proxy.dial.turn import TurnError
@@ -77,7 +78,7 @@ async def delete(call: Call) -> web.Response:
     if call.context.dial.restraints().get((Kind.ROLLBACK, name)) is None:
         _model(call, name)
     body = await read_object(call, LIFT_KEYS)
-    reason = reason_of(text_of(body, "reason") or call.query.get("reason"))
+    reason = removal_reason(call, body)
     try:
         done = await lift(
             call.context.dial, Kind.ROLLBACK, name,
@@ -131,27 +132,39 @@ def _version(call: Call, name: str, model: ModelSettings, word: str | None) -> s
 
 
 _PATH: Final = "/admin/v1/rollbacks/{model:(?s:.+)}"
+_ROLLED: Final[shapes.Schema] = {
+    "model": shapes.TEXT, "version": shapes.TEXT, **shapes.HELD, "applies": shapes.FLAG,
+    "serve": shapes.or_null(shapes.TEXT), "changed": shapes.FLAG, "durable": shapes.FLAG,
+}  # fmt: skip
+
 ENDPOINTS: Final = (
     Endpoint(
         "GET", "/admin/v1/rollbacks", "viewer", show_all, "The models that are rolled back",
-        {200: "{version, rollbacks: [{model, version, actor, reason, since, expires, applies}]}, with an ETag"},
+        shapes.listed("rollbacks", shapes.ROLLBACK), {200: "The rollbacks, with an ETag"},
     ),
     Endpoint(
         "GET", _PATH, "viewer", show, "A model's versions, and its rollback",
-        {200: "{model, versions, serve, served, rollback}; `rollback` is null where there is none",
+        shapes.record({
+            "model": shapes.TEXT, "versions": shapes.several(shapes.TEXT), "serve": shapes.TEXT,
+            "served": shapes.TEXT, "rollback": shapes.or_null(shapes.ROLLBACK),
+        }),
+        {200: "`rollback` is null where there is none",
          404: "No such model"},
     ),
     Endpoint(
         "PUT", _PATH, "operator", put, "Serve another version of a model, from the next exchange on",
+        shapes.record(_ROLLED),
         {200: "The rollback, `serve` (the version of the settings) and `durable`", **REFUSALS,
          404: "No such model", 422: "No reason, or a version or ttl that cannot be"},
-        body={"version": "One of the model's versions in the settings", "reason": REASON, "ttl": TTL},
+        body={"version": shapes.said(shapes.TEXT, "One of the model's versions in the settings"),
+              "reason": shapes.REASON, "ttl": shapes.TTL},
         required=("version", "reason"), if_match=True,
     ),
     Endpoint(
         "DELETE", _PATH, "operator", delete, "Serve the version of the settings again",
+        shapes.record(_ROLLED, optional=("version", "applies", *shapes.HELD)),
         {200: "`changed` is false where it was not rolled back", **REFUSALS, 404: "No such model", 422: "No reason",
          503: "It could not be stored: the rollback holds still"},
-        query={"reason": REASON}, body={"reason": REASON}, if_match=True,
+        query={"reason": shapes.REASON}, body={"reason": shapes.OPTIONAL_REASON}, if_match=True,
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.admin import present
+from proxy.admin import present, shapes
 from proxy.admin.endpoint import Call, Endpoint, answer, read_object, reason_of, text_of
 from proxy.admin.errors import ApiError
 from proxy.model.record import Json
@@ -58,23 +58,17 @@ async def reload(call: Call) -> web.Response:
 
 ENDPOINTS: Final = (
     Endpoint(
-        "GET",
-        "/admin/v1/rules",
-        "viewer",
-        show,
-        "The policy in force",
-        {
-            200: "{digest, loaded_at, rules, last_error: null or {problems: [{file, line, column, message}]}};"
-            " a rule that was patched in has `patch: {actor, reason, since, expires}`"
-        },
+        "GET", "/admin/v1/rules", "viewer", show, "The policy in force",
+        shapes.record({
+            "digest": shapes.TEXT, "loaded_at": shapes.MOMENT, "rules": shapes.several(shapes.RULE),
+            "last_error": shapes.or_null(shapes.record({"problems": shapes.several(shapes.PROBLEM)})),
+        }),
+        {200: "A rule that was patched in has `patch`"},
     ),
     Endpoint(
-        "POST",
-        "/admin/v1/rules/reload",
-        "operator",
-        reload,
-        "Read the rule files now",
-        {200: "{digest}: in force", 422: "{error, problems}: the policy from before stays in force"},
-        body={"reason": "Why, in one line; kept on the trail where the policy changes."},
+        "POST", "/admin/v1/rules/reload", "operator", reload, "Read the rule files now",
+        shapes.record({"digest": shapes.TEXT}),
+        {200: "What is in force", 422: "{error, problems}: the policy from before stays in force"},
+        body={"reason": shapes.OPTIONAL_REASON},
     ),
-)
+)  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from proxy.admin import shapes
 from proxy.admin.endpoint import Call, Endpoint, answer
 from proxy.admin.errors import ApiError
 from proxy.metrics import Metrics
@@ -50,16 +51,16 @@ async def metrics(call: Call) -> web.Response:
 
 ENDPOINTS: Final = (
     Endpoint(
-        "GET",
-        "/admin/v1/status",
-        "viewer",
-        status,
-        "How the proxy is",
-        {200: "Version, uptime and its parts"},
+        "GET", "/admin/v1/status", "viewer", status, "How the proxy is",
+        shapes.STATUS, {200: "Version, uptime and its parts"},
     ),
-    Endpoint("GET", "/healthz", None, healthz, "Liveness", {200: "The process answers"}),
     Endpoint(
-        "GET", "/readyz", None, readyz, "Readiness", {200: "{ready, checks}", 503: "What is wrong, by check"}
+        "GET", "/healthz", None, healthz, "Liveness",
+        shapes.record({"status": {"const": "ok"}}), {200: "The process answers"},
     ),
-    Endpoint("GET", "/metrics", None, metrics, "Metrics", {200: "Prometheus text"}),
-)
+    Endpoint(
+        "GET", "/readyz", None, readyz, "Readiness",
+        shapes.CHECKS, {200: "It serves", 503: "What is wrong, by check"},
+    ),
+    Endpoint("GET", "/metrics", None, metrics, "Metrics", None, {200: "Prometheus text"}),
+)  # fmt: skip

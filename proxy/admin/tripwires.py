@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.admin import present
+from proxy.admin import present, shapes
 from proxy.admin.endpoint import Call, Endpoint, answer
 from proxy.model.record import Json
 from proxy.watch.wire import Standing
@@ -39,15 +39,9 @@ def _standing(one: Standing) -> dict[str, Json]:
 
 ENDPOINTS: Final = (
     Endpoint(
-        "GET",
-        "/admin/v1/tripwires",
-        "viewer",
-        show,
-        "Where the tripwires stand",
-        {
-            200: "{tripwires: [{id, per, state, value, threshold, since, metric, stat, window_s, samples,"
-            " min_samples, severity}]}; `per` names the group, as `model:support-bot`; with fewer `samples` than"
-            " `min_samples` the value says nothing yet"
-        },
+        "GET", "/admin/v1/tripwires", "viewer", show, "Where the tripwires stand",
+        shapes.record({"tripwires": shapes.several(shapes.TRIPWIRE)}),
+        {200: "`per` names the group, as `model:support-bot`; with fewer `samples` than `min_samples` the value"
+              " says nothing yet"},
     ),
-)
+)  # fmt: skip

@@ -21,7 +21,7 @@ PHRASES_MAX: Final = 100
 PHRASE_CHARS_MAX: Final = 200
 RULE_PREFIX: Final = "patch:"
 
-_ACTIONS: Final = (Action.FLAG, Action.REDACT, Action.BLOCK)
+ACTIONS: Final = (Action.FLAG, Action.REDACT, Action.BLOCK)
 
 
 class Kept(Protocol):
@@ -49,8 +49,8 @@ class Patch:
             on = Direction(str(body.get("on")))
         except ValueError:
             raise Invalid("`on` must be input or output") from None
-        if body.get("action") not in _ACTIONS:
-            raise Invalid(f"`action` must be one of {', '.join(_ACTIONS)}")
+        if body.get("action") not in ACTIONS:
+            raise Invalid(f"`action` must be one of {', '.join(ACTIONS)}")
         phrases = body.get("phrases")
         if not isinstance(phrases, list) or not 0 < len(phrases) <= PHRASES_MAX:
             raise Invalid(f"`phrases` must be a list of 1 to {PHRASES_MAX} phrases")

@@ -13,8 +13,10 @@ from pydantic import SecretStr
 from yarl import URL
 
 from proxy.admin.api import build_admin
+from proxy.admin.listener import AdminRunner
 from proxy.admin.ports import AdminContext, known_by
 from proxy.backend.route import Router
+from proxy.clock import new_id
 from proxy.dial.control import Dial
 from proxy.dial.restraint import Restraint
 from proxy.dial.state import SqliteDialStore
@@ -218,7 +220,7 @@ class Admin:
             watch=self.watch,
             alerts=self.alerts,
         )
-        self._runner = web.AppRunner(build_admin(context), handle_signals=False, access_log=None)
+        self._runner = AdminRunner(build_admin(context), lambda: new_id(self.clock()))
         await self._runner.setup()
         await web.TCPSite(self._runner, address, 0).start()
         self.port = self._runner.addresses[0][1]

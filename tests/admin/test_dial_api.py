@@ -62,7 +62,7 @@ async def test_scopes_in_a_path(admin: Admin, path: str, scope: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "scope", ["user:1", "Global", "model:", "effective", "model:a%0Ab", "app:%20x", "app:" + "x" * 257]
+    "scope", ["user:1", "Global", "model:", "model:a%0Ab", "app:%20x", "app:" + "x" * 257]
 )
 async def test_what_is_no_scope(admin: Admin, scope: str) -> None:
     for method in ("PUT", "DELETE"):

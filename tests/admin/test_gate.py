@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -200,6 +201,8 @@ async def test_unknown_paths_and_methods(admin: Admin) -> None:
     answer = await admin.call("PATCH", "/admin/v1/dial")
     assert (answer.status, answer.code) == (405, "method_not_allowed")
     assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD"}
+    answer = await admin.call("PUT", "/admin/v1/dial/effective", json=KILL)
+    assert (answer.status, set(answer.headers["Allow"].split(","))) == (405, {"GET", "HEAD"})
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -242,6 +245,35 @@ async def test_a_compressed_body_counts_as_what_it_opens_to(admin: Admin) -> Non
     )
     assert answer.status == 400
     assert answer.code
+
+
+TOKEN_LINE = f"Authorization: Bearer {TOKENS['admin']}\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        "no HTTP at all\r\n\r\n",
+        f"GET /{'a' * 20_000} HTTP/1.1\r\nHost: localhost\r\n{TOKEN_LINE}\r\n",
+        f"GET /admin/v1/dial HTTP/1.1\r\nHost: localhost\r\n{TOKEN_LINE}X: {'a' * 20_000}\r\n\r\n",
+        f"GET /admin/v1/dial HTTP/1.1\r\nHost: localhost\r\n{TOKEN_LINE}a header without a colon\r\n\r\n",
+        f"PUT /admin/v1/dial/global HTTP/1.1\r\nHost: localhost\r\n{TOKEN_LINE}Content-Length: x\r\n\r\n",
+    ],
+    ids=["no HTTP", "long line", "long header", "bad header", "bad length"],
+)
+async def test_bytes_that_are_no_http_are_answered_in_the_one_shape(
+    admin: Admin, request_head: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    status, body = await raw(admin, request_head.encode())
+    assert (status, body["error"]["code"]) == (400, "invalid_http")  # type: ignore[index]
+    assert set(body) == {"error"}
+    assert TOKENS["admin"] not in json.dumps(body) + "".join(capfd.readouterr())
+
+
+async def test_the_longest_name_of_a_scope_fits_into_a_request_line(admin: Admin) -> None:
+    scope = "model:" + "\U0001f512" * 256
+    answer = await admin.call("PUT", f"/admin/v1/dial/{quote(scope, safe='')}", json=KILL)
+    assert (answer.status, answer.body["scope"]) == (200, scope)
 
 
 @pytest.mark.parametrize("query", ["?limt=1", "?limit=1&limit=2", "?x"])
