@@ -140,7 +140,7 @@ class Responder:
         return found or next((card for card in inventory.cards if card.about(names)), None)
 
     async def _write(self, *, everything: bool) -> None:
-        state: Json = self._watch.as_json(everything=everything)
+        state = await self._state(everything=everything)
         try:
             await asyncio.to_thread(keep.write, self._path, state)
         except OSError as error:
@@ -149,3 +149,14 @@ class Responder:
             self._unwritten = True
         else:
             self._unwritten = False
+
+    async def _state(self, *, everything: bool) -> Json:
+        """What the watch knows, with a turn for others between its groups."""
+        steps = self._watch.as_json(everything=everything)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                state: Json = end.value
+                return state
+            await asyncio.sleep(0)

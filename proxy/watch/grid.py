@@ -144,16 +144,12 @@ class Grid:
                     wire.adopt(group, self._window(group), held)
                 same.held.clear()
 
-    def as_json(self, groups: set[str] | None) -> Json:
-        """The windows, of those groups only where some are given."""
-        return {
-            group: window.as_json(self._metrics)
-            for group, window in self.groups.items()
-            if not window.empty and (groups is None or group in groups)
-        }
+    def window_json(self, window: Window) -> Json:
+        """For a later process."""
+        return window.as_json(self._metrics)
 
     def restore(self, windows: Json, held: Json) -> None:
-        """Raises ValueError, TypeError, KeyError for what `as_json` and `Held` did not make."""
+        """Raises ValueError, TypeError, KeyError for what `window_json` and `held_json` did not make."""
         if not isinstance(windows, Mapping) or not isinstance(held, Mapping):
             raise ValueError("no windows")
         for group, slices in islice(windows.items(), GROUPS_MAX):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from itertools import islice
 from typing import Final, Protocol
 
@@ -14,7 +14,7 @@ from proxy.model.record import Json
 from proxy.model.tripwire import Per, State, Tripwire
 from proxy.watch.grid import Grid, group_of
 from proxy.watch.inventory import Inventory
-from proxy.watch.wire import Standing, Turned, breach_json
+from proxy.watch.wire import Standing, Turned, held_json
 
 STANDINGS_MAX: Final = 100
 """How many groups of one tripwire are shown that are well, those heard of last first."""
@@ -143,24 +143,24 @@ class Watch:
                     return wire.held[group].breach.state
         return State.OK
 
-    def as_json(self, *, everything: bool) -> dict[str, Json]:
+    def as_json(self, *, everything: bool) -> Generator[None, None, dict[str, Json]]:
         """What a later process goes on with: where the tripwires stand and the windows that they need; or all
-        windows, of which there may be many."""
+        windows, of which there may be many. A group at a time, so that whoever calls can give others their turn."""
         grids: list[Json] = []
         for grid in self._grids:
             held: dict[str, Json] = {}
-            needed: set[str] = set()
+            windows: dict[str, Json] = {}
             for wire in grid.wires:
-                needed.update(wire.held)
-                held[wire.tripwire.id] = {
-                    group: {
-                        "breach": breach_json(one.breach),
-                        "callers": one.callers_json(),
-                        "examples": list(one.examples),
-                    }
-                    for group, one in wire.held.items()
-                }
-            windows = grid.as_json(None if everything else needed)
+                standing: dict[str, Json] = {}
+                for group, one in tuple(wire.held.items()):
+                    standing[group] = held_json(one)
+                    windows[group] = grid.window_json(one.window)
+                    yield
+                held[wire.tripwire.id] = standing
+            for group, window in tuple(grid.groups.items()) if everything else ():
+                if not window.empty:
+                    windows[group] = grid.window_json(window)
+                    yield
             grids.append({"per": grid.per, "window_s": grid.window_s, "windows": windows, "held": held})
         return {"format": FORMAT, "grids": grids}
 

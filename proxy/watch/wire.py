@@ -42,9 +42,6 @@ class Held:
         while self.callers and self.callers[0][0] < at - SLICES:
             self.callers.popleft()
 
-    def callers_json(self) -> Json:
-        return [[at, dict(counts)] for at, counts in self.callers]
-
     def by_caller(self) -> Counter[str]:
         """Whose samples went beyond the limit."""
         together: Counter[str] = Counter()
@@ -205,8 +202,14 @@ def _remembers(breach: Breach, now: float) -> bool:
     return breach.relaxed is not None and now - breach.relaxed <= 3600.0
 
 
+def held_json(held: Held) -> Json:
+    """For a later process."""
+    callers: list[Json] = [[at, dict(counts)] for at, counts in held.callers]
+    return {"breach": breach_json(held.breach), "callers": callers, "examples": list(held.examples)}
+
+
 def held_of(window: Window, stored: Json) -> Held:
-    """Raises ValueError, TypeError, KeyError for what was not made by `breach_json` and its like."""
+    """Raises ValueError, TypeError, KeyError for what `held_json` did not make."""
     if not isinstance(stored, dict):
         raise ValueError("nothing held")
     held = Held(window, breach_of(stored["breach"]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from proxy import jsonio
 from proxy.model.observation import Metric, Observation
+from proxy.model.record import Json
 from proxy.model.tripwire import Per, Stat, State, Tripwire
 from proxy.watch.watch import Watch
 from proxy.watch.wire import Turned
@@ -95,3 +97,13 @@ def drive(one: Watch, observations: Iterable[Observation], until: float, start: 
 
 def state(one: Watch, now: float, group: str = "model:support-bot") -> State:
     return next(standing.state for standing in one.standings(now) if standing.group == group)
+
+
+def kept(one: Watch, *, everything: bool) -> Json:
+    """What a later process gets of it, by way of the file's JSON."""
+    steps = one.as_json(everything=everything)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return jsonio.loads(jsonio.dumps(end.value))

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy import jsonio
 from proxy.model.observation import Metric, Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, Stat, State
 from proxy.watch.grid import GROUPS_MAX
 from proxy.watch.watch import STANDINGS_MAX
 from proxy.watch.wire import HELD_MAX
-from tests.watch.support import MIDNIGHT, at, clock, drive, look, seen, state, tripwire, watch
+from tests.watch.support import MIDNIGHT, at, clock, drive, kept, look, seen, state, tripwire, watch
 
 WIRE = tripwire()
 
@@ -47,9 +46,9 @@ def test_the_night_of_the_mission(restarts: tuple[float, ...]) -> None:
     following = next(coming, None)
     while now < at("06:00"):
         if now in restarts:
-            stored = jsonio.dumps(running.as_json(everything=True))
+            stored = kept(running, everything=True)
             running = watch(WIRE, now=now)
-            running.restore(jsonio.loads(stored))
+            running.restore(stored)
         while following is not None and following.at <= now:
             running.observe(following)
             following = next(coming, None)
@@ -77,9 +76,9 @@ def test_a_crash_loses_nothing_of_what_is_not_well() -> None:
     running = watch(WIRE)
     early = list(night(at("02:00"), at("03:10"), TOXIC))
     assert drive(running, early, at("03:10"), at("02:00")) == []
-    stored = running.as_json(everything=False)
+    stored = kept(running, everything=False)
     again = watch(WIRE, now=at("03:10"))
-    again.restore(jsonio.loads(jsonio.dumps(stored)))
+    again.restore(stored)
     late = night(at("03:10"), at("03:30"), TOXIC)
     (fired,) = drive(again, late, at("03:30"), at("03:10"))
     assert clock(fired.at)[:5] == "03:17"
