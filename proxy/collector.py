@@ -18,6 +18,9 @@ LOOK_S: Final = 1.0
 PASSES: Final = 10
 """After how many passes over young objects a full one is due: the interpreter's own number."""
 
+IDLE_S: Final = 60.0
+"""After so long without an exchange what was set apart is looked through as well."""
+
 PASSES_MAX: Final = 1000
 """After how many it is made though exchanges are in flight. Each stands for some 7,000 objects made and kept."""
 
@@ -30,6 +33,8 @@ class Collector:
     def __init__(self, in_flight: Callable[[], int]) -> None:
         self._in_flight = in_flight
         self._before = gc.get_threshold()
+        self._idle_s = 0.0
+        self._apart = False  # objects were set apart since the last look through all
         young, middle, _ = self._before
         gc.collect()
         gc.freeze()  # what stands now stays: no pass need walk it
@@ -37,11 +42,19 @@ class Collector:
 
     def look(self) -> bool:
         """Make a full pass if it is due; whether it was."""
-        passes = gc.get_count()[2]
-        due = passes >= (PASSES_MAX if self._in_flight() else PASSES)
-        if due:
-            gc.collect()
-        return due
+        busy = self._in_flight() > 0
+        self._idle_s = 0.0 if busy else self._idle_s + LOOK_S
+        thorough = self._apart and self._idle_s >= IDLE_S
+        if thorough:
+            gc.unfreeze()
+        elif gc.get_count()[2] < (PASSES_MAX if busy else PASSES):
+            return False
+        gc.collect()
+        if not busy:
+            # What is left now (what was remembered of texts, for the most part) need not be walked again each time.
+            gc.freeze()
+            self._apart = not thorough
+        return True
 
     async def run(self) -> None:
         while True:

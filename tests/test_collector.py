@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.collector import PASSES, PASSES_MAX, Collector
+from proxy.collector import IDLE_S, LOOK_S, PASSES, PASSES_MAX, Collector
 
 
 @pytest.fixture
@@ -43,6 +43,21 @@ def test_a_proxy_that_is_never_idle_makes_one_at_last(collector: Collector, in_f
     in_flight.append("an exchange")
     young_passes(PASSES_MAX)
     assert collector.look()
+
+
+def test_what_was_left_is_walked_again_only_after_a_long_rest(
+    collector: Collector, in_flight: list[str]
+) -> None:
+    young_passes(PASSES)
+    assert collector.look()
+    frozen = gc.get_freeze_count()
+    assert frozen > 0
+    in_flight.append("an exchange")
+    collector.look()
+    in_flight.clear()
+    looked = [collector.look() for _ in range(int(IDLE_S / LOOK_S) + 2)]
+    assert looked.index(True) == int(IDLE_S / LOOK_S) - 1
+    assert looked.count(True) == 1, "once is enough"
 
 
 def test_the_interpreter_makes_none_by_itself(collector: Collector) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
+from typing import Any
 
 from proxy.backend.client import Upstream
 from proxy.request.exchange import Exchange, Killed
 from proxy.request.inflow import Answers, Inflow
 from proxy.request.stream_gate import StreamGate
-from proxy.request.turn import Turn
+from proxy.request.turn import Job, Turn, beside
 
 
 class Drive:
@@ -33,8 +34,11 @@ class Drive:
             turn.start()
             if data == b"":
                 break
-            for _ in (None,) if data is None else gate.read(data):
+            for job in (None,) if data is None else gate.read(data):
                 await turn.done()
+                if job is not None:
+                    await self._do(job)
+                    continue
                 await self._steps(gate.pump(self._slice))
                 while gate.full:
                     await self._answer()
@@ -86,12 +90,20 @@ class Drive:
             self._gate.give_up()
         self.turn.start()
 
-    async def _steps(self, steps: Iterator[int]) -> None:
-        for judged in steps:
-            await self.turn.done(judged)
+    async def _steps(self, steps: Iterator[int | Job[Any]]) -> None:
+        for step in steps:
+            if isinstance(step, Job):
+                await self._do(step)
+            else:
+                await self.turn.done(step)
             if self._x.killed is not None:
                 raise Killed(self._x.killed)
         await self.turn.done()
+
+    async def _do(self, job: Job[Any]) -> None:
+        self.turn.wait()
+        await beside(True, job.do)
+        self.turn.start()
 
     def _taken(self) -> bytes:
         out = bytes(self._gate.out)

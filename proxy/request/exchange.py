@@ -267,6 +267,11 @@ class Exchange:
         self.static = None
         self.tail = b""
 
+    def over(self) -> None:
+        """Nobody reads it any more. Its texts and its gate hold it in turn: a cycle would keep them all until the
+        collector comes by."""
+        self.texts, self.gate, self.given = (), None, {}
+
     def backend_done(self, now: float) -> None:
         """The backend has given all that it will."""
         if self.sent_at is not None and self.backend_seconds is None:

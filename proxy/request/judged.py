@@ -57,15 +57,14 @@ class JudgedText:
         self._fed = 0  # characters that were judged, as the wire carries them
         self._own = 0  # how far this text by itself is settled
         self._cap: int | None = None  # how far the seams at its ends let it be
-        # Signed text stays as the model wrote it.
-        self._changes = Changes(self._json, pseudonyms, restore=restore and not channel.sealed)
+        restore = restore and not channel.sealed  # signed text stays as the model wrote it
+        self._changes = Changes(self._json, pseudonyms, restore=restore)
         self._judged = 0  # judged characters so far
         self._base = 0  # where the present judge's text begins, in judged characters
         self._tail = ""  # the last of the judged text, where that is not the wire's
         self._reread = 0  # findings that end before this were reported by an earlier judge
         self._gone = 0  # up to here the text may have gone out, as one that was taken to have ended
-        self._closing = False
-        self._closed = False
+        self._closing = self._closed = False
         self._answering = False  # the present judge has read its all, and waits for answers
         self._follows: JudgedText | None = None
         self._followed = channel.chain != ""  # whether another text may follow that is read with it
@@ -83,8 +82,9 @@ class JudgedText:
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found, by start. A text ends with the finding that blocks it: a stream is read no further, and
-        a whole reply is held to the same."""
+        """What was found, by start. A text ends with what blocks it, in a stream and in a whole reply."""
+        if not self._found:
+            return []
         end = self.length if self.block is None else min(self.length, self.block_end)
         # A bank that fails over a text and over its seam fails twice at one place.
         found = dict.fromkeys(finding for finding in self._found if finding.end <= end)
@@ -93,7 +93,7 @@ class JudgedText:
     @property
     def scores(self) -> dict[str, float]:
         """The highest score per label so far."""
-        return highest(self._scores, self._judge.scores if self._judge is not None else {})
+        return self._scores if self._judge is None else highest(self._scores, self._judge.scores)
 
     @property
     def waiting(self) -> Sequence[Ticket]:

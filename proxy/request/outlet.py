@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 from proxy.errors import UnreadableReply
 from proxy.model.text import Edit, Replacement
 from proxy.request.judged import JudgedText
+from proxy.request.turn import READ_INLINE_BYTES_MAX, Job
 from proxy.wire.base import Event, ReplyFacts, StreamReader
 
 HELD_TOTAL_CHARS_MAX = 65_536
@@ -25,6 +27,9 @@ HELD_FRAMES_MAX = 16_384
 
 TAIL_BYTES_MAX = 64 << 20
 """The most bytes that may follow a finish reason; a reply with more is unreadable."""
+
+MARKS_AT_ONCE = 1024
+"""A frame with more texts, or one too long to be read in a step, is rendered in a thread."""
 
 RELEASED_AT_ONCE = 32
 """Frames released in one step."""
@@ -48,6 +53,10 @@ class Waiting(NamedTuple):
     last: bool  # it belongs to the reply's end
     facts: ReplyFacts  # what the reply had told of itself by then
     chars: int  # by how much it let its texts grow
+
+
+Rendered: TypeAlias = tuple[bytes, dict[int, Edit]]
+"""A frame as it goes out, and its edits."""
 
 
 class Outlet:
@@ -80,7 +89,7 @@ class Outlet:
         """What waits stays back."""
         self._queue.clear()
 
-    def drain(self, out: bytearray) -> Iterator[int]:
+    def drain(self, out: bytearray) -> Iterator[int | Job[Rendered]]:
         """Release what is settled, by steps. Raises UnreadableReply."""
         released = 0
         while self._queue:
@@ -88,10 +97,18 @@ class Outlet:
             blocking = self._blocking(waiting)
             if blocking is None and not self._ready(waiting):
                 break
+            large = len(waiting.marks) > MARKS_AT_ONCE
+            large = large or len(waiting.event.frame.data or b"") > READ_INLINE_BYTES_MAX
+            if large:
+                yield 0
             self._queue.popleft()
             self.held -= waiting.chars
             if blocking is not None:
                 self._block(waiting, blocking, out)
+            elif large:
+                job = Job(partial(self._rendered, waiting))
+                yield job
+                self._put_out(waiting, *job.result(), out)
             else:
                 self._release(waiting, out)
             released += 1
@@ -125,6 +142,9 @@ class Outlet:
             raise UnreadableReply("its texts cannot be judged in the order in which they came")
 
     def _release(self, waiting: Waiting, out: bytearray) -> None:
+        self._put_out(waiting, *self._rendered(waiting), out)
+
+    def _rendered(self, waiting: Waiting) -> Rendered:
         edits: dict[int, Edit] = {}
         for mark in waiting.marks:
             if mark.piece < 0:
@@ -132,13 +152,17 @@ class Outlet:
             edit = self._edit_of(mark)
             if edit is not None:
                 edits[mark.piece] = edit
-            self._let_go(mark.text, mark.end)
         event = waiting.event
         if edits or not event.choices.isdisjoint(self.blocked):
             # A frame with several choices may also finish one that was blocked: the wire cuts that out.
-            raw = self._reader.edit(event, edits)
-        else:
-            raw = event.frame.raw
+            return self._reader.edit(event, edits), edits
+        return event.frame.raw, edits
+
+    def _put_out(self, waiting: Waiting, raw: bytes, edits: dict[int, Edit], out: bytearray) -> None:
+        event = waiting.event
+        for mark in waiting.marks:
+            if mark.piece >= 0:
+                self._let_go(mark.text, mark.end)
         if waiting.last or out is self.tail:
             self._untold.append((event, edits))
         else:

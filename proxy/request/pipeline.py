@@ -30,6 +30,7 @@ from proxy.request.release import finish, release
 from proxy.request.restrict import restrict
 from proxy.request.score_output import score_output
 from proxy.request.screen_input import screen_input
+from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX
 from proxy.wire.errors import error_body
 
 Step = Callable[[Exchange, Ports], Awaitable[None]]
@@ -72,6 +73,7 @@ async def run(x: Exchange, ports: Ports) -> web.StreamResponse:
         ports.dial.detach(x)
         if x.upstream is not None:
             x.upstream.close()
+        x.over()
 
 
 async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
@@ -81,6 +83,7 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
             step, place = STEPS[place], place + 1
             if x.answer is None or step in (release, record):
                 started = ports.clock.monotonic()
+                await _others(x)
                 await step(x, ports)
                 ports.metrics.stage(step.__name__, ports.clock.monotonic() - started)
             if step is forward and x.answer is None and x.upstream is None:
@@ -103,6 +106,12 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
         refuse(x, fault)
         await _record_refusal(x, ports, fault)
     return await finish(x, ports)
+
+
+async def _others(x: Exchange) -> None:
+    """What steps do at once adds up where there is much: others have their turn between them."""
+    if x.body_bytes > READ_INLINE_BYTES_MAX or len(x.texts) > CHANGES_INLINE_MAX:
+        await asyncio.sleep(0)
 
 
 async def _kill(x: Exchange, ports: Ports, level: Level, reason: str) -> None:

@@ -16,6 +16,7 @@ from proxy.request.exchange import Exchange, Killed, Ports
 from proxy.request.observe import observation
 from proxy.request.own_keys import OwnKeys
 from proxy.request.reply_text import reply_text
+from proxy.request.turn import CHANGES_INLINE_MAX, beside
 from proxy.wire.credentials import masked
 from proxy.wire.unloaded import stand_ins, unloaded
 
@@ -49,7 +50,8 @@ async def record(x: Exchange, ports: Ports) -> None:
     Raises LogUnavailable where settings say that they then must not, and Killed where the dial rises meanwhile
     (for a reply of the backend's). What was handed in is taken back then: the exchange takes another end.
     """
-    finished = _finished(x, ports)
+    begin(x, ports)
+    finished = await beside(len(x.texts) > CHANGES_INLINE_MAX, _finished, x, ports)
     written = ports.recorder.finish(finished, revocable=True)
     waiting = _both(x, written)
     try:

@@ -74,7 +74,7 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     if x.killed is not None:  # the dial was turned while the reply was judged
         raise Killed(x.killed)
     headers = upstream.headers
-    many = sum(len(text.findings) for text in judged) > CHANGES_INLINE_MAX
+    many = max(len(judged), sum(len(text.findings) for text in judged)) > CHANGES_INLINE_MAX
     edited = await beside(many, _apply, x, raw, body, view)
     if edited is not None:
         headers = _without(headers, _BODY_HEADERS)

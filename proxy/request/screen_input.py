@@ -40,7 +40,8 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
     for text in judged:
         if text.block is not None:
             raise ContentFiltered(text.block.message)
-    edited = await beside(len(x.findings) > CHANGES_INLINE_MAX, _edited, x.wire, x.sent_raw, texts, judged)
+    many = max(len(x.findings), len(judged)) > CHANGES_INLINE_MAX
+    edited = await beside(many, _edited, x.wire, x.sent_raw, texts, judged)
     if edited is not None:
         x.sent_raw, x.sent = edited
 

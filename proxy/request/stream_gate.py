@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from proxy.detect.base import Ticket
 from proxy.errors import UnreadableReply
@@ -20,8 +21,10 @@ from proxy.model.text import Channel, Kind
 from proxy.policy.match import Plan
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
-from proxy.request.outlet import Mark, Outlet, Waiting
+from proxy.request.outlet import Mark, Outlet, Rendered, Waiting
+from proxy.request.turn import READ_INLINE_BYTES_MAX, Job
 from proxy.wire.base import Event, ReplyFacts, StreamReader
+from proxy.wire.once import STREAM_TEXTS_MAX
 from proxy.wire.sse import Frame, FrameDecoder
 
 ANSWERS_CHARS_MAX = 32_768
@@ -31,11 +34,7 @@ BATCH_FRAMES = 64
 BATCH_CHARS = 2048
 """How many frames of one read, or how much text, are read before it is judged and released."""
 
-TEXTS_MAX = 8192
-"""The most texts of one streamed reply: each string in a place that the wire does not know is one, and so is each
-tool call. A reply with more is unreadable."""
-
-TEXTS_AT_ONCE = 32
+TEXTS_AT_ONCE = 8
 """How many texts of one frame are begun, or looked at, in one step."""
 
 
@@ -87,8 +86,8 @@ class StreamGate:
         """What the reply told about itself, up to where it ended."""
         return self._outlet.facts or self.reader.facts
 
-    def read(self, data: bytes) -> Iterator[None]:
-        """Take the backend's next bytes; whenever this yields, `pump`. Raises UnreadableReply."""
+    def read(self, data: bytes) -> Iterator[Job[Event] | None]:
+        """Take the backend's next bytes; whenever this yields None, `pump`. Raises UnreadableReply."""
         frames = 0
         # What follows the end is nobody's, and the decoder may have been left within a frame.
         for frame in () if self.ended else self._decoder.feed(data):
@@ -97,12 +96,12 @@ class StreamGate:
             yield from self._read(frame)
             frames += 1
             if frames >= BATCH_FRAMES or self._unjudged_chars >= BATCH_CHARS:
-                yield
+                yield None
                 frames = 0
         if frames:
-            yield
+            yield None
 
-    def pump(self, slice_chars: Callable[[], int]) -> Iterator[int]:
+    def pump(self, slice_chars: Callable[[], int]) -> Iterator[int | Job[Rendered]]:
         """Judge what was read and take what was answered, then let out what that settles. Goes by steps of at most
         `slice_chars()` characters, and yields how many each judged. Raises UnreadableReply."""
         yield from self.judge(slice_chars)
@@ -160,7 +159,6 @@ class StreamGate:
         """The reply ends here for its reader; what is held is to be judged all the same."""
         self._over = True
         self._halfway = False
-        self._new_text = _no_text  # which holds the exchange that holds this gate: no cycle is to outlive it
         for text in self.texts.values():
             text.close()
             self._unjudged[text] = None
@@ -199,9 +197,14 @@ class StreamGate:
             if not text.dropped:
                 yield text
 
-    def _read(self, frame: Frame) -> Iterator[None]:
-        """Take one frame; yields within it where it holds many texts."""
-        event = self.reader.read(frame)
+    def _read(self, frame: Frame) -> Iterator[Job[Event] | None]:
+        """Take one frame; yields within it where it is long or holds many texts."""
+        if len(frame.data or b"") > READ_INLINE_BYTES_MAX:
+            job = Job(partial(self.reader.read, frame))
+            yield job
+            event = job.result()
+        else:
+            event = self.reader.read(frame)
         if event.fails:
             self.failed = True
         if event.unread is not None:
@@ -219,7 +222,7 @@ class StreamGate:
                 continue
             if index % TEXTS_AT_ONCE == TEXTS_AT_ONCE - 1:
                 self._halfway = True
-                yield
+                yield None
                 self._halfway = False
             text = self._text(piece.channel)
             if piece.channel.kind is Kind.REASONING:
@@ -250,8 +253,8 @@ class StreamGate:
     def _text(self, channel: Channel) -> JudgedText:
         text = self.texts.get(channel)
         if text is None:
-            if len(self.texts) + len(self._copies) >= TEXTS_MAX:
-                raise UnreadableReply(f"it has more than {TEXTS_MAX} texts")
+            if len(self.texts) + len(self._copies) >= STREAM_TEXTS_MAX:
+                raise UnreadableReply(f"it has more than {STREAM_TEXTS_MAX} texts")
             text = self.texts[channel] = self._new_text(channel)
             before = self._order.opened(text)
             if before is not None:
@@ -269,8 +272,8 @@ class StreamGate:
         text = self.texts.get(piece.channel)
         if text is not None and text.text == piece.text:
             return Mark(text, 0, text.length, index, text.length)
-        if len(self.texts) + len(self._copies) >= TEXTS_MAX:
-            raise UnreadableReply(f"it has more than {TEXTS_MAX} texts")
+        if len(self.texts) + len(self._copies) >= STREAM_TEXTS_MAX:
+            raise UnreadableReply(f"it has more than {STREAM_TEXTS_MAX} texts")
         fresh = self._new_text(piece.channel)
         fresh.read(piece.text)
         fresh.unfollowed()
@@ -281,7 +284,3 @@ class StreamGate:
         self._unjudged[fresh] = None
         self._unjudged_chars += fresh.length
         return Mark(fresh, 0, fresh.length, index, 0)
-
-
-def _no_text(channel: Channel) -> JudgedText:
-    raise AssertionError(f"{channel.field}: nothing is read of a reply that is over")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, Generic, ParamSpec, TypeVar
 
 from proxy.clock import Clock
 
@@ -28,14 +28,40 @@ READ_INLINE_BYTES_MAX: Final = 32_768
 """A larger body is read in a thread, so that the loop goes on beside it."""
 
 CHANGES_INLINE_MAX: Final = 256
-"""More changes than this are made to a body in a thread."""
+"""More changes than this are made to a body in a thread, and so is what becomes of more texts."""
 
 
 async def beside(large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Pure work that cannot be cut into steps; in a thread where it is large."""
-    if large:
-        return await asyncio.to_thread(work, *args, **kwargs)
-    return work(*args, **kwargs)
+    """Pure work that cannot be cut into steps; in a thread where it is large. Who is cancelled meanwhile goes on
+    once the work is done, so that nobody else touches what it works on."""
+    if not large:
+        return work(*args, **kwargs)
+    working = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait((working,))
+        working.exception()  # taken, so that nobody complains that it was not
+        raise
+
+
+class Job(Generic[T]):
+    """Large work within steps: whoever takes the steps may do it in a thread, before it takes the next one."""
+
+    __slots__ = ("_done", "_work")
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._done: list[T] = []
+
+    def do(self) -> None:
+        self._done.append(self._work())
+
+    def result(self) -> T:
+        """What came of it; does it where nobody has."""
+        if not self._done:
+            self.do()
+        return self._done.pop()
 
 
 class Turn:

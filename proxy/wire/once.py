@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
 from proxy.wire.base import BESIDE, Piece
 from proxy.wire.data import said
 from proxy.wire.shape import field_name, leaves
 from proxy.wire.sse import Frame
+
+STREAM_TEXTS_MAX = 8192
+"""The most texts of one streamed reply: each string in a place that the wire does not know is one, and so is each
+tool call. A reply with more is unreadable."""
 
 
 class Once:
@@ -57,6 +62,8 @@ class Once:
             if text is None:
                 data = True
                 continue
+            if len(copies) >= STREAM_TEXTS_MAX:
+                raise UnreadableReply(f"it has more than {STREAM_TEXTS_MAX} texts")
             leaf = text
             field = field_name((*name, *where[len(path) :]))
             channel = Channel(field, choice, Kind.OTHER)

@@ -13,7 +13,7 @@ import pytest
 from proxy.request.exchange import Exchange
 from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import StreamGate
-from tests.fakes import ScriptedBackend, Sse
+from tests.fakes import Json, ScriptedBackend, Sse
 from tests.scenario.harness import LEAK_RULES, proxy_for
 from tests.scenario.test_delivered import WIRES, asked, wires
 
@@ -40,6 +40,21 @@ async def test_a_stream_leaves_no_cycles_behind(wire: str, outcome: str, tmp_pat
     async with ScriptedBackend([Sse(frames)]) as backend:
         async with proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy:
             async with asked(proxy, wire) as (answer, _):
+                await answer.read()
+            assert (await proxy.finished())["outcome"] == outcome
+            await asyncio.sleep(0)
+            left = [one for one in gc.get_objects() if isinstance(one, Exchange | StreamGate | JudgedText)]
+            assert left == []
+
+
+@pytest.mark.usefixtures("no_passes")
+@pytest.mark.parametrize("outcome", SAYS)
+async def test_nor_does_a_whole_reply(outcome: str, tmp_path: Path) -> None:
+    message = {"role": "assistant", "content": "".join(SAYS[outcome])}
+    whole = {"id": "c", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    async with ScriptedBackend([Json(whole)]) as backend:
+        async with proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy:
+            async with asked(proxy, "chat", stream=False) as (answer, _):
                 await answer.read()
             assert (await proxy.finished())["outcome"] == outcome
             await asyncio.sleep(0)

@@ -23,7 +23,8 @@ from proxy.policy.compile import Policy, compile_policy
 from proxy.policy.match import Selection
 from proxy.policy.reading import read_folder
 from proxy.request.judged import JudgedText
-from proxy.request.stream_gate import TEXTS_AT_ONCE, TEXTS_MAX, StreamGate
+from proxy.request.stream_gate import TEXTS_AT_ONCE, StreamGate
+from proxy.wire.once import STREAM_TEXTS_MAX
 from tests.wire import replies
 from tests.wire.catalogue import STREAMS
 from tests.wire.drive import hear, reader_of, through_gate, view_of
@@ -167,4 +168,4 @@ def test_a_frame_of_many_texts_is_taken_by_steps() -> None:
 
 def test_a_reply_of_too_many_texts_is_unreadable() -> None:
     with pytest.raises(UnreadableReply, match="texts"):
-        through_gate(gate_of(CHAT, "flag"), [one_frame(TEXTS_MAX)])
+        through_gate(gate_of(CHAT, "flag"), [one_frame(STREAM_TEXTS_MAX)])
