@@ -97,8 +97,8 @@ class Exchange:
         "_context", "answer", "api", "app", "app_verified", "attempts", "backend_first_byte",
         "backend_seconds", "begun", "body", "body_bytes", "body_read", "client", "counted", "cut",
         "effective", "error", "facts", "failures", "findings", "first_byte", "first_sent_at", "gate", "given",
-        "given_bytes", "given_messages", "guard_s", "http", "id", "killed", "level", "messages", "outcome",
-        "passed", "passing", "path", "policy", "pseudonyms", "raw", "reach", "received", "recorded",
+        "given_bytes", "given_messages", "guard_s", "http", "id", "killed", "level", "logged", "messages",
+        "outcome", "passed", "passing", "path", "policy", "pseudonyms", "raw", "reach", "received", "recorded",
         "reply_media", "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw", "settled",
         "stand_in", "started", "started_at", "static", "subject", "tail", "taken_back", "task", "texts",
         "unscanned", "upstream", "user_verified", "view", "waiting", "wire",
@@ -157,6 +157,7 @@ class Exchange:
         self.passing = 0  # how many bytes of that the client gets
         self.messages: dict[int, str] = {}  # what a choice ends with that was blocked, or cut by the dial
         self.gate: StreamGate | None = None  # of a stream
+        self.logged: Json = None  # a large body without its credentials
         self.static: str | None = None  # the whole text of an answer of the proxy's own
         # release, record
         self.answer: Answer | None = None
@@ -254,7 +255,8 @@ class Exchange:
         """These bytes are handed to the client's connection: what the gate has let go of until now is given."""
         self.given_bytes += len(data)
         if self.gate is not None:
-            self.given = {text: text.released for text in self.gate.judged()}
+            self.given.update(self.gate.let_go)
+            self.gate.let_go.clear()
             self.given_messages = dict(self.gate.blocked)
 
     def take_back(self) -> None:

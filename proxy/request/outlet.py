@@ -67,6 +67,9 @@ class Outlet:
         self.blocked: dict[int, str] = {}  # choice: message
         self.facts: ReplyFacts | None = None  # of a reply that ended with its last choice blocked
         self.held = 0  # characters that wait
+        self.let_go: dict[
+            JudgedText, int
+        ] = {}  # how much of each text, where that is news to whoever sends it
         self._reader = reader
         self._choices = choices
         self._queue: deque[Waiting] = deque()
@@ -216,7 +219,7 @@ class Outlet:
             out += data
 
     def _let_go(self, text: JudgedText, upto: int) -> None:
-        text.released = max(text.released, upto)
+        self.let_go[text] = text.released = max(text.released, upto)
 
     def _drop(self, waiting: Waiting, blocked: JudgedText) -> Waiting:
         """What waits of a blocked choice never goes out. The choice ended with the frame that holds the last of

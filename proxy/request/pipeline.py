@@ -24,6 +24,7 @@ from proxy.request.contain import answer_killed, contain, cut_killed
 from proxy.request.exchange import Answer, Exchange, Killed, Ports
 from proxy.request.forward import forward
 from proxy.request.identify import identify
+from proxy.request.judged import JudgedText
 from proxy.request.read import read
 from proxy.request.record import end, record
 from proxy.request.release import finish, release
@@ -73,7 +74,10 @@ async def run(x: Exchange, ports: Ports) -> web.StreamResponse:
         ports.dial.detach(x)
         if x.upstream is not None:
             x.upstream.close()
+        texts = list(x.texts)
         x.over()
+        if len(texts) > CHANGES_INLINE_MAX:
+            ports.spawn(_free(texts))
 
 
 async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
@@ -106,6 +110,13 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
         refuse(x, fault)
         await _record_refusal(x, ports, fault)
     return await finish(x, ports)
+
+
+async def _free(texts: list[JudgedText]) -> None:
+    """To free ten thousand texts at once takes as long as to judge a few."""
+    while texts:
+        del texts[-CHANGES_INLINE_MAX:]
+        await asyncio.sleep(0)
 
 
 async def _others(x: Exchange) -> None:

@@ -11,6 +11,7 @@ from proxy.request.body import parse_body, read_body
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.identify import clean_name
 from proxy.request.turn import READ_INLINE_BYTES_MAX, beside
+from proxy.wire.credentials import masked
 from proxy.wire.registry import wire_for
 
 
@@ -37,6 +38,8 @@ async def read(x: Exchange, ports: Ports) -> None:
             # What came before that point is not read again, so a match over it could not be seen.
             raise BadRequest("a stream cannot be resumed through this proxy; ask for the response as a whole")
         x.view = await beside(large, x.wire.read_request, x.body)
+        if large:
+            x.logged = await beside(True, masked, x.body)
         requested = x.view.model
         if x.subject.user is None:
             x.subject = replace(x.subject, user=clean_name(x.view.user))

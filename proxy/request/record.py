@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import NamedTuple
 
 from proxy.errors import LogUnavailable
 from proxy.model.level import Direction, Outcome
+from proxy.model.observation import Observation
 from proxy.model.record import Begun, Finished, Json, Latency, ModelUsed
 from proxy.model.text import Media
 from proxy.request.exchange import Exchange, Killed, Ports
 from proxy.request.observe import observation
 from proxy.request.own_keys import OwnKeys
 from proxy.request.reply_text import reply_text
-from proxy.request.turn import CHANGES_INLINE_MAX, beside
+from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, beside
 from proxy.wire.credentials import masked
 from proxy.wire.unloaded import stand_ins, unloaded
 
@@ -51,7 +53,9 @@ async def record(x: Exchange, ports: Ports) -> None:
     (for a reply of the backend's). What was handed in is taken back then: the exchange takes another end.
     """
     begin(x, ports)
-    finished = await beside(len(x.texts) > CHANGES_INLINE_MAX, _finished, x, ports)
+    large = len(x.texts) > CHANGES_INLINE_MAX or sum(text.length for text in x.texts) > READ_INLINE_BYTES_MAX
+    ended = await beside(large, _ended, x, ports)
+    finished = ended.record
     written = ports.recorder.finish(finished, revocable=True)
     waiting = _both(x, written)
     try:
@@ -67,16 +71,17 @@ async def record(x: Exchange, ports: Ports) -> None:
             raise
         # Its end was on the log before: it is over, and it went out.
     x.recorded = True
-    _count(x, ports)
+    _count(x, ports, ended)
 
 
 def end(x: Exchange, ports: Ports) -> asyncio.Future[None]:
     """Hand in the end of an exchange that gives its client nothing more of a reply. Nobody has to wait for that:
     the record is kept until it can be written."""
     x.recorded = True
-    written = ports.recorder.finish(_finished(x, ports))
+    ended = _ended(x, ports)
+    written = ports.recorder.finish(ended.record)
     _forget(written)
-    _count(x, ports)
+    _count(x, ports, ended)
     return written
 
 
@@ -109,6 +114,19 @@ def _forget(written: asyncio.Future[None]) -> None:
 
 _STAND_INS = frozenset({Outcome.RELEASED, Outcome.REDACTED, Outcome.BLOCKED_OUTPUT, Outcome.BACKEND_ERROR})
 """How the answer of a backend that stands in for a killed model may end; the outcome is `killed` then."""
+
+
+class _Ended(NamedTuple):
+    """What an exchange comes to."""
+
+    record: Finished
+    observed: Observation | None
+
+
+def _ended(x: Exchange, ports: Ports) -> _Ended:
+    """Pure but for the exchange itself: of a large one it is worked out in a thread."""
+    record = _finished(x, ports)
+    return _Ended(record, observation(x, ports, ports.clock.monotonic() - x.started))
 
 
 def _finished(x: Exchange, ports: Ports) -> Finished:
@@ -196,7 +214,7 @@ def _with_messages(x: Exchange, delivered: Json) -> Json:
     return [entries[index] for index in sorted(entries)]
 
 
-def _count(x: Exchange, ports: Ports) -> None:
+def _count(x: Exchange, ports: Ports, ended: _Ended) -> None:
     metrics = ports.metrics
     model = metrics.model_label(x.view.model if x.view is not None else None)
     metrics.exchange(x.api, model, x.outcome)
@@ -214,9 +232,8 @@ def _count(x: Exchange, ports: Ports) -> None:
         metrics.first_byte(model, x.first_byte)
     if x.outcome not in (Outcome.REFUSED, Outcome.CLIENT_CLOSED):
         metrics.overhead.observe(x.guard_s)
-    observed = observation(x, ports, ports.clock.monotonic() - x.started)
-    if observed is not None:
-        ports.watch.observe(observed)
+    if ended.observed is not None:
+        ports.watch.observe(ended.observed)
 
 
 def _model(x: Exchange, own: OwnKeys) -> ModelUsed:
@@ -231,7 +248,7 @@ def _model(x: Exchange, own: OwnKeys) -> ModelUsed:
 
 def _kept(x: Exchange, ports: Ports, body: Json) -> Json:
     """What the log keeps of a body: no credentials, and bytes of media only where the settings say so."""
-    kept = masked(body)
+    kept = x.logged if body is x.body and x.logged is not None else masked(body)
     if body is None or x.view is None or not x.view.media or ports.settings.log.keep_media:
         return kept
     return unloaded(kept, stand_ins(x.body, x.view.media))

@@ -73,6 +73,11 @@ class StreamGate:
         return self._outlet.tail
 
     @property
+    def let_go(self) -> dict[JudgedText, int]:
+        """How much of each text was let go of since whoever sends it last emptied this."""
+        return self._outlet.let_go
+
+    @property
     def blocked(self) -> Mapping[int, str]:
         """The choices that were blocked, and the messages that they ended with."""
         return self._outlet.blocked
