@@ -244,9 +244,10 @@ class Outlet:
 
     def _blocking(self, waiting: Waiting) -> Mark | None:
         """The first mark at which a block falls, if all that must go out with it is settled."""
+        blocked = self.blocked
         for mark in waiting.marks:
             text = mark.text
-            if text.channel.choice in self.blocked:
+            if blocked and text.channel.choice in blocked:
                 continue
             if text.block is not None and text.block_at < mark.end + (mark.piece < 0):
                 choice = text.channel.choice

@@ -66,6 +66,7 @@ async def _judge(
         while len(asking) >= ASKING_TEXTS_MAX:
             asking = await _answered(x, turn, answers, asking)
     asking = [text for text in judged if text.waiting]
+    await turn.done()
     while asking:
         asking = await _answered(x, turn, answers, asking)
 

@@ -133,7 +133,11 @@ class StreamGate:
                 yield judged
             if number % TEXTS_AT_ONCE == 0:
                 yield 0
+        if len(texts) > TEXTS_AT_ONCE:
+            yield 0
         self._asking = [text for text in texts if text.waiting]
+        if len(texts) > TEXTS_AT_ONCE:
+            yield 0
 
     @property
     def waiting(self) -> Sequence[Ticket]:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 
 import pytest
 
+from proxy.errors import UnreadableReply
 from proxy.model.level import Action, Direction
+from proxy.model.record import Json
 from proxy.model.text import Channel
 from proxy.policy.match import Judge, plan
 from proxy.request.judged import JudgedText
-from proxy.request.stream_gate import BATCH_CHARS, StreamGate
-from proxy.request.turn import SLICE_CHARS_FIRST, SLICE_CHARS_MAX, SLICE_CHARS_MIN, SLICE_S, YIELD_S, Turn
+from proxy.request.stream_gate import BATCH_CHARS, TEXTS_AT_ONCE, StreamGate
+from proxy.request.turn import (
+    READ_INLINE_BYTES_MAX,
+    SLICE_CHARS_FIRST,
+    SLICE_CHARS_MAX,
+    SLICE_CHARS_MIN,
+    SLICE_S,
+    YIELD_S,
+    Turn,
+    beside,
+)
+from proxy.wire.base import Piece
+from proxy.wire.once import STREAM_TEXTS_MAX, Once
 from tests.policy.banks import ANY, WordBank, rule
 from tests.wire import replies
 from tests.wire.drive import reader_of, view_of
@@ -133,3 +148,79 @@ def test_a_whole_text_is_judged_by_slices() -> None:
     assert max(steps) == 64
     assert text.settled == 1100
     assert len(text.findings) == 100
+
+
+TEXTS = 3000
+
+
+def many_texts() -> bytes:
+    choice = {"index": 0, "delta": {"content": "a"}, "x_notes": [f"a secret {n}" for n in range(TEXTS)]}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+def test_a_frame_of_many_texts_goes_by_steps_whatever_it_is_of() -> None:
+    """No clock: what is begun, judged, or done in a thread between two turns is counted."""
+    begun = in_step = most = 0
+    jobs: list[object] = []
+
+    def text(channel: Channel) -> JudgedText:
+        nonlocal begun, in_step
+        begun += 1
+        in_step += 1
+        return JudgedText(channel, lambda _: judge(channel))
+
+    def turn() -> None:
+        nonlocal in_step, most
+        most, in_step = max(most, in_step), 0
+
+    frame = many_texts()
+    assert len(frame) > READ_INLINE_BYTES_MAX
+    gate = StreamGate(reader_of(replies.chat(["a"])), 1, text)
+    for job in gate.read(frame):
+        turn()
+        if job is not None:
+            jobs.append(job)
+            job.do()
+            continue
+        for step in gate.pump(lambda: 64):
+            turn()
+            if isinstance(step, int):
+                assert step <= 64
+            else:
+                jobs.append(step)
+                step.do()
+    assert begun == TEXTS + 1
+    assert most <= TEXTS_AT_ONCE
+    assert len(jobs) == 1, "to read it"
+    gate.end()
+    jobs.extend(step for step in gate.pump(lambda: 64) if not isinstance(step, int))
+    assert len(jobs) == 2, "to render it"
+    assert b"secret" not in gate.out + gate.tail
+
+
+def test_a_frame_of_too_many_texts_is_refused_while_it_is_read() -> None:
+    notes: dict[str, Json] = {str(n): f"note {n}" for n in range(STREAM_TEXTS_MAX + 1000)}
+    pieces: list[Piece] = []
+    with pytest.raises(UnreadableReply, match="8192 texts"):
+        Once().read(notes, ("x",), ("x",), 0, pieces, [])
+    assert len(pieces) == STREAM_TEXTS_MAX
+
+
+async def test_who_is_cancelled_waits_for_the_work_that_is_done_beside() -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        go_on.wait()
+        done.set()
+
+    waiting = asyncio.create_task(beside(True, work))
+    await asyncio.to_thread(begun.wait)
+    waiting.cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert done.is_set()
