@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, Protocol, cast
 
 import re2
@@ -19,6 +20,16 @@ PATTERNS_KEPT_MAX: Final = 4096
 anew after an edit somewhere else cost one compilation."""
 
 _ANYWHERE: Final = re2._re2.RE2.Anchor.UNANCHORED
+
+_HINTS: Final = MappingProxyType(
+    {
+        **{
+            f"invalid perl operator: (?{sign}": " (RE2 has no look-around)" for sign in ("=", "!", "<=", "<!")
+        },
+        **{f"invalid escape sequence: \\{digit}": " (RE2 has no back-references)" for digit in range(1, 10)},
+    }
+)
+"""How RE2's words begin → what to add, for those who know other engines."""
 
 _MEMORY_BYTES: Final = 64 << 20
 """What RE2 may spend on a set's automata; they grow only as texts need them."""
@@ -126,9 +137,9 @@ def compile_unchecked(pattern: str) -> Regex:
         return cast(Regex, re2.compile(pattern, options()))
     except re2.error as error:
         reason = error.args[0] if error.args else b""
-        raise PatternError(
-            reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        ) from None
+        words = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        hint = next((hint for begin, hint in _HINTS.items() if words.startswith(begin)), "")
+        raise PatternError(words + hint) from None
     except UnicodeEncodeError:
         raise PatternError("the pattern holds a lone surrogate") from None
 

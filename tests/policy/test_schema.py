@@ -185,7 +185,10 @@ GOOD = {
             "4:30: must lie in the rules folder, named relative to this file",
         ),
         ({"detect": "detect: {regex: ['(']}"}, "4:22: missing ): ("),
-        ({"detect": "detect: {regex: [ok, {pattern: 'a(?=b)'}]}"}, "4:36: invalid perl operator: (?="),
+        (
+            {"detect": "detect: {regex: [ok, {pattern: 'a(?=b)'}]}"},
+            "4:36: invalid perl operator: (?= (RE2 has no look-around)",
+        ),
         ({"detect": "detect: {regex: ['a+']}"}, "4:22: a match can be of any length: give max_length"),
         (
             {"detect": "detect: {regex: [{pattern: a+, max_length: 5000}]}"},
