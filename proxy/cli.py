@@ -6,10 +6,11 @@ import importlib
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
+from proxy import __version__
 from proxy.errors import ConfigError, GuardrailError
 
 HELP: Final = (
@@ -63,7 +64,18 @@ def build(word: str | None = None) -> typer.Typer:
     return app
 
 
-def _group() -> None:
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"guardrail-proxy {__version__}")
+        raise typer.Exit
+
+
+def _group(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
     """Makes it a group also where only one command was built."""
 
 

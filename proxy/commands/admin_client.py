@@ -109,6 +109,11 @@ class AdminClient:
         error = value.get("error") if isinstance(value, dict) else None
         code = error.get("code") if isinstance(error, dict) else None
         message = error.get("message") if isinstance(error, dict) else None
+        if isinstance(error, dict) and "type" in error:
+            return CallFailed(
+                f"{self.url} looks like the proxy's port for clients, not its admin listener",
+                "Give the admin listener (`admin.listen` in the settings) with --admin URL.",
+            )
         if not isinstance(code, str) or not isinstance(message, str):
             return self._stranger()
         hint = {

@@ -11,7 +11,7 @@ from proxy.commands.admin_client import DEFAULT_ADMIN
 from proxy.commands.turning import AdminOption, JsonOption, TokenOption, objects, out, plain, print_json, run
 from proxy.model.record import Json
 
-app_alerts = typer.Typer(name="alerts", help="Whether alerts arrive.", no_args_is_help=True)
+app_alerts = typer.Typer(name="alerts", no_args_is_help=True)
 
 
 @app_alerts.callback()

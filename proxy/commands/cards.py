@@ -19,12 +19,15 @@ from proxy.scoring.blocking import NOBODY
 from proxy.scoring.service import ScorerService
 from proxy.settings import Settings, load
 
-app_cards = typer.Typer(name="cards", help="The models' cards.", no_args_is_help=True)
+app_cards = typer.Typer(name="cards", no_args_is_help=True)
 
 
 @app_cards.callback()
 def _cards() -> None:
-    """The models' cards, of the rule files."""
+    """The models' cards, of the rule files.
+
+    Example: guardrail-proxy cards lint --config proxy.yaml
+    """
 
 
 @app_cards.command()

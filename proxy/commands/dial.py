@@ -30,9 +30,7 @@ from proxy.commands.turning import (
 )
 from proxy.model.record import Json
 
-app_dial = typer.Typer(
-    name="dial", help="Turn the containment dial of a running proxy.", no_args_is_help=True
-)
+app_dial = typer.Typer(name="dial", no_args_is_help=True)
 
 ScopeOption = Annotated[
     str, typer.Option("--scope", metavar="SCOPE", help="`global`, `model:NAME` or `app:NAME`.")
@@ -43,7 +41,8 @@ ScopeOption = Annotated[
 def _dial() -> None:
     """Turn the containment dial of a running proxy.
 
-    Levels: open (rules watch, nothing is enforced), guarded (the default), killed (the model is off).
+    Levels: open (rules watch, nothing is enforced), guarded (the default), degraded (less goes to the model),
+    restricted (the same, and only for who is on a list), killed (the model is off).
 
     Example: guardrail-proxy dial set killed --scope global --reason "INC-42: leaking keys"
     """
@@ -78,7 +77,9 @@ def show(
 
 @app_dial.command("set")
 def set_level(
-    level: Annotated[str, typer.Argument(metavar="LEVEL", help="open, guarded or killed.")],
+    level: Annotated[
+        str, typer.Argument(metavar="LEVEL", help="open, guarded, degraded, restricted or killed.")
+    ],
     scope: ScopeOption,
     reason: ReasonOption,
     ttl: TtlOption = None,

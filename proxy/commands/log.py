@@ -36,7 +36,7 @@ _AGO: Final = re.compile(r"(\d+)([smhd])")
 _AGO_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SCORE: Final = re.compile(r"([^<>=\s]+)\s*>?=\s*([0-9.]+)")
 
-app_log = typer.Typer(name="log", help="Read the exchange log, and erase from it.", no_args_is_help=True)
+app_log = typer.Typer(name="log", no_args_is_help=True)
 app_log.command()(log_erase.erase)
 app_log.command()(log_erase.compact)
 

@@ -13,7 +13,7 @@ from proxy.scoring.export import PUBLISHED, export_checkpoint, export_published
 from proxy.scoring.exported import Manifest
 from proxy.settings.scoring import EXPORTED
 
-app_models = typer.Typer(name="models", help="Make models ready for the scorers.", no_args_is_help=True)
+app_models = typer.Typer(name="models", no_args_is_help=True)
 
 OutOption = Annotated[
     Path, typer.Option(help="The folder to write: by default where `engine: auto` looks for it.")
@@ -24,7 +24,10 @@ DEFAULT_OUT = Path("data") / EXPORTED
 
 @app_models.callback()
 def _models() -> None:
-    """Make models ready for the scorers."""
+    """Make models ready for the scorers.
+
+    Example: guardrail-proxy models fetch-detoxify unbiased
+    """
 
 
 @app_models.command("export-detoxify")

@@ -42,7 +42,7 @@ WhichArgument = Annotated[
     str, typer.Argument(metavar="ID|PHRASE", help="Its id, or a phrase to take all patches with it.")
 ]
 
-app_patch = typer.Typer(name="patch", help="Patch the rules of a running proxy.", no_args_is_help=True)
+app_patch = typer.Typer(name="patch", no_args_is_help=True)
 
 
 @app_patch.callback()

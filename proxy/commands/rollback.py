@@ -30,9 +30,7 @@ from proxy.model.record import Json
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model's public name.")]
 
-app_rollback = typer.Typer(
-    name="rollback", help="Serve another version of a model of a running proxy.", no_args_is_help=True
-)
+app_rollback = typer.Typer(name="rollback", no_args_is_help=True)
 
 
 @app_rollback.callback()

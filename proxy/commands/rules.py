@@ -36,7 +36,7 @@ LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-app_rules = typer.Typer(name="rules", help="Test rule files.", no_args_is_help=True)
+app_rules = typer.Typer(name="rules", no_args_is_help=True)
 
 ConfigOption = Annotated[
     Path | None, typer.Option(help="The settings file, for its `scoring`; without it, what is installed.")
@@ -46,7 +46,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 @app_rules.callback()
 def _rules() -> None:
-    """Test rule files."""
+    """Test rule files.
+
+    Example: guardrail-proxy rules test rules
+    """
 
 
 def check(

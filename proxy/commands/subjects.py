@@ -45,8 +45,8 @@ RateArgument = Annotated[
     str, typer.Argument(metavar="RATE", help="So many calls in any such time: `10/minute`, `500/12 hours`.")
 ]
 
-app_block = typer.Typer(name="block", help="Block callers of a running proxy.", no_args_is_help=True)
-app_limit = typer.Typer(name="limit", help="Limit callers of a running proxy.", no_args_is_help=True)
+app_block = typer.Typer(name="block", no_args_is_help=True)
+app_limit = typer.Typer(name="limit", no_args_is_help=True)
 
 
 @app_block.callback()

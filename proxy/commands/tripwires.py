@@ -25,9 +25,7 @@ from proxy.model.record import Json
 
 _STYLES = {"pending": "yellow", "firing": "bold red", "cooling": "yellow"}
 
-app_tripwires = typer.Typer(
-    name="tripwires", help="What watches the models of a running proxy.", no_args_is_help=True
-)
+app_tripwires = typer.Typer(name="tripwires", no_args_is_help=True)
 
 
 @app_tripwires.callback()
