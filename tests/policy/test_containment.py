@@ -7,9 +7,11 @@ import pytest
 from proxy.errors import ConfigError
 from proxy.policy.containment import ALLOWED_MAX
 from proxy.policy.folder import Folder
+from proxy.policy.reading import read_folder
 from proxy.policy.rule import Containment, Degraded, KilledReply, Restricted
 from proxy.policy.schema import read
 from proxy.subjects import Rate, SubjectName
+from tests.policy.shipped import RULES
 
 
 def containment(*files: str) -> Containment:
@@ -58,7 +60,7 @@ def test_what_is_not_said_has_its_default_and_null_leaves_the_request_alone() ->
         ("degraded: {keep_messages: 2.5}", "2:29: must be a valid integer, not 2.5"),
         ("degraded: {temperature: 3}", "2:27: must be less than or equal to 2, not 3"),
         ("degraded: {max_output_tokens: 15}", "2:33: must be greater than or equal to 16, not 15"),
-        ("degraded: {tools: off}", '2:21: must be a valid boolean, not "off"'),
+        ("degraded: {tools: off}", '2:21: must be true or false, not "off"'),
         ("degraded: {threshold_scale: 0}", "2:31: must be greater than 0, not 0"),
         (
             "degraded: {system_prompt_mode: append}",
@@ -101,3 +103,9 @@ def test_each_level_is_described_once(level: str) -> None:
     assert problems(text, text) == [
         f"rules/1.yaml:2:3: `{level}` stands twice; also in rules/0.yaml:2:3",
     ]
+
+
+def test_the_shipped_file_says_what_holds_without_it() -> None:
+    rules = read(read_folder(RULES))
+    assert "75-containment.yaml" in rules.used
+    assert rules.containment == Containment()
