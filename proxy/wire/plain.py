@@ -19,6 +19,8 @@ NUMBER_MAX = 100_000_000
 _NAME = re.compile(r"[\w.:/-]*", re.ASCII)
 _DIGITS = re.compile(r"[0-9](?:[.:/_-]*[0-9]){8,}")
 _CAPITALS = re.compile(r"(?<![A-Za-z0-9])(?=[A-Z]*[0-9])[A-Z0-9]{12,}(?![A-Za-z0-9])")  # accounts, keys
+_MAY_BE_OWNED = re.compile(r"[0-9](?:[.:/_-]*[0-9]){8}|[A-Z0-9]{12}")  # a quick look for both
+_WORD = re.compile(r"[a-z_]{1,64}")  # as nearly all are
 _UUID = re.compile(r"(?![0-9-]{15})[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[089ab][0-9a-f]{3}-[0-9a-f]{12}")
 _SECONDS = re.compile(r"1[0-9]{9}")
 # In any of the ways in which names are written; or the number of an entry or a token.
@@ -36,7 +38,7 @@ def is_name(value: str) -> bool:
     or accounts have them."""
     if len(value) > NAME_CHARS_MAX or _NAME.fullmatch(value) is None:
         return False
-    if _DIGITS.search(value) is None and _CAPITALS.search(value) is None:
+    if _MAY_BE_OWNED.search(value) is None:
         return True
     rest = _UUID.sub("", value)
     runs = _DIGITS.findall(rest)
@@ -45,7 +47,7 @@ def is_name(value: str) -> bool:
 
 def is_key(key: str) -> bool:
     """Whether a key is a word as APIs name things, or a short number."""
-    return _KEY.fullmatch(key) is not None
+    return _WORD.fullmatch(key) is not None or _KEY.fullmatch(key) is not None
 
 
 def is_figure(value: Json) -> bool:
