@@ -19,6 +19,22 @@ KEYS_KEPT_MAX = 1024
 """How many of the keys that it has seen a reader remembers as words."""
 
 
+_USUAL = frozenset(
+    (
+        "id", "object", "created", "model", "choices", "index", "message", "delta", "role", "content", "refusal",
+        "annotations", "logprobs", "finish_reason", "usage", "prompt_tokens", "completion_tokens", "total_tokens",
+        "prompt_tokens_details", "completion_tokens_details", "cached_tokens", "audio_tokens", "reasoning_tokens",
+        "accepted_prediction_tokens", "rejected_prediction_tokens", "service_tier", "system_fingerprint", "type",
+        "text", "stop_reason", "stop_sequence", "input_tokens", "output_tokens", "cache_creation_input_tokens",
+        "cache_read_input_tokens", "tool_calls", "function", "name", "arguments", "token", "bytes", "logprob",
+        "top_logprobs", "messages", "stream", "tools", "parameters", "properties", "description", "required",
+        "max_tokens", "temperature", "data", "embedding", "output", "status", "item_id", "output_index",
+        "content_index", "sequence_number", "item", "part", "response",
+    )
+)  # fmt: skip
+"""Keys that most bodies have, so that they need no look."""
+
+
 class Members:
     """Finds them in the bodies of one reply or request."""
 
@@ -27,7 +43,7 @@ class Members:
     def __init__(self, is_read: Callable[[Path, str], bool] | None = None) -> None:
         """`is_read`: whether the wire reads what is found at a path by itself."""
         self._is_read = is_read
-        self._words: set[str] = set()
+        self._words: set[str] = set(_USUAL)
 
     def odd(self, body: Json, covered: Iterable[Path] = ()) -> list[tuple[Channel, Path, str]]:
         """The keys and numbers of a body that are to be judged, but for those below `covered`: of values that were
