@@ -110,7 +110,7 @@ class JudgedText:
     def grow(self, piece: str) -> None:
         """The text goes on."""
         if piece:
-            self._grown.add(piece)
+            self._grown.parts.append(piece)
             self.length += len(piece)
             self._todo.add(piece)
             if self._closing:

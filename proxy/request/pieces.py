@@ -22,20 +22,17 @@ def readable(piece: str) -> str:
 class Grown:
     """All that came of a text, up to where it ended for its reader."""
 
-    __slots__ = ("_parts", "limit")
+    __slots__ = ("limit", "parts")
 
     def __init__(self) -> None:
-        self._parts: list[str] = []
+        self.parts: list[str] = []
         self.limit: int | None = None  # where the reply ended for its reader, though more came
-
-    def add(self, piece: str) -> None:
-        self._parts.append(piece)
 
     @property
     def text(self) -> str:
-        if len(self._parts) > 1:
-            self._parts = ["".join(self._parts)]
-        text = self._parts[0] if self._parts else ""
+        if len(self.parts) > 1:
+            self.parts = ["".join(self.parts)]
+        text = self.parts[0] if self.parts else ""
         return text if self.limit is None else text[: self.limit]
 
 
