@@ -137,10 +137,10 @@ class ChoicesReader:
         if not event.choices:
             return
         self._begun |= event.choices
-        for position, choice in enumerate(sequence(mapping(event.body).get("choices"))):
-            entry = mapping(choice)
-            if entry.get("finish_reason"):
-                self._finished.add(choice_index(entry, position))
+        body = event.body
+        for position, choice in enumerate(sequence(body.get("choices") if isinstance(body, dict) else None)):
+            if isinstance(choice, dict) and choice.get("finish_reason"):
+                self._finished.add(choice_index(choice, position))
 
     def edit(self, event: Event, edits: Mapping[int, Edit]) -> bytes:
         changes = self._changes(event, edits)
