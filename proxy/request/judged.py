@@ -22,7 +22,7 @@ from proxy.policy.match import Judge, Plan, Ruling
 from proxy.policy.pseudonym import Pseudonyms
 from proxy.policy.redact import placeholder
 from proxy.request.changes import Changes
-from proxy.request.opening import NewJudge, highest, restated, under
+from proxy.request.opening import NewJudge, highest, restated, spared, under
 from proxy.request.pieces import REOPENED_CONTEXT_CHARS, Grown, Pieces, readable
 from proxy.request.seam import Seam
 from proxy.wire.json_text import JsonText
@@ -63,7 +63,7 @@ class JudgedText:
         self._base = 0  # where the present judge's text begins, in judged characters
         self._tail = ""  # the last of the judged text, where that is not the wire's
         self._reread = 0  # findings that end before this were reported by an earlier judge
-        self._gone = 0  # up to here the text may have gone out, as one that was taken to have ended
+        self._gone = self._lax = 0  # how far it had gone out: as one that seemed to end; under a laxer plan
         self._closing = self._closed = False
         self._answering = False  # the present judge has read its all, and waits for answers
         self._follows: JudgedText | None = None
@@ -184,7 +184,7 @@ class JudgedText:
         for told in restated(self._found, plan, self.released, editable=self._json is None):
             if told.acts and not self._blocks(told, told.start, told.end):
                 self._changes.cover(told.start, told.end, placeholder(told.label))
-        self.settled = self.released
+        self.settled = self._lax = self.released
         self._settle()
 
     def hold(self, upto: int | None) -> None:
@@ -277,7 +277,7 @@ class JudgedText:
             if end <= self._reread and finding.label != ERROR_LABEL:
                 continue
             raw_start, raw_end = self._raw(start), self._raw(end)
-            self._found.append(replace(finding, start=raw_start, end=raw_end))
+            self._found.append(finding := spared(replace(finding, start=raw_start, end=raw_end), self._lax))
             if finding.acts:
                 self._changes.before(start)
                 if not self._blocks(finding, raw_start, raw_end):

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from proxy.model.finding import Finding
 from proxy.model.level import Action
+from proxy.policy.lane import ERROR_LABEL
 from proxy.policy.match import Judge, Plan
 
 NewJudge: TypeAlias = Callable[[str | None], Judge]
@@ -32,6 +33,12 @@ def restated(found: list[Finding], plan: Plan, released: int, *, editable: bool)
         if finding.end > released and (told := plan.stricter(finding)) is not None:
             found[place] = told if editable else replace(told, action=Action.BLOCK)
             yield found[place]
+
+
+def spared(finding: Finding, gone: int) -> Finding:
+    """A finding that had gone out whole when its text's plan became stricter: it is told, and nothing is done."""
+    whole = finding.start < finding.end <= gone and finding.label != ERROR_LABEL
+    return replace(finding, action=Action.FLAG) if whole else finding
 
 
 def highest(scores: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
