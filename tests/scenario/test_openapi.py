@@ -18,7 +18,7 @@ from tests.fakes import Json, ScriptedBackend
 from tests.scenario.harness import ADMIN_TOKEN, LEAK_RULES, Proxy, post, running, settings_for
 from tests.tidy import ROOT
 
-EXAMPLES = 8
+EXAMPLES = 4
 """Drawn requests for each call, beside those that schemathesis derives from the document."""
 
 CONFIG = """\
