@@ -64,7 +64,7 @@ class SubjectName:
             network = _network(value)
             return cls(kind, str(network), network)
         if kind is SubjectKind.REGION:
-            value = value.upper()
+            value = value.upper() if value.isascii() else ""  # of ß the upper case is two letters
             if _REGION.fullmatch(value) is None:
                 raise Invalid("a region is a country's code of two letters, as `region:DE`")
         return cls(kind, value)

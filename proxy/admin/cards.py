@@ -40,14 +40,7 @@ def _served(card: Card, in_use: Iterable[InUse]) -> list[Seen]:
 
 def _card(card: Card, served: list[Seen]) -> dict[str, Json]:
     return {
-        "model": card.model,
-        "version": card.version,
-        "owner": {"team": card.owner.team, "contact": card.owner.contact},
-        "type": card.type,
-        "base_model": card.base_model,
-        "training_data": card.training_data,
-        "dependencies": card.dependencies,
-        "risks": card.risks,
+        **card.shown(),
         "missing": card.missing,
         "live": _live(served) if served else None,
     }

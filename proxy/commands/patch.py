@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 from rich.table import Table
@@ -23,6 +22,7 @@ from proxy.commands.turning import (
     out,
     plain,
     print_json,
+    remove_each,
     run,
     tell_unstored,
     until,
@@ -124,14 +124,7 @@ def remove(
 
     Example: guardrail-proxy patch remove "project nightingale" --reason "INC-42: now in the rule files"
     """
-
-    def take(api: AdminClient) -> Mapping[str, Json]:
-        path, ids = "/admin/v1/rules/patch/", _ids(api, which)
-        return {
-            "removed": [api.call("DELETE", path + quote(id, safe=""), body={"reason": reason}) for id in ids]
-        }
-
-    body = run(admin, token_file, take)
+    body = remove_each(admin, token_file, "/admin/v1/rules/patch/", lambda api: _ids(api, which), reason)
     if json:
         print_json(body)
         return

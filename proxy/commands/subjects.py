@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 from rich.table import Table
@@ -23,6 +21,7 @@ from proxy.commands.turning import (
     out,
     plain,
     print_json,
+    remove_each,
     run,
     tell_unstored,
     until,
@@ -187,13 +186,7 @@ def _list(kind: str, none: str, admin: str, token_file: Path | None, *, json: bo
 
 
 def _remove(kind: str, which: str, reason: str, admin: str, token_file: Path | None, *, json: bool) -> None:
-    def take(api: AdminClient) -> Mapping[str, Json]:
-        path, ids = f"/admin/v1/{kind}s/", _ids(api, kind, which)
-        return {
-            "removed": [api.call("DELETE", path + quote(id, safe=""), body={"reason": reason}) for id in ids]
-        }
-
-    body = run(admin, token_file, take)
+    body = remove_each(admin, token_file, f"/admin/v1/{kind}s/", lambda api: _ids(api, kind, which), reason)
     if json:
         print_json(body)
         return

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -53,6 +54,25 @@ def run(admin: str, token_file: Path | None, ask: Callable[[AdminClient], T]) ->
         if error.hint:
             typer.echo(f"  {error.hint}", err=True)
         raise typer.Exit(2 if error.usage else 1) from None
+
+
+def remove_each(
+    admin: str,
+    token_file: Path | None,
+    path: str,
+    ids: Callable[[AdminClient], Sequence[str]],
+    reason: str,
+) -> Mapping[str, Json]:
+    """Delete each of what `ids` finds below that path; the answers stand under `removed`."""
+
+    def take(api: AdminClient) -> Mapping[str, Json]:
+        return {
+            "removed": [
+                api.call("DELETE", path + quote(id, safe=""), body={"reason": reason}) for id in ids(api)
+            ]
+        }
+
+    return run(admin, token_file, take)
 
 
 def tell_unstored(body: Mapping[str, Json]) -> None:

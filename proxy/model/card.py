@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from proxy.model.record import Json
 from proxy.model.subject import fold_name
 
 
@@ -43,6 +44,19 @@ class Card:
             "risks": self.risks or None,  # a model without any risk is one that nobody thought about
         }
         return tuple(key for key, value in said.items() if value is None)
+
+    def shown(self) -> dict[str, Json]:
+        """The card as the API and alerts write it."""
+        return {
+            "model": self.model,
+            "version": self.version,
+            "owner": {"team": self.owner.team, "contact": self.owner.contact},
+            "type": self.type,
+            "base_model": self.base_model,
+            "training_data": self.training_data,
+            "dependencies": self.dependencies,
+            "risks": self.risks,
+        }
 
     def about(self, names: frozenset[str]) -> bool:
         """Whether it is the card of the model that has those names."""

@@ -115,7 +115,7 @@ class Notice:
             "examples": list(turned.examples),
             "done": list(self.done),
             "why": turned.why,
-            "card": None if self.card is None else _card(self.card),
+            "card": None if self.card is None else self.card.shown(),
             "commands": list(self.commands()) if turned.fires else [],
             "title": self.title,
             "text": self.text(),
@@ -155,19 +155,6 @@ def drill(now: float, why: str) -> Notice:
     wire = Tripwire("drill", Metric.TOXICITY, Stat.P95, Per.MODEL, 900.0, above=0.5)
     turned = Turned(wire, "model:drill", True, now, now - 900.0, 0.9, 100, why=why)
     return Notice(turned, drill=True)
-
-
-def _card(card: Card) -> dict[str, Json]:
-    return {
-        "model": card.model,
-        "version": card.version,
-        "owner": {"team": card.owner.team, "contact": card.owner.contact},
-        "type": card.type,
-        "base_model": card.base_model,
-        "training_data": card.training_data,
-        "dependencies": card.dependencies,
-        "risks": card.risks,
-    }
 
 
 def _time(unix_s: float) -> str:

@@ -51,7 +51,7 @@ def test_a_subject_has_one_form(text: str, canonical: str) -> None:
     "text",
     ["", "user", "user:", "user: 1", "user:a\nb", "user:" + "x" * 257, "model:bot", "global", "User:1",
      "ip:", "ip:300.1.1.1", "ip:10.0.0.0/33", "ip:10.0.0.5/8", "ip:10.0.0.0/255.0.0.0", "ip:fe80::1%eth0",
-     "ip:010.0.0.1", "ip:10.0.0.0/-1", "ip:example.com", "region:Germany", "region:D", "region:1D"],
+     "ip:010.0.0.1", "ip:10.0.0.0/-1", "ip:example.com", "region:Germany", "region:D", "region:1D", "region:ß"],
 )  # fmt: skip
 def test_what_is_no_subject(text: str) -> None:
     with pytest.raises(Invalid):
