@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 
 from proxy.dial.control import Dial
 from proxy.dial.files import RULES, RuleFiles
+from proxy.policy.standing import Standing
 from proxy.policy.store import PolicyStore, ReloadResult
 
 Spawn = Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
@@ -21,24 +22,29 @@ class InStep:
         self._dial = dial
         self._spawn = spawn
         self._files = RuleFiles(dial)
+        self._followed: Standing | None = None  # what waits for a broken store must wait once only
 
     async def start(self) -> None:
         """Returns once nothing is laxer than the files and the patches say."""
-        await self._files.tighten(self._policy.current.standing)
+        await self._tighten()
         self._spawn(self._files.settle())
         await self._patch()
         self._dial.watch(lambda: self._spawn(self._patch()))
         self._policy.subscribe(self._changed)
 
     def _changed(self, result: ReloadResult) -> None:
-        if result.swapped:
+        if result.swapped and self._policy.current.standing is not self._followed:
             self._spawn(self._follow())
         if result.replaced is not None and result.replaced != result.digest:
             self._spawn(self._note(result.replaced, result.digest))
 
     async def _follow(self) -> None:
-        await self._files.tighten(self._policy.current.standing)
+        await self._tighten()
         await self._files.settle()
+
+    async def _tighten(self) -> None:
+        self._followed = self._policy.current.standing
+        await self._files.tighten(self._followed)
 
     async def _patch(self) -> None:
         await self._policy.patch(self._dial.restraints().patches)
