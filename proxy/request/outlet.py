@@ -8,7 +8,7 @@ own choice; other choices run on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -74,6 +74,10 @@ class Outlet:
         self._choices = choices
         self._queue: deque[Waiting] = deque()
         self._untold: list[tuple[Event, Mapping[int, Edit]]] = []  # of the tail, which may never go out
+        self._rendering = False  # a thread reads the texts
+        self._changes: list[
+            Callable[[], None]
+        ] = []  # that wait for it: one for each level that the dial rises
 
     @property
     def all_blocked(self) -> bool:
@@ -97,26 +101,48 @@ class Outlet:
         released = 0
         while self._queue:
             waiting = self._queue[0]
-            blocking = self._blocking(waiting)
-            if blocking is None and not self._ready(waiting):
-                break
             large = len(waiting.marks) > MARKS_AT_ONCE
             large = large or len(waiting.event.frame.data or b"") > READ_INLINE_BYTES_MAX
             if large:
                 yield 0
+            # From here to where it leaves nobody else has a turn: it is looked at, and goes out, under one plan.
+            blocking = self._blocking(waiting)
+            if blocking is None and not self._ready(waiting):
+                break
+            if large and blocking is None:
+                rendered = yield from self._beside(waiting)
+                if rendered is None:
+                    continue
+            else:
+                rendered = None
             self._queue.popleft()
             self.held -= waiting.chars
             if blocking is not None:
                 self._block(waiting, blocking, out)
-            elif large:
-                job = Job(partial(self._rendered, waiting))
-                yield job
-                self._put_out(waiting, *job.result(), out)
             else:
-                self._release(waiting, out)
+                self._put_out(waiting, *(rendered or self._rendered(waiting)), out)
             released += 1
             if released % RELEASED_AT_ONCE == 0:
                 yield 0
+
+    def when_idle(self, change: Callable[[], None]) -> None:
+        """Have a change of the texts made now, or once no thread reads them."""
+        if self._rendering:
+            self._changes.append(change)
+        else:
+            change()
+
+    def _beside(self, waiting: Waiting) -> Generator[Job[Rendered], None, Rendered | None]:
+        """The frame, rendered in a thread; None where what it says was changed meanwhile."""
+        job = Job(partial(self._rendered, waiting))
+        self._rendering = True
+        yield job
+        self._rendering = False
+        rendered, changes = job.result(), self._changes
+        self._changes = []
+        for change in changes:
+            change()
+        return None if changes else rendered
 
     def overtake(self, out: bytearray) -> None:
         """One text's open end holds up too much: let frames of settled texts go before it, in order within each

@@ -180,6 +180,9 @@ class StreamGate:
 
     def tighten(self, plan: Plan) -> None:
         """A stricter plan holds for all that has not been let out."""
+        self._outlet.when_idle(partial(self._tighten, plan))
+
+    def _tighten(self, plan: Plan) -> None:
         for text in (*self.texts.values(), *self._copies):
             text.tighten(plan)
 
