@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 from proxy.errors import UnreadableReply
 from proxy.model.text import Edit, Replacement
 from proxy.request.judged import JudgedText
-from proxy.request.turn import READ_INLINE_BYTES_MAX, Job
+from proxy.request.turn import Job
 from proxy.wire.base import Event, ReplyFacts, StreamReader
 
 HELD_TOTAL_CHARS_MAX = 65_536
@@ -29,7 +29,7 @@ TAIL_BYTES_MAX = 64 << 20
 """The most bytes that may follow a finish reason; a reply with more is unreadable."""
 
 MARKS_AT_ONCE = 1024
-"""A frame with more texts, or one too long to be read in a step, is rendered in a thread."""
+"""A frame with more marks, or one too long to be read in a step, is rendered in a thread."""
 
 RELEASED_AT_ONCE = 32
 """Frames released in one step."""
@@ -53,6 +53,7 @@ class Waiting(NamedTuple):
     last: bool  # it belongs to the reply's end
     facts: ReplyFacts  # what the reply had told of itself by then
     chars: int  # by how much it let its texts grow
+    large: bool  # it takes long to render
 
 
 Rendered: TypeAlias = tuple[bytes, dict[int, Edit]]
@@ -101,15 +102,13 @@ class Outlet:
         released = 0
         while self._queue:
             waiting = self._queue[0]
-            large = len(waiting.marks) > MARKS_AT_ONCE
-            large = large or len(waiting.event.frame.data or b"") > READ_INLINE_BYTES_MAX
-            if large:
+            if waiting.large:
                 yield 0
             # From here to where it leaves nobody else has a turn: it is looked at, and goes out, under one plan.
             blocking = self._blocking(waiting)
             if blocking is None and not self._ready(waiting):
                 break
-            if large and blocking is None:
+            if waiting.large and blocking is None:
                 rendered = yield from self._beside(waiting)
                 if rendered is None:
                     continue

@@ -21,7 +21,7 @@ from proxy.model.text import Channel, Kind
 from proxy.policy.match import Plan
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
-from proxy.request.outlet import Mark, Outlet, Rendered, Waiting
+from proxy.request.outlet import MARKS_AT_ONCE, Mark, Outlet, Rendered, Waiting
 from proxy.request.turn import READ_INLINE_BYTES_MAX, Job
 from proxy.wire.base import Event, ReplyFacts, StreamReader
 from proxy.wire.once import STREAM_TEXTS_MAX
@@ -211,7 +211,8 @@ class StreamGate:
 
     def _read(self, frame: Frame) -> Iterator[Job[Event] | None]:
         """Take one frame; yields within it where it is long or holds many texts."""
-        if len(frame.data or b"") > READ_INLINE_BYTES_MAX:
+        large = len(frame.data or b"") > READ_INLINE_BYTES_MAX
+        if large:
             job = Job(partial(self.reader.read, frame))
             yield job
             event = job.result()
@@ -260,7 +261,8 @@ class StreamGate:
             self._order.ended()
         self._ended = self._ended or event.ends
         chars = self._unjudged_chars - already
-        self._outlet.put(Waiting(event, tuple(marks), last, facts, chars))
+        large = large or len(marks) > MARKS_AT_ONCE
+        self._outlet.put(Waiting(event, tuple(marks), last, facts, chars, large))
 
     def _text(self, channel: Channel) -> JudgedText:
         text = self.texts.get(channel)
