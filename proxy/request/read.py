@@ -7,7 +7,7 @@ from dataclasses import replace
 from proxy.errors import BadRequest, UnknownPath
 from proxy.request.address import address
 from proxy.request.admit import admit_again
-from proxy.request.body import parse_body, read_body
+from proxy.request.body import keep_some, parse_body, read_body
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.identify import clean_name
 from proxy.request.turn import READ_INLINE_BYTES_MAX, beside
@@ -21,12 +21,14 @@ async def read(x: Exchange, ports: Ports) -> None:
     http = x.http
     _check_path(http.path)
     x.wire = wire_for(http.method, http.path, is_anthropic=x.api == "anthropic")
+    if x.wire is None and settings.unknown_paths == "deny":
+        x.body_read = False
+        x.body, x.body_bytes = await keep_some(http)
+        raise UnknownPath(f"{http.method} {http.path} is not a path that this proxy can read")
     x.raw = await read_body(http, settings.limits.max_body_bytes)
     x.body_bytes = len(x.raw)
     large = x.body_bytes > READ_INLINE_BYTES_MAX
     if x.wire is None:
-        if settings.unknown_paths == "deny":
-            raise UnknownPath(f"{http.method} {http.path} is not a path that this proxy can read")
         x.unscanned["unknown_path"] += len(x.raw)
         requested = None
     else:

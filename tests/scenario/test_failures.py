@@ -18,6 +18,7 @@ import openai
 import pytest
 
 from proxy.policy.lane import FINDINGS_MAX
+from proxy.request.body import BODY_S
 from proxy.settings import Limits
 from tests.fakes import Action, Chunk, Close, Json, Pause, Reset, ScriptedBackend, Send, Sse, refused_url
 from tests.scenario.harness import LEAK_RULES, Proxy, post, proxy_for
@@ -226,6 +227,22 @@ async def test_an_unknown_path_is_refused_or_passed_and_counted(tmp_path: Path) 
         assert (reply.status, reply.json) == (200, {"ok": 1})
         assert backend.requests[0].path == "/v1/audio/speech?x=1"
         assert 'guardrail_unscanned_characters_total{reason="unknown_path"}' in await proxy.metrics()
+
+
+async def test_an_unknown_path_is_refused_before_its_body_has_come(tmp_path: Path) -> None:
+    async with around(tmp_path, []) as (proxy, _):
+        where = urlsplit(proxy.url)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        writer.write(
+            b'POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n{"input": "so far", "voice": '
+        )
+        async with asyncio.timeout(BODY_S / 2):
+            head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 404 ")
+        record = await proxy.finished()
+        assert (record["outcome"], record["body_bytes"]) == ("refused", 1_000_000)
+        assert record["request"]["body"] == {"input": "so far"}
+        writer.close()
 
 
 async def test_a_refusal_of_head_is_its_head_alone(tmp_path: Path) -> None:
