@@ -27,6 +27,10 @@ def store_path(config: Path, data_dir: Path | None) -> Path:
         # Late: reading a log by its folder needs neither settings nor what loads them.
         from proxy.settings import load
 
+        if not config.exists():
+            fail(
+                f"there is no {config}: name the settings (--config FILE), or the log's folder (--data-dir data)"
+            )
         data_dir = load(config, os.environ).data_dir
     return data_dir / FILE_NAME
 

@@ -180,3 +180,13 @@ def test_no_store_yet_is_said_in_one_line(tmp_path: Path) -> None:
     result = run(tmp_path, "search")
     assert isinstance(result.exception, StoreUnusable)  # the outer command prints it and ends with 1
     assert "no exchange log here yet" in str(result.exception)
+
+
+def test_without_settings_it_says_how_to_name_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app_log, ["search"])
+    assert done.exit_code == 1
+    assert "there is no proxy.yaml" in done.output
+    assert "--data-dir data" in done.output
