@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from proxy import jsonio
 from proxy.errors import UnreadableReply
 from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path, Text, ToolCall
 from proxy.wire.base import ReplyFacts, ReplyView, RequestView
 from proxy.wire.common import (
-    JsonWire,
     choice_index,
     choice_object,
     error_reply,
-    odd_names,
     reply_object,
     request_choices,
     request_flag,
@@ -29,19 +26,20 @@ from proxy.wire.gather import Gather
 from proxy.wire.logprobs import with_token_copies
 from proxy.wire.openai_chat_reduce import reduce_chat
 from proxy.wire.openai_chat_stream import TEXT_KINDS, ChatReader, logprob_copies
-from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, FRAME_NAMES
+from proxy.wire.openai_choices import CHOICE_KEYS, FRAME_KEYS, FRAME_NAMES
+from proxy.wire.openai_choices_wire import ChoicesWire
 from proxy.wire.openai_request import messages_text, request_rest
 from proxy.wire.reduce import Reduction
-from proxy.wire.shape import field_name, is_plain, leaves, mapping, sequence, string
+from proxy.wire.shape import field_name, is_plain, leaves, mapping, string
 from proxy.wire.splice import splice
 
-NO_USAGE: Mapping[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
-
-class OpenAIChat(JsonWire):
+class OpenAIChat(ChoicesWire):
     """Chat completions."""
 
     name = "openai.chat"
+    object_name = "chat.completion"
+    reader_type = ChatReader
 
     def read_request(self, body: Json) -> RequestView:
         request = request_object(body)
@@ -111,58 +109,13 @@ class OpenAIChat(JsonWire):
                 changes.update(logprob_copies(body, text.spans[0].path, text.value, edit))
         return splice(raw, with_token_copies(body, changes))
 
-    def block_reply(self, raw: bytes, body: Json, messages: Mapping[int, str]) -> bytes:
-        reply = mapping(body)
-        left = dict(messages)
-        choices: list[Json] = []
-        changes: dict[Path, bytes | None] = {}
-        for position, entry in enumerate(sequence(reply.get("choices"))):
-            index = choice_index(mapping(entry), position)
-            if index in messages:
-                left.pop(index, None)
-                entry = filtered_choice(index, messages[index])
-                changes[("choices", position)] = jsonio.dumps(entry)
-            choices.append(entry)
-        if left:  # the finding stood outside of every choice
-            choices.extend(filtered_choice(index, message) for index, message in left.items())
-            changes = {("choices",): jsonio.dumps(choices)}
-        if 0 in messages:
-            changes.update({(key,): None for key in reply if key not in FRAME_KEYS})
-            changes.update(odd_names(reply, FRAME_NAMES))
-        return splice(raw, changes)
-
-    def static_reply(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
-        return jsonio.dumps(
-            {
-                "id": f"chatcmpl-{id}",
-                "object": "chat.completion",
-                "created": created,
-                "model": request.model or "",
-                "choices": [filtered_choice(index, message) for index in range(request.choices)],
-                "usage": NO_USAGE,
-            }
-        )
-
-    def static_stream(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
-        reader = self.reader(request, id=id, created=created)
-        out = reader.interrupt(message)
-        if request.usage_chunk:
-            usage = reader.usage_chunk(NO_USAGE)
-            out = out.removesuffix(DONE) + usage + DONE
-        return out
-
-    def reader(self, request: RequestView, *, id: str, created: int) -> ChatReader:
-        return ChatReader(request, id=id, created=created)
-
-
-def filtered_choice(index: int, message: str) -> Json:
-    """A whole choice of the proxy's own, in filtered form."""
-    return {
-        "index": index,
-        "message": {"role": "assistant", "content": message, "refusal": None},
-        "logprobs": None,
-        "finish_reason": "content_filter",
-    }
+    def filtered(self, index: int, message: str) -> Json:
+        return {
+            "index": index,
+            "message": {"role": "assistant", "content": message, "refusal": None},
+            "logprobs": None,
+            "finish_reason": "content_filter",
+        }
 
 
 def _message(

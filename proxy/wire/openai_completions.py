@@ -11,11 +11,9 @@ from proxy.model.text import KEY, Channel, Edit, Kind, Path, Text
 from proxy.wire.base import Event, Piece, ReplyFacts, ReplyView, RequestView
 from proxy.wire.common import (
     CHOICES_MAX,
-    JsonWire,
     choice_index,
     choice_object,
     error_reply,
-    odd_names,
     reply_object,
     request_choices,
     request_flag,
@@ -28,19 +26,54 @@ from proxy.wire.gather import Gather
 from proxy.wire.logprobs import Series, share_of
 from proxy.wire.members import Members
 from proxy.wire.openai_chat_reduce import reduce_completion
-from proxy.wire.openai_choices import CHOICE_KEYS, DONE, FRAME_KEYS, FRAME_NAMES, ChoicesReader
+from proxy.wire.openai_choices import CHOICE_KEYS, FRAME_KEYS, FRAME_NAMES, ChoicesReader
+from proxy.wire.openai_choices_wire import ChoicesWire
 from proxy.wire.openai_request import input_texts, request_rest
 from proxy.wire.reduce import Reduction
 from proxy.wire.shape import field_name, leaves, mapping, sequence, string
 from proxy.wire.splice import splice
 
-NO_USAGE: Mapping[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+class CompletionsReader(ChoicesReader):
+    """A streamed legacy completion."""
+
+    object_name = "text_completion"
+    id_prefix = "cmpl-"
+    read_keys = CHOICE_KEYS | {"text"}
+
+    def __init__(self, request: RequestView, *, id: str, created: int) -> None:
+        super().__init__(request, id=id, created=created)
+        self.members = Members(_is_alternative)
+
+    def read_choice(
+        self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
+    ) -> None:
+        text = string(choice.get("text")) or ""
+        if not text:
+            self.once(choice.get("text"), (*path, "text"), ("choices", index, "text"), index, pieces, closes)
+        else:
+            pieces.append(Piece(self.channel(index, "text"), (*path, "text"), text))
+        logprobs = choice.get("logprobs")
+        if logprobs:
+            self.told.take_logprobs(index, sequence(token_list(logprobs)))
+            self.spelled(_series(logprobs, (*path, "logprobs")), index, "logprobs", text, pieces)
+
+    def text_choice(self, index: int, text: str, *, begun: bool) -> dict[str, Json]:
+        return {"index": index, "text": text, "logprobs": None, "finish_reason": None}
+
+    def finish_choice(self, index: int) -> dict[str, Json]:
+        return {"index": index, "text": "", "logprobs": None, "finish_reason": "content_filter"}
+
+    def copies(self, event: Event, piece: Piece, edit: Edit) -> dict[Path, bytes | None]:
+        return _copies(event.body, piece.path, piece.text, edit)
 
 
-class OpenAICompletions(JsonWire):
+class OpenAICompletions(ChoicesWire):
     """Legacy completions: a prompt, or a list of prompts with a choice (or n) for each."""
 
     name = "openai.completions"
+    object_name = "text_completion"
+    reader_type = CompletionsReader
 
     def read_request(self, body: Json) -> RequestView:
         request = request_object(body)
@@ -116,81 +149,8 @@ class OpenAICompletions(JsonWire):
                 changes.update(_copies(body, text.spans[0].path, text.value, edit))
         return splice(raw, changes)
 
-    def block_reply(self, raw: bytes, body: Json, messages: Mapping[int, str]) -> bytes:
-        reply = mapping(body)
-        left = dict(messages)
-        choices: list[Json] = []
-        changes: dict[Path, bytes | None] = {}
-        for position, entry in enumerate(sequence(reply.get("choices"))):
-            index = choice_index(mapping(entry), position)
-            if index in messages:
-                left.pop(index, None)
-                entry = _filtered(index, messages[index])
-                changes[("choices", position)] = jsonio.dumps(entry)
-            choices.append(entry)
-        if left:  # the finding stood outside of every choice
-            choices.extend(_filtered(index, message) for index, message in left.items())
-            changes = {("choices",): jsonio.dumps(choices)}
-        if 0 in messages:
-            changes.update({(key,): None for key in reply if key not in FRAME_KEYS})
-            changes.update(odd_names(reply, FRAME_NAMES))
-        return splice(raw, changes)
-
-    def static_reply(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
-        return jsonio.dumps(
-            {
-                "id": f"cmpl-{id}",
-                "object": "text_completion",
-                "created": created,
-                "model": request.model or "",
-                "choices": [_filtered(index, message) for index in range(request.choices)],
-                "usage": NO_USAGE,
-            }
-        )
-
-    def static_stream(self, request: RequestView, message: str, *, id: str, created: int) -> bytes:
-        reader = self.reader(request, id=id, created=created)
-        out = reader.interrupt(message)
-        if request.usage_chunk:
-            out = out.removesuffix(DONE) + reader.usage_chunk(NO_USAGE) + DONE
-        return out
-
-    def reader(self, request: RequestView, *, id: str, created: int) -> CompletionsReader:
-        return CompletionsReader(request, id=id, created=created)
-
-
-class CompletionsReader(ChoicesReader):
-    """A streamed legacy completion."""
-
-    object_name = "text_completion"
-    id_prefix = "cmpl-"
-    read_keys = CHOICE_KEYS | {"text"}
-
-    def __init__(self, request: RequestView, *, id: str, created: int) -> None:
-        super().__init__(request, id=id, created=created)
-        self.members = Members(_is_alternative)
-
-    def read_choice(
-        self, choice: Mapping[str, Json], path: Path, index: int, pieces: list[Piece], closes: list[Channel]
-    ) -> None:
-        text = string(choice.get("text")) or ""
-        if not text:
-            self.once(choice.get("text"), (*path, "text"), ("choices", index, "text"), index, pieces, closes)
-        else:
-            pieces.append(Piece(self.channel(index, "text"), (*path, "text"), text))
-        logprobs = choice.get("logprobs")
-        if logprobs:
-            self.told.take_logprobs(index, sequence(token_list(logprobs)))
-            self.spelled(_series(logprobs, (*path, "logprobs")), index, "logprobs", text, pieces)
-
-    def text_choice(self, index: int, text: str, *, begun: bool) -> dict[str, Json]:
-        return {"index": index, "text": text, "logprobs": None, "finish_reason": None}
-
-    def finish_choice(self, index: int) -> dict[str, Json]:
-        return {"index": index, "text": "", "logprobs": None, "finish_reason": "content_filter"}
-
-    def copies(self, event: Event, piece: Piece, edit: Edit) -> dict[Path, bytes | None]:
-        return _copies(event.body, piece.path, piece.text, edit)
+    def filtered(self, index: int, message: str) -> Json:
+        return {"index": index, "text": message, "logprobs": None, "finish_reason": "content_filter"}
 
 
 def token_list(logprobs: Json) -> Json:
@@ -201,10 +161,6 @@ def token_list(logprobs: Json) -> Json:
         {"token": token, "logprob": chances[index] if index < len(chances) else None}
         for index, token in enumerate(sequence(values.get("tokens")))
     ] or None
-
-
-def _filtered(index: int, message: str) -> Json:
-    return {"index": index, "text": message, "logprobs": None, "finish_reason": "content_filter"}
 
 
 def _series(logprobs: Json, path: Path) -> list[Series]:
