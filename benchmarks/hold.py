@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Final
@@ -26,6 +27,7 @@ from aiohttp import web
 from benchmarks.hold_cases import body, cases, stream, whole
 from benchmarks.overhead import ROOT, free_ports
 from proxy.app import App
+from proxy.collector import Collector
 from proxy.settings import Address, Admin, BackendSettings, LogSettings, Settings
 
 HOLD: Final = (sys.executable, "-m", "benchmarks.hold")
@@ -168,7 +170,9 @@ async def main(kinds: list[str], *, where: bool) -> None:
         if sampler is not None:
             sampler.start()
         try:
-            await measure(f"http://{bound.client}", kinds, sampler)
+            with closing(Collector(lambda: app.front.in_flight)) as collector:  # as `serve` has it
+                collector.run()
+                await measure(f"http://{bound.client}", kinds, sampler)
         finally:
             await app.stop()
             backend.terminate()

@@ -23,7 +23,6 @@ from proxy.backend.health import Health
 from proxy.backend.route import Router
 from proxy.background import Background
 from proxy.clock import Clock, SystemClock, new_id
-from proxy.collector import Collector
 from proxy.data_folder import CannotStart, claim, pseudonym_key
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
@@ -159,12 +158,6 @@ class App:
         stack.callback(watcher.cancel)
         self._ready = True
         self.start_s = time.monotonic() - self._started
-        front = self.front
-        collector = Collector(lambda: front.in_flight)
-        stack.callback(collector.close)
-        collecting = asyncio.create_task(collector.run(), name="collector")
-        collecting.add_done_callback(_died)
-        stack.callback(collecting.cancel)
         return Bound(client=client, admin=admin)
 
     def _recorder(self) -> SqliteRecorder:

@@ -4,6 +4,8 @@ A full pass walks every object that there is and cannot be cut into steps: with 
 texts under judgement it keeps the event loop for a tenth of a second. By itself the interpreter begins one in the
 midst of such a body, since many objects were made. Here it waits until nothing is in flight. That costs little
 memory: exchanges leave no cycles behind (a test holds them to that), so almost all is freed without it.
+
+The collector is the process's, not one proxy's: who runs a proxy as a process (`commands/serve.py`) takes it over.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ _NEVER: Final = 1 << 30
 
 
 class Collector:
-    """Takes the full passes over from the interpreter, until it is closed."""
+    """Takes the full passes over from the interpreter, until it is closed. `run` it within an event loop."""
 
     def __init__(self, in_flight: Callable[[], int]) -> None:
+        self._next: asyncio.TimerHandle | None = None
         self._in_flight = in_flight
         self._before = gc.get_threshold()
         self._idle_s = 0.0
@@ -56,11 +59,13 @@ class Collector:
             self._apart = not thorough
         return True
 
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            self.look()
+    def run(self) -> None:
+        """Look now and again."""
+        self._next = asyncio.get_running_loop().call_later(LOOK_S, self.run)
+        self.look()
 
     def close(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
         gc.set_threshold(*self._before)
         gc.unfreeze()

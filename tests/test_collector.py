@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -65,3 +67,24 @@ def test_the_interpreter_makes_none_by_itself(collector: Collector) -> None:
     kept = [[number] for number in range(200_000)]
     assert gc.get_stats()[2]["collections"] == before
     assert len(kept) == 200_000
+
+
+async def test_it_looks_again_and_again_until_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.collector.LOOK_S", 0.0)
+    looked: list[int] = []
+    often = asyncio.Event()
+
+    def in_flight() -> int:
+        looked.append(1)
+        if len(looked) == 3:
+            often.set()
+        return 1
+
+    with closing(Collector(in_flight)) as collector:
+        collector.run()
+        async with asyncio.timeout(10):
+            await often.wait()
+    before = len(looked)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert len(looked) == before

@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from aiohttp import web
 
 from proxy import logs
 from proxy.app import App
+from proxy.collector import Collector
 from proxy.demo import build_demo
 from proxy.settings import Address, Settings, demo_settings, load, parse_address
 from proxy.shipped import shipped_rules
@@ -101,7 +103,9 @@ async def _run(settings: Settings, banner: str | None = None) -> int:
                 command=_command(),
             )
         )
-    await stop.wait()
+    with closing(Collector(lambda: app.front.in_flight)) as collector:
+        collector.run()
+        await stop.wait()
     # A second signal ends the wait for running exchanges.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
