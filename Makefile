@@ -17,7 +17,7 @@ UV_PIP := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-ner install-detoxify-run install-detoxify serve test lint format bench e2e soak lock clean
+.PHONY: help install install-dev install-ner install-detoxify-run install-detoxify serve test lint format bench bench-peers e2e soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ format: $(INSTALLED_DEV) ## rewrite the files in the house's format
 
 bench: $(INSTALLED_DEV) ## CPU per request against a bare pass-through, start-up time, memory
 	$(BIN)/python -m benchmarks.overhead
+
+bench-peers: $(INSTALLED_DEV) ## the same for public gateways, installed to .bench (900 MB)
+	$(BIN)/python -m benchmarks.peers
 
 e2e: $(INSTALLED_DEV) ## a real small model behind the proxy (compiles for ten minutes the first time)
 	$(BIN)/python -m tests.e2e.run

@@ -1,6 +1,6 @@
 """Load from a process of its own, and a check that every reply came whole.
 
-python -m benchmarks.load URL COUNT AT_ONCE whole|stream     → one JSON line on standard output
+python -m benchmarks.load URL COUNT AT_ONCE whole|stream [HEADERS as JSON]   → one JSON line on standard output
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
@@ -28,16 +29,18 @@ class Load:
     p99_ms: float
 
 
-def request_bytes(host: str, *, stream: bool) -> bytes:
+def request_bytes(host: str, headers: Mapping[str, str], *, stream: bool) -> bytes:
     """One small chat request, the same every time."""
     messages = [
         {"role": "system", "content": "You are a helpful assistant of a bookshop."},
         {"role": "user", "content": "Which of your books would you give to a friend who likes long walks?"},
     ]
     body = json.dumps({"model": "bench", "messages": messages, "stream": stream}).encode()
+    given = {"authorization": "Bearer none"} | dict(headers)
+    more = "".join(f"{name}: {value}\r\n" for name, value in given.items())
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer none\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n{more}\r\n"
     )
     return head.encode() + body
 
@@ -46,7 +49,7 @@ async def read_reply(reader: asyncio.StreamReader) -> bytes:
     """One reply's body. Raises RuntimeError unless it is a whole 200."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     if not head.startswith(b"http/1.1 200 "):
-        raise RuntimeError(head.decode("latin-1"))
+        raise RuntimeError(head.split(b"\r\n", 1)[0].decode("latin-1"))
     if b"transfer-encoding: chunked" not in head:
         length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
         return await reader.readexactly(length)
@@ -57,11 +60,11 @@ async def read_reply(reader: asyncio.StreamReader) -> bytes:
     return bytes(body)
 
 
-async def run(url: str, count: int, at_once: int, *, stream: bool) -> Load:
+async def run(url: str, count: int, at_once: int, headers: Mapping[str, str], *, stream: bool) -> Load:
     """That many requests, so many at a time on kept connections. Raises RuntimeError for any that failed."""
     host = urlsplit(url).netloc
     name, port = host.split(":")
-    request = request_bytes(host, stream=stream)
+    request = request_bytes(host, headers, stream=stream)
     remaining = iter(range(count))
     latencies: list[float] = []
 
@@ -91,6 +94,7 @@ async def run(url: str, count: int, at_once: int, *, stream: bool) -> Load:
 
 
 if __name__ == "__main__":
-    url, count, at_once, kind = sys.argv[1:]
-    found = uvloop.run(run(url, int(count), int(at_once), stream=kind == "stream"))
+    url, count, at_once, kind, *more = sys.argv[1:]
+    headers = json.loads(more[0]) if more else {}
+    found = uvloop.run(run(url, int(count), int(at_once), headers, stream=kind == "stream"))
     print(json.dumps(asdict(found)))

@@ -13,10 +13,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Final, Literal
 
 from benchmarks.process import cpu_s, memory_mb, rest, running
@@ -26,6 +27,7 @@ PYTHON: Final = sys.executable
 PROXY: Final = Path(sys.executable).with_name("guardrail-proxy")
 AT_ONCE: Final = 16
 LOAD_S_MAX: Final = 300.0
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 Kind = Literal["whole", "stream"]
 
@@ -65,10 +67,19 @@ class Comparison:
         return median(proxy.cpu_ms / bare.cpu_ms for bare, proxy in zip(self.bare, self.proxy, strict=True))
 
 
-def measure(target: Target, kind: Kind, count: int) -> Sample:
+def measure(target: Target, kind: Kind, count: int, headers: Mapping[str, str] = NO_HEADERS) -> Sample:
     """Drive one target from a load process. Raises CalledProcessError when any reply was not whole."""
     before = rest(target.pid)
-    command = [PYTHON, "-m", "benchmarks.load", target.url, str(count), str(AT_ONCE), kind]
+    command = [
+        PYTHON,
+        "-m",
+        "benchmarks.load",
+        target.url,
+        str(count),
+        str(AT_ONCE),
+        kind,
+        json.dumps(dict(headers)),
+    ]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=LOAD_S_MAX)
     load = json.loads(done.stdout)
     spent = rest(target.pid) - before
