@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from multidict import CIMultiDict
 
+from proxy import jsonio
 from proxy.backend.route import Route
 from proxy.dial.levels import PERMITS
 from proxy.errors import Contained
@@ -75,6 +76,11 @@ def _spoken_to(x: Exchange, message: str) -> Iterator[int]:
     """The choices in which the reply's end says the message: those that were still open."""
     assert x.wire is not None
     assert x.view is not None
+    if x.view.choices == 1:
+        # Two hundred streams may end in one turn of the dial: to read each end again was a sixth of all their work.
+        if jsonio.dumps(message)[1:-1] in x.tail:
+            yield 0
+        return
     reader = x.wire.reader(x.view, id=x.id, created=int(x.started_at))
     for frame in FrameDecoder().feed(x.tail):
         for piece in reader.read(frame).pieces:
