@@ -17,7 +17,8 @@ UV_PIP := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-ner install-detoxify-run install-detoxify serve test lint format bench bench-peers e2e soak lock clean
+.PHONY: help install install-dev install-ner install-detoxify-run install-detoxify serve test lint format bench bench-peers e2e soak \
+	prometheus lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,8 @@ e2e: $(INSTALLED_DEV) ## a real small model behind the proxy (compiles for ten m
 soak: $(INSTALLED_DEV) ## the long runs that `make test` leaves out
 	$(BIN)/python -m pytest -m soak
 
+prometheus: .prometheus/usr/bin/promtool ## Debian's prometheus and promtool, for the tests of deploy/ (needs apt-get)
+
 lock: $(INSTALLED_DEV) ## resolve pyproject.toml anew into the lock files (needs the network)
 	$(PIP) install uv==$(UV_VERSION)
 	$(UV_PIP) --upgrade pyproject.toml --group build --excludes requirements-left-out.txt -o requirements.lock
@@ -73,7 +76,7 @@ lock: $(INSTALLED_DEV) ## resolve pyproject.toml anew into the lock files (needs
 		--excludes requirements-torch.txt -c requirements-dev.lock -o requirements-detoxify.lock
 
 clean: ## remove what was built; data/ stays
-	rm -rf $(VENV) .e2e build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .e2e .prometheus build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -99,3 +102,10 @@ $(INSTALLED_DETOXIFY): requirements-detoxify.lock $(INSTALLED)
 	$(PIP) install --no-deps --require-hashes --only-binary :all: -r $<
 	$(PIP) install --only-binary :all: $(TORCH)
 	@touch $@
+
+# Unpacked, not installed: no service is started, and nothing of the machine changes.
+.prometheus/usr/bin/promtool:
+	rm -rf .prometheus && mkdir -p .prometheus
+	cd .prometheus && (apt-get -q -o Acquire::Retries=3 download prometheus || (apt-get -q -o Acquire::Retries=3 update && apt-get -q download prometheus))
+	dpkg -x .prometheus/prometheus_*.deb .prometheus
+	rm .prometheus/*.deb && touch $@

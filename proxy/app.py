@@ -89,7 +89,9 @@ class App:
     async def _start(self) -> Bound:
         settings, stack = self._settings, self._stack
         stack.callback(claim(settings.data_dir).close)
-        self.metrics = metrics = Metrics(settings.models, settings.backends)
+        self.metrics = metrics = Metrics(
+            settings.models, settings.backends, (target.name for target in settings.alerts)
+        )
 
         await self._open_policy()
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from proxy.errors import BackendFault
 from proxy.model.finding import Finding
 from proxy.model.level import Level, Outcome
 
@@ -22,13 +24,24 @@ _SLOW_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SCORES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 _CHARS = (0, 1, 4, 16, 64, 256, 1024, 4096, 16384)
 
+# Closed sets of words, so that their counters stand at 0 before anything happens: from nothing to 1 is no increase,
+# and an alert on `increase(…) > 0` would miss the first time.
+LOG_FAULTS = ("full", "locked", "readonly", "corrupt", "unusable", "stalled", "io", "bug")
+UNSCANNED = ("media", "conversation", "unknown_path", "unknown_event", "backend_error", "unanswered")
+_ACTORS = ("person", "rules", "tripwire")
+_DELIVERIES = ("sent", "dropped", "timeout", "refused", "unreachable")
+_SCORERS = ("ner", "detoxify")
+_SCORER_FAULTS = ("crashed", "timeout", "full", "bad_output")
+
 
 class Metrics:
     """The proxy's own registry. Methods are named for what happened, not for how it is counted."""
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, models: Iterable[str], backends: Iterable[str]) -> None:
+    def __init__(
+        self, models: Iterable[str], backends: Iterable[str], alert_targets: Iterable[str] = ()
+    ) -> None:
         self._models = frozenset(models)
         self._backends = frozenset(backends)
         self._rules: frozenset[str] = frozenset()
@@ -92,6 +105,24 @@ class Metrics:
         self._alerts_waiting = gauge("alerts_waiting", "Alerts that are not delivered yet", "target")
         self._counters: dict[tuple[str, ...], Counter] = {}
         self._histograms: dict[tuple[str, ...], Histogram] = {}
+        self._from_zero(tuple(alert_targets))
+
+    def _from_zero(self, alert_targets: tuple[str, ...]) -> None:
+        levels = [level.word for level in Level]
+        for counter, *labels in (
+            (self._log_failures, LOG_FAULTS),
+            (self._unscanned, UNSCANNED),
+            (self._dial_changes, _ACTORS, levels),
+            (self._backend_failures, sorted(self._backends), [str(fault) for fault in BackendFault]),
+            (self._scorer_errors, _SCORERS, _SCORER_FAULTS),
+            (self._uncarded, [*sorted(self._models), OTHER]),
+            (self._alerts, alert_targets, _DELIVERIES),
+            (self._alerts, ("unknown",), ("unknown_target",)),
+        ):
+            for values in product(*labels):
+                counter.labels(*values)
+        for target in alert_targets:
+            self._alerts_waiting.labels(target).set(0)
 
     def render(self) -> bytes:
         """The Prometheus text of now."""
