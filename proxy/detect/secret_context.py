@@ -76,7 +76,11 @@ PASSWORDS: Final = (
     rf"[ \t]{_OPEN}[\w.@+-]{{2,40}}{_CLOSE} ?[/:] ?{_OPEN}{_BARE_WORD}",
 )
 # In scripts that patterns do not know: two of their letters, and what may give a value. The check reads the word.
-PASSWORD_IN_OTHER_SCRIPTS: Final = rf"\?\?{BLANKS}(?:[:=]|\?){BLANKS}{_OPEN}{_BARE_WORD}"
+# It asks for ASCII behind that: text without a blank would be one long value else, held back and read for each letter.
+PASSWORD_IN_OTHER_SCRIPTS: Final = (
+    rf"\?\?{BLANKS}(?:[:=]|\?){BLANKS}{_OPEN}"
+    r"""([^\s"'`\\,;<>(){}\[\]?][^\s"'`\\,;<>(){}\[\]]{4,126}[^\s"'`\\,;<>(){}\[\].:])"""
+)
 DATABASE: Final = rf"(?i:identified by|requirepass|masterauth)[ \t]{{1,4}}{_OPEN}{_BARE_WORD}"
 NETRC: Final = r"login[ \t\n]{1,8}\S{1,64}[ \t\n]{1,8}password[ \t\n]{1,8}(\S{4,128})"
 PGPASS: Final = r"[\w.*-]{1,60}:(?:[0-9]{4,5}|\*):[\w*-]{1,40}:[\w*-]{1,40}:([^\s:]{6,128})"

@@ -88,9 +88,10 @@ class Changes:
             self._changes.extend(changes)
         self._to_change = []
 
-    def cover(self, start: int, end: int, text: str) -> None:
+    def cover(self, start: int, end: int, text: str, *, across: bool = False) -> None:
         """Have [start, end) of a text that is no JSON redacted. With what it overlaps it becomes one change, with
-        the text of the one that begins first, whichever was found first."""
+        the text of the one that begins first, whichever was found first: of two that begin here, the one that lies
+        across this text's ends, and rather across its beginning (its text stands before)."""
         self.redacted = True
         self._covered = max(self._covered, end)
         behind: list[Replacement] = []
@@ -99,7 +100,7 @@ class Changes:
             if last.start >= end:
                 behind.append(last)
                 continue
-            if last.start <= start:
+            if last.start < start or (last.start == start and (not across or not last.text)):
                 start, text = last.start, last.text
             end = max(end, last.end)
         self._changes.append(Replacement(start, end, text))

@@ -210,7 +210,7 @@ class JudgedText:
         finding = replace(finding, field=self.channel.field, start=start, end=end)
         self._found.append(finding)
         if finding.acts and not self._blocks(finding, start, end):
-            self._changes.cover(start, end, text)
+            self._changes.cover(start, end, text, across=True)
 
     def _feed(self, raw: str, *, final: bool = False) -> None:
         """Judge the next characters, as the wire carries them; with `final` as if the text ended behind them."""

@@ -69,6 +69,24 @@ def test_a_word_is_delayed_by_a_few_words_at_most(
     assert max(waiting) <= most
 
 
+WITHOUT_BLANKS = {
+    "Japanese": "こんにちは、ようこそ。今日は天気がとても良く、私たちは市場に行くところです。口座番号を教えてください。",
+    "Chinese": "您好，欢迎光临。今天天气很好，我们正要去市场。请告诉我您的账号，谢谢。",
+    "Thai": "สวัสดีครับ ยินดีต้อนรับ วันนี้อากาศดีมากและเรากำลังจะไปตลาด กรุณาแจ้งหมายเลขบัญชีของคุณ ",
+}
+PHRASE_CHARS = 40
+
+
+@pytest.mark.parametrize("language", WITHOUT_BLANKS)
+def test_prose_without_blanks_is_delayed_by_a_phrase_at_most(language: str, shipped: Policy) -> None:
+    pieces = list(WITHOUT_BLANKS[language] * 3)
+    sample = replies.chat(pieces)
+    waiting = held(
+        sample, pieces, lambda channel: shipped.judge(Direction.OUTPUT, ANY, channel.field), None
+    )
+    assert max(waiting) <= PHRASE_CHARS
+
+
 def test_under_a_sentence_scorer_a_word_waits_for_the_end_of_its_sentence() -> None:
     words = [" " + word for word in PROSE.split()]
     desk = Desk()

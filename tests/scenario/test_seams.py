@@ -61,6 +61,18 @@ def test_texts_in_which_nothing_lies_across_pass_byte_for_byte(make: Callable[..
     assert through(sample, [bytes([byte]) for byte in sample.reply], real).raw == sample.reply
 
 
+@pytest.mark.parametrize("make", MAKES.values(), ids=list(MAKES))
+def test_what_lies_across_stands_once_though_a_part_of_it_is_something_too(
+    make: Callable[..., Sample],
+) -> None:
+    first, second = "mail jane@example.com", "x@y.com"
+    for pieces in ([second], list(second), [second[:3], second[3:]]):
+        for sample in (make([first], pieces), make(list(first), pieces)):
+            for cuts in ([sample.reply], [bytes([byte]) for byte in sample.reply]):
+                shown = through(sample, cuts, real).texts.values()
+                assert "".join(shown) == "mail <EMAIL_ADDRESS>"
+
+
 def test_another_block_between_two_texts_keeps_them_apart() -> None:
     tool: Json = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
     sample = replies.messages([KEY[:9]], [KEY[9:]], between=tool)
