@@ -25,7 +25,7 @@ from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
 from proxy.wire.logprobs import with_token_copies
 from proxy.wire.openai_chat_reduce import reduce_chat
-from proxy.wire.openai_chat_stream import TEXT_KINDS, ChatReader, logprob_copies
+from proxy.wire.openai_chat_stream import PARTS_CHAIN, TEXT_KINDS, ChatReader, is_part_text, logprob_copies
 from proxy.wire.openai_choices import CHOICE_KEYS, FRAME_KEYS, FRAME_NAMES
 from proxy.wire.openai_choices_wire import ChoicesWire
 from proxy.wire.openai_request import messages_text, request_rest
@@ -130,12 +130,15 @@ def _message(
             _function(gather, value, (*path, key), (*name, key), index, tools, None)
         elif key != "role" or not is_plain(value):
             for where, leaf in leaves(value, (*path, key)):
+                field = field_name((*name, *where[len(path) :]))
+                if is_part_text(where[len(path) :]):
+                    gather.string(Channel(field, index, chain=PARTS_CHAIN), leaf, where)
+                    continue
                 kind = TEXT_KINDS.get(key, Kind.OTHER) if isinstance(value, str) else Kind.OTHER
                 text = said(where, leaf) if kind is Kind.OTHER else leaf
                 if text is None:
                     gather.data(leaf, where, key)
                 else:
-                    field = field_name((*name, *where[len(path) :]))
                     gather.string(Channel(field, index, kind), text, where)
 
 

@@ -22,6 +22,15 @@ TEXT_KINDS: Mapping[str, Kind] = {
 """What the known text keys of a message are for; strings under others are read too, as OTHER."""
 
 
+PARTS_CHAIN = "content"
+"""The chain of the parts where content is a list, as some backends send it: clients put their texts together."""
+
+
+def is_part_text(path: Path) -> bool:
+    """Whether the string at a path in a message is the text of such a part."""
+    return len(path) == 3 and path[0] == "content" and path[2] == "text"
+
+
 _TOKEN_KEYS = frozenset(("content", "refusal"))
 
 
@@ -119,8 +128,8 @@ class ChatReader(ChoicesReader):
         closes: list[Channel],
     ) -> None:
         number = call.get("index")
-        if not isinstance(number, int):
-            number = position
+        # Clients compare the indices of calls: to Python's, true and 1.0 are 1.
+        number = int(number) if isinstance(number, int | float) and number == number // 1 else position
         name = f"message.tool_calls[{number}]"
         for key, value in call.items():
             if key in ("function", "custom") and isinstance(value, dict):
@@ -155,11 +164,14 @@ class ChatReader(ChoicesReader):
     def _nested(self, value: Json, path: Path, index: int, pieces: list[Piece]) -> None:
         """Strings below a key that is no plain text (a list of parts): each place is a growing text."""
         for where, leaf in leaves(value, path):
+            name = field_name(("message", *where[3:]))
+            if is_part_text(where[3:]):
+                pieces.append(Piece(self.channel(index, name, chain=PARTS_CHAIN), where, leaf))
+                continue
             text = said(where, leaf)
             if text is None:
                 self.unread = "data"
             else:
-                name = field_name(("message", *where[3:]))
                 pieces.append(Piece(self.channel(index, name, Kind.OTHER), where, text))
 
     def _tokens(

@@ -221,11 +221,13 @@ class ChoicesReader:
         """Changes of what repeats a piece's text in the same frame (log-probabilities)."""
         raise NotImplementedError
 
-    def channel(self, index: int, key: str, kind: Kind = Kind.TEXT, *, json: bool = False) -> Channel:
+    def channel(
+        self, index: int, key: str, kind: Kind = Kind.TEXT, *, json: bool = False, chain: str = ""
+    ) -> Channel:
         """The choice's channel, open from now on. `key` names it within the choice."""
         found = self._channels.get((index, key))
         if found is None:
-            found = Channel(f"choices[{index}].{key}", index, kind, json)
+            found = Channel(f"choices[{index}].{key}", index, kind, json, chain=chain)
             self._channels[(index, key)] = found
         channels = self._open.setdefault(index, {})
         if found not in channels:

@@ -70,6 +70,39 @@ async def test_two_names_for_the_same_reasoning_do_not_pause_one_another(tmp_pat
     assert said(body, "reasoning") == said(body, "reasoning_content") == "<EMAIL_ADDRESS> said so. "
 
 
+PARTS = [{"type": "text", "text": "Ask john.doe@exam"}, {"type": "text", "text": "ple.com now"}]
+
+
+async def test_a_value_over_two_parts_of_a_content_that_is_a_list_is_one(tmp_path: Path) -> None:
+    body = await streamed(tmp_path, [frame({"content": PARTS}), frame({}, "stop"), DONE])
+    assert b"<EMAIL_ADDRESS>" in body
+    assert b"john" not in body
+    assert b"ple.com" not in body
+    choice = {"index": 0, "message": {"role": "assistant", "content": PARTS}, "finish_reason": "stop"}
+    whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    async with ScriptedBackend([Json(whole)]) as backend:
+        async with proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy:
+            reply = await post(f"{proxy.url}/v1/chat/completions", CHAT)
+    parts = reply.json["choices"][0]["message"]["content"]
+    assert "".join(part["text"] for part in parts) == "Ask <EMAIL_ADDRESS> now"
+
+
+async def test_calls_whose_indices_are_equal_to_a_client_are_one(tmp_path: Path) -> None:
+    def call(index: Any, arguments: str) -> bytes:
+        return frame({"tool_calls": [{"index": index, "function": {"name": "", "arguments": arguments}}]})
+
+    frames = [
+        call(1, '{"to": "john.doe@'),
+        call(True, "exam"),
+        call(1.0, 'ple.com"}'),
+        frame({}, "stop"),
+        DONE,
+    ]
+    body = await streamed(tmp_path, frames)
+    assert b"<EMAIL_ADDRESS>" in body
+    assert b"ple.com" not in body
+
+
 async def test_a_choice_that_is_held_is_overtaken_not_let_go(tmp_path: Path) -> None:
     long = [frame({"content": "word " * 40}, index=1) for _ in range(400)]
     frames = [

@@ -81,9 +81,7 @@ PHRASE_CHARS = 40
 def test_prose_without_blanks_is_delayed_by_a_phrase_at_most(language: str, shipped: Policy) -> None:
     pieces = list(WITHOUT_BLANKS[language] * 3)
     sample = replies.chat(pieces)
-    waiting = held(
-        sample, pieces, lambda channel: shipped.judge(Direction.OUTPUT, ANY, channel.field), None
-    )
+    waiting = held(sample, pieces, lambda channel: shipped.judge(Direction.OUTPUT, ANY, channel.field), None)
     assert max(waiting) <= PHRASE_CHARS
 
 
