@@ -56,7 +56,7 @@ def exchanges(count: int, callers: int, every_s: float = 0.02, seed: int = 1) ->
     for n in range(count):
         model = f"m{n % 5}"
         values = {
-            metric: float(rng.random() < 0.01) if metric.endswith("_rate") else rng.random() * 0.8
+            str(metric): float(rng.random() < 0.01) if metric.endswith("_rate") else rng.random() * 0.8
             for metric in Metric
         }
         yield Observation(

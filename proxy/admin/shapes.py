@@ -208,11 +208,17 @@ CARD: Final = record(
     }
 )  # fmt: skip
 WITHOUT_CARD: Final = record({"model": TEXT, **_LIVE})
+_BASELINE: Final = record(
+    {
+        "learning": FLAG, "learned_samples": COUNT, "expected": or_null(NUMBER), "low": or_null(NUMBER),
+        "high": or_null(NUMBER), "from": {"enum": ["hour", "neighbours", "all", None]}, "windows": COUNT,
+    }
+)  # fmt: skip
 TRIPWIRE: Final = record(
     {
         "id": TEXT, "per": TEXT, "state": {"enum": ["ok", "pending", "firing", "cooling"]},
         "value": or_null(NUMBER), "threshold": or_null(NUMBER), "since": or_null(MOMENT),
-        "metric": TEXT, "stat": TEXT, "window_s": NUMBER,
+        "baseline": or_null(_BASELINE), "metric": TEXT, "stat": TEXT, "window_s": NUMBER,
         "samples": COUNT, "min_samples": COUNT, "severity": TEXT,
     }
 )  # fmt: skip

@@ -26,7 +26,8 @@ def _standing(one: Standing) -> dict[str, Json]:
         "per": one.group,
         "state": one.state.word,
         "value": one.value,
-        "threshold": wire.threshold,
+        "threshold": one.limits.threshold,
+        "baseline": baseline(one),
         "since": None if one.since is None else present.moment(one.since),
         "metric": wire.metric,
         "stat": wire.stat,
@@ -37,11 +38,28 @@ def _standing(one: Standing) -> dict[str, Json]:
     }
 
 
+def baseline(one: Standing) -> dict[str, Json] | None:
+    """What is normal for a group now, as far as its tripwire compares with that."""
+    limits, expected = one.limits, one.limits.expected
+    if not one.tripwire.learns:
+        return None
+    return {
+        "learning": limits.learning,
+        "learned_samples": limits.learned,
+        "expected": None if expected is None else expected.value,
+        "low": None if expected is None else expected.limit(-1),
+        "high": None if expected is None else expected.limit(1),
+        "from": None if expected is None else expected.source,
+        "windows": 0 if expected is None else expected.windows,
+    }
+
+
 ENDPOINTS: Final = (
     Endpoint(
         "GET", "/admin/v1/tripwires", "viewer", show, "Where the tripwires stand",
         shapes.record({"tripwires": shapes.several(shapes.TRIPWIRE)}),
         {200: "`per` names the group, as `model:support-bot`; with fewer `samples` than `min_samples` the value"
-              " says nothing yet"},
+              " says nothing yet. `baseline` is what is normal at this hour, give or take one deviation (`low`,"
+              " `high`); while it is `learning` there is no threshold"},
     ),
 )  # fmt: skip

@@ -57,20 +57,33 @@ def show(
         ids = {word(one, "id") for one in tripwires}
         out().print(f"Nothing fires: {len(ids)} tripwires are well." if ids else "There are no tripwires.")
         return
-    table = Table("Tripwire", "For", "State", "Since", "Value", "Limit", "Samples")
+    table = Table("Tripwire", "For", "State", "Since", "Value", "Limit", "Normal", "Samples")
     for one in shown:
         state, since = word(one, "state"), word(one, "since")
         few = " (too few)" if _number(one.get("samples")) < _number(one.get("min_samples")) else ""
         table.add_row(
             plain(one, "id"), plain(one, "per"), Text(state, style=_STYLES.get(state, "green")),
             local(since) if since else "", _shown(one.get("value")), _shown(one.get("threshold")),
-            f"{_shown(one.get('samples'))}{few}",
+            _normal(one.get("baseline")), f"{_shown(one.get('samples'))}{few}",
         )  # fmt: skip
     out().print(table)
 
 
 def _number(value: Json) -> float:
     return value if isinstance(value, int | float) else 0.0
+
+
+def _normal(baseline: Json) -> str:
+    """What is normal at this hour, as `340 (290 to 390)`."""
+    if not isinstance(baseline, dict):
+        return ""
+    said = f"{_shown(baseline['expected'])} ({_shown(baseline['low'])} to {_shown(baseline['high'])})"
+    learning = f"learning, {_shown(baseline['learned_samples'])} samples"
+    return (
+        (learning if baseline["expected"] is None else f"{said}, {learning}")
+        if baseline["learning"]
+        else said
+    )
 
 
 def _shown(value: Json) -> str:

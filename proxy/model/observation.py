@@ -25,7 +25,7 @@ class Metric(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One exchange that was sent to its backend, or refused for what it said. `values` has only the metrics of
-    which it is a sample."""
+    which it is a sample, by the name of their series."""
 
     at: float  # Unix seconds, when it ended
     exchange: str
@@ -38,7 +38,7 @@ class Observation:
     caller: (
         str | None
     )  # as blocks name it: `user:ID` where somebody vouches for it, else `key:NAME`, else `ip:…`
-    values: Mapping[Metric, float] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def versions(self) -> frozenset[str | None]:

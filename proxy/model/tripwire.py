@@ -18,6 +18,7 @@ class Stat(StrEnum):
     P95 = "p95"
     MAX = "max"
     RATE = "rate"  # the share of exchanges
+    SUM = "sum"  # of all in the window
 
 
 class Per(StrEnum):
@@ -80,8 +81,17 @@ Reaction: TypeAlias = Alert | TurnDial | BlockCaller | LimitCaller | RollBack
 
 
 @dataclass(frozen=True, slots=True)
+class Margin:
+    """How far from what is normal is too much."""
+
+    sigmas: float
+    min_samples: int  # that what is normal must have been learned from
+
+
+@dataclass(frozen=True, slots=True)
 class Tripwire:
-    """One tripwire. At least one of `above` and `below` is set; times in seconds."""
+    """One tripwire. At least one of `above`, `below` and the two baselines is set, of a side one only; times in
+    seconds."""
 
     id: str
     metric: Metric
@@ -96,14 +106,16 @@ class Tripwire:
     keep_firing_s: float = 600.0
     severity: str = "high"
     then: tuple[Reaction, ...] = ()
+    above_baseline: Margin | None = None
+    below_baseline: Margin | None = None
+    name: str | None = None  # of an external series
 
     @property
-    def threshold(self) -> float | None:
-        """What is too much, as one number."""
-        return self.below if self.above is None else self.above
+    def series(self) -> str:
+        """What its samples are found under in an observation."""
+        return str(self.metric) if self.name is None else f"{self.metric}:{self.name}"
 
-    def beyond(self, value: float) -> bool:
-        """Whether a value, of a sample or of a window, is too much."""
-        return (self.above is not None and value > self.above) or (
-            self.below is not None and value < self.below
-        )
+    @property
+    def learns(self) -> bool:
+        """Whether it compares with what is normal."""
+        return self.above_baseline is not None or self.below_baseline is not None

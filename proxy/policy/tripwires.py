@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -19,6 +18,7 @@ from proxy.model.tripwire import (
     Alert,
     BlockCaller,
     LimitCaller,
+    Margin,
     Per,
     Reaction,
     RollBack,
@@ -31,7 +31,9 @@ from proxy.yaml_model import FileModel, validate
 from proxy.yaml_source import Document
 
 TRIPWIRES_MAX: Final = 200
+LEARNING_MAX: Final = 20
 WINDOW_S_MIN: Final = 60.0
+HOUR_S: Final = 3600.0
 DAY_S: Final = 86_400.0
 KEEP_FIRING_S_MAX: Final = 4 * 3600.0
 TTL_S_MAX: Final = 366 * DAY_S
@@ -77,9 +79,12 @@ class ThenFile(FileModel):
     rollback: RollBackFile | None = None
 
 
-class TripwireFile(FileModel):
-    LATER: ClassVar[Mapping[str, str]] = {"above_baseline": "use above or below"}
+class BaselineFile(FileModel):
+    sigmas: Annotated[float, Field(ge=1, le=20)]
+    min_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 200
 
+
+class TripwireFile(FileModel):
     id: Word
     metric: Annotated[
         Literal[
@@ -88,11 +93,13 @@ class TripwireFile(FileModel):
         ],
         BeforeValidator(_available),
     ]  # fmt: skip
-    stat: Literal["mean", "p50", "p95", "max", "rate"] | None = None
+    stat: Literal["mean", "p50", "p95", "max", "rate", "sum"] | None = None
     per: Literal["global", "model", "app", "user"] = "global"
     window: Duration = "15m"
     above: Number | None = None
     below: Number | None = None
+    above_baseline: BaselineFile | None = None
+    below_baseline: BaselineFile | None = None
     min_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     min_subjects: Annotated[int, Field(ge=1, le=SUBJECTS_MAX)] = 1
     for_: Annotated[Duration, Field(alias="for")] = "5m"
@@ -124,6 +131,9 @@ class TripwiresReader:
         if before is not place:
             message = f"the tripwire id `{one.id}` stands twice; also in {before}"
             self.problems.append(document.problem((*at, "id"), message))
+        elif one.learns and sum(other.learns for other in self.tripwires) >= LEARNING_MAX:
+            message = f"a policy holds at most {LEARNING_MAX} tripwires with a baseline"
+            self.problems.append(document.problem((*at, "id"), message))
         elif len(self.tripwires) >= TRIPWIRES_MAX:
             message = f"a policy holds at most {TRIPWIRES_MAX} tripwires"
             self.problems.append(document.problem((*at, "id"), message))
@@ -150,9 +160,11 @@ class _OneReader:
             metric=metric,
             stat=stat,
             per=per,
-            window_s=self._duration(("window",), file.window, WINDOW_S_MIN, DAY_S),
+            window_s=self._window(file),
             above=file.above,
             below=file.below,
+            above_baseline=_margin(file.above_baseline),
+            below_baseline=_margin(file.below_baseline),
             min_samples=file.min_samples,
             min_subjects=file.min_subjects,
             for_s=self._duration(("for",), file.for_, 0, DAY_S),
@@ -166,23 +178,41 @@ class _OneReader:
         )
         self.out.add(self.document, self.at, one)
 
+    def _window(self, file: TripwireFile) -> float:
+        window_s = self._duration(("window",), file.window, WINDOW_S_MIN, DAY_S)
+        if (file.above_baseline or file.below_baseline) and window_s > HOUR_S:
+            self._fault(("window",), "is at most 1h beside a baseline, which is learned by the hour")
+        return window_s
+
     def _stat(self, metric: Metric, word: str | None) -> Stat:
         rate = metric.endswith("_rate")
         if word is None:
             if not rate:
-                self._fault(("metric",), f"`{metric}` needs a `stat`: mean, p50, p95 or max", key=True)
+                self._fault(("metric",), f"`{metric}` needs a `stat`: mean, p50, p95, max or sum", key=True)
             return Stat.RATE
         stat = Stat(word)
         if rate and stat not in (Stat.RATE, Stat.MEAN):
             self._fault(("stat",), f"`{metric}` is a share of exchanges: its stat is `rate`")
         if not rate and stat is Stat.RATE:
-            self._fault(("stat",), f"`{metric}` is no share of exchanges: use mean, p50, p95 or max")
+            self._fault(("stat",), f"`{metric}` is no share of exchanges: use mean, p50, p95, max or sum")
         return stat
 
     def _limits(self, file: TripwireFile, metric: Metric) -> None:
         above, below = file.above, file.below
-        if above is None and below is None:
-            self._fault(("id",), "says neither `above` nor `below`")
+        baselines = [name for name in ("above_baseline", "below_baseline") if getattr(file, name) is not None]
+        if above is None and below is None and not baselines:
+            self._fault(("id",), "says neither `above` nor `below`, nor a baseline")
+        if file.stat == "sum" and (below is not None or file.below_baseline is not None):
+            self._fault(("stat",), "a sum is watched from above: a window without samples has none")
+        for name in baselines:
+            side = name.removesuffix("_baseline")
+            if getattr(file, side) is not None:
+                self._fault((name,), f"stands beside `{side}`: use two tripwires", key=True)
+        if baselines and file.per == "user":
+            message = (
+                "needs `per` global, model or app: callers come and go too fast to be learned by the hour"
+            )
+            self._fault((baselines[0],), message, key=True)
         if above is not None and below is not None and below >= above:
             self._fault(
                 ("below",), f"must be less than `above`, which is {above:g}: every value is beyond one"
@@ -233,6 +263,10 @@ class _OneReader:
 
     def _fault(self, at: Path, message: str, *, key: bool = False) -> None:
         self.out.problems.append(self.document.problem((*self.at, *at), message, key=key))
+
+
+def _margin(file: BaselineFile | None) -> Margin | None:
+    return None if file is None else Margin(file.sigmas, file.min_samples)
 
 
 def _span(seconds: float) -> str:

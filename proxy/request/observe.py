@@ -67,7 +67,7 @@ def _caller(x: Exchange) -> str | None:
     return f"ip:{subject.ip}" if subject.ip is not None else None
 
 
-def _values(x: Exchange, total_s: float) -> dict[Metric, float]:
+def _values(x: Exchange, total_s: float) -> dict[str, float]:
     values = _reply(x)
     judged = x.outcome in _JUDGED
     if judged:
@@ -94,13 +94,16 @@ def _is_fault(x: Exchange) -> bool:
     return not 400 <= status < _FAULT or status == _TOO_MANY
 
 
-def _reply(x: Exchange) -> dict[Metric, float]:
+def _reply(x: Exchange) -> dict[str, float]:
     """Of the reply as received, also where the client got none of it."""
     texts = x.texts
     if not texts:
         return {}
     found = {finding.detector for text in texts for finding in text.findings}
-    values = {Metric.PII_RATE: float("pii" in found), Metric.SECRET_RATE: float("secrets" in found)}
+    values: dict[str, float] = {
+        Metric.PII_RATE: float("pii" in found),
+        Metric.SECRET_RATE: float("secrets" in found),
+    }
     scores = [score for text in texts if (score := text.scores.get("toxicity")) is not None]
     if scores:
         values[Metric.TOXICITY] = max(scores)

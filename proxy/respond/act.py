@@ -16,7 +16,7 @@ from proxy.dial.setting import Actor, ActorKind
 from proxy.dial.state import StoreError
 from proxy.dial.turn import TurnError
 from proxy.errors import Invalid
-from proxy.model.tripwire import BlockCaller, LimitCaller, Reaction, RollBack, Tripwire, TurnDial
+from proxy.model.tripwire import BlockCaller, LimitCaller, Reaction, RollBack, TurnDial
 from proxy.scopes import Scope
 from proxy.settings import ModelSettings
 from proxy.watch.wire import Turned
@@ -134,17 +134,16 @@ def reason_of(turned: Turned) -> str:
     """For the trail of changes, in one line."""
     wire = turned.tripwire
     value = "" if turned.value is None else f" is {turned.value:.3g}"
-    return f"tripwire {wire.id}: {wire.stat} of {wire.metric}{value}, {limit_of(wire)}"
+    return f"tripwire {wire.id}: {wire.stat} of {wire.metric}{value}, {limit_of(turned)}"
 
 
-def limit_of(wire: Tripwire) -> str:
+def limit_of(turned: Turned) -> str:
     """What is too much, in words."""
-    limits = []
-    if wire.above is not None:
-        limits.append(f"over {wire.above:g}")
-    if wire.below is not None:
-        limits.append(f"under {wire.below:g}")
-    return f"the limit is {' or '.join(limits)}"
+    now = turned.limits
+    sides = [("over", now.top), ("under", now.floor)]
+    said = [f"{side} {limit:.4g}" for side, limit in sides if limit is not None]
+    limits = f"the limit is {' or '.join(said)}" if said else "what is normal is not known yet"
+    return limits if now.expected is None else f"{limits}, expected {now.expected.value:.3g} at this hour"
 
 
 def _for(ttl_s: float | None) -> str:

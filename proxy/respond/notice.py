@@ -11,6 +11,7 @@ from proxy.model.observation import Metric
 from proxy.model.record import Json
 from proxy.model.tripwire import Alert, Per, Stat, Tripwire
 from proxy.respond.act import limit_of, span
+from proxy.watch.normal import Limits
 from proxy.watch.wire import Turned
 
 
@@ -73,7 +74,7 @@ class Notice:
         turned, wire = self.turned, self.turned.tripwire
         value = "no value" if turned.value is None else f"{turned.value:.3g}"
         lines = [
-            f"{wire.stat} of {wire.metric} over {span(wire.window_s)}: {value}, {limit_of(wire)}"
+            f"{wire.stat} of {wire.metric} over {span(wire.window_s)}: {value}, {limit_of(turned)}"
             f" ({turned.samples} samples)"
         ]
         if self.drill:
@@ -105,8 +106,9 @@ class Notice:
             "stat": wire.stat,
             "window_s": wire.window_s,
             "value": turned.value,
-            "above": wire.above,
-            "below": wire.below,
+            "above": turned.limits.top,
+            "below": turned.limits.floor,
+            "expected": None if turned.limits.expected is None else turned.limits.expected.value,
             "samples": turned.samples,
             "since": _time(turned.began),
             "at": _time(turned.at),
@@ -153,7 +155,8 @@ class Notice:
 def drill(now: float, why: str) -> Notice:
     """A message that looks like an alert and says that it is none."""
     wire = Tripwire("drill", Metric.TOXICITY, Stat.P95, Per.MODEL, 900.0, above=0.5)
-    turned = Turned(wire, "model:drill", True, now, now - 900.0, 0.9, 100, why=why)
+    limits = Limits(top=wire.above)
+    turned = Turned(wire, "model:drill", True, now, now - 900.0, 0.9, 100, why=why, limits=limits)
     return Notice(turned, drill=True)
 
 

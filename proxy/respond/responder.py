@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ from proxy.watch.wire import Turned
 LOOK_S: Final = 5.0
 KEEP_ROUNDS: Final = 2
 """Every how many looks the state is written. A crash loses the looks since."""
+KEEP_LEARNED_ROUNDS: Final = 180
+"""Likewise what was learned as normal, which is more and changes less: a quarter of an hour."""
 WHY_GONE: Final = "the tripwire does not fire any more"
 
 _log = structlog.get_logger("proxy.respond")
@@ -45,23 +47,28 @@ class Responder:
         self._watch = watch
         self._models = models
         self._path = path
+        self._learned_path = path.with_name("baselines.json")
         self._clock = clock
         self._alerts = alerts
         self._checked: tuple[Tripwire, ...] = ()
         self._acts = Acts(dial, models)
         self._rounds = 0
-        self._unwritten = False
+        self._unwritten = set[Path]()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Go on where the process before was; what its tripwires did and need no more is taken back."""
-        try:
-            stored = await asyncio.to_thread(keep.read, self._path)
-            if stored is not None:
-                self._watch.restore(stored)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            # Nothing that protects hangs on it: breaches that last are seen again.
-            _log.error("tripwires_start_afresh", file=str(self._path), why=type(error).__name__)
+        for path, restore in (
+            (self._path, self._watch.restore),
+            (self._learned_path, self._watch.restore_learned),
+        ):
+            try:
+                stored = await asyncio.to_thread(keep.read, path)
+                if stored is not None:
+                    restore(stored)
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                # Nothing that protects hangs on it: breaches that last are seen again, what is normal is learned.
+                _log.error("tripwires_start_afresh", file=str(path), why=type(error).__name__)
         for id, group in self._acts.standing():
             if self._watch.standing(id, group) not in (State.FIRING, State.COOLING):
                 done = await self._acts.undo(id, group, WHY_GONE)
@@ -74,7 +81,8 @@ class Responder:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._write(everything=True)
+        await self._write(self._path, self._watch.as_json(everything=True))
+        await self._write(self._learned_path, self._watch.learned_json())
 
     async def _run(self) -> None:
         while True:
@@ -96,7 +104,9 @@ class Responder:
             await asyncio.sleep(0)  # exchanges go on between one tripwire and the next
         self._rounds += 1
         if self._rounds % KEEP_ROUNDS == 0:
-            await self._write(everything=False)
+            await self._write(self._path, self._watch.as_json(everything=False))
+        if self._rounds % KEEP_LEARNED_ROUNDS == 0:
+            await self._write(self._learned_path, self._watch.learned_json())
 
     async def respond(self, turned: Turned) -> None:
         """Act for a tripwire that fires, or take back what it did; and tell."""
@@ -139,24 +149,24 @@ class Responder:
         found = card_for(inventory.cards, names, last.names if last is not None else frozenset())
         return found or next((card for card in inventory.cards if card.about(names)), None)
 
-    async def _write(self, *, everything: bool) -> None:
-        state = await self._state(everything=everything)
+    async def _write(self, path: Path, steps: Generator[None, None, dict[str, Json]]) -> None:
+        state = await _collected(steps)
         try:
-            await asyncio.to_thread(keep.write, self._path, state)
+            await asyncio.to_thread(keep.write, path, state)
         except OSError as error:
-            if not self._unwritten:
-                _log.error("tripwires_not_kept", file=str(self._path), why=error.strerror)
-            self._unwritten = True
+            if path not in self._unwritten:
+                _log.error("tripwires_not_kept", file=str(path), why=error.strerror)
+            self._unwritten.add(path)
         else:
-            self._unwritten = False
+            self._unwritten.discard(path)
 
-    async def _state(self, *, everything: bool) -> Json:
-        """What the watch knows, with a turn for others between its groups."""
-        steps = self._watch.as_json(everything=everything)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                state: Json = end.value
-                return state
-            await asyncio.sleep(0)
+
+async def _collected(steps: Generator[None, None, dict[str, Json]]) -> Json:
+    """What the watch knows, with a turn for others between its groups."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            state: Json = end.value
+            return state
+        await asyncio.sleep(0)

@@ -8,9 +8,10 @@ from itertools import islice
 from math import inf
 from typing import Final, NamedTuple
 
-from proxy.model.observation import Metric, Observation
+from proxy.model.observation import Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, Stat, Tripwire
+from proxy.watch.batch import Batch
 from proxy.watch.histogram import bin_of
 from proxy.watch.window import SLICES, Sums, Window
 from proxy.watch.wire import HELD_MAX, Wire, held_of
@@ -36,26 +37,26 @@ def group_of(per: Per, one: Observation) -> str | None:
 
 
 class _Asked(NamedTuple):
-    """A metric that some tripwires of a grid watch. Most samples are beyond none of their limits: only those over
-    `top` or under `floor` are looked at."""
+    """A series that some tripwires of a grid watch. Most samples are beyond none of their limits: only where one is
+    over `top` or under `floor` they are asked."""
 
-    metric: Metric
+    series: str
     which: int
     binned: bool  # whether quantiles are asked for
-    top: float
     floor: float
+    top: float
     wires: tuple[Wire, ...]
 
 
-def _asked(metric: Metric, which: int, wires: Sequence[Wire]) -> _Asked:
+def _asked(series: str, which: int, wires: Sequence[Wire]) -> _Asked:
     own = tuple(wire for wire in wires if wire.which == which)
-    limits = [wire.tripwire for wire in own]
+    edges = [wire.normal.edges() for wire in own]
     return _Asked(
-        metric,
+        series,
         which,
-        any(one.stat in (Stat.P50, Stat.P95) for one in limits),
-        min((one.above for one in limits if one.above is not None), default=inf),
-        max((one.below for one in limits if one.below is not None), default=-inf),
+        any(one.tripwire.stat in (Stat.P50, Stat.P95) for one in own),
+        max((floor for floor, _ in edges), default=-inf),
+        min((top for _, top in edges), default=inf),
         own,
     )
 
@@ -69,43 +70,70 @@ class Grid:
         self.slice_s = window_s / SLICES
         self.groups: OrderedDict[str, Window] = OrderedDict()
         self.forgotten = 0
-        metrics = tuple(dict.fromkeys(one.metric for one in tripwires))
-        self.wires = tuple(Wire(one, metrics.index(one.metric)) for one in tripwires)
-        self._metrics = metrics
-        self._asked = tuple(_asked(metric, which, self.wires) for which, metric in enumerate(metrics))
+        self.series = tuple(dict.fromkeys(one.series for one in tripwires))
+        self.wires = tuple(Wire(one, self.series.index(one.series)) for one in tripwires)
+        self._asked = tuple(_asked(series, which, self.wires) for which, series in enumerate(self.series))
 
-    def observe(self, one: Observation, group: str, bins: dict[Metric, int]) -> None:
-        """An exchange of that group. `bins` has those of its values that were found already, and gets those that
-        are not."""
-        at = int(one.at / self.slice_s)
-        window = self._window(group)
-        sums = window.open(at)
-        values = one.values
-        # Written out, since every exchange comes here once for each metric of each grid.
-        for metric, which, binned, top, floor, wires in self._asked:
-            value = values.get(metric)
+    def take(self, group: str, batch: Batch) -> None:
+        """Exchanges of that group."""
+        window, many = self._window(group), batch.many
+        first, last = int(many[0].at / self.slice_s), int(many[-1].at / self.slice_s)
+        if first == last and len(many) > 1:
+            self._add(group, window, first, batch)
+        else:
+            for one in many:
+                self._add_one(group, window, int(one.at / self.slice_s), one)
+
+    def _add_one(self, group: str, window: Window, at: int, one: Observation) -> None:
+        """The same as `_add` of one: most callers are heard of once in a slice, and this is half the cost."""
+        sums, values = window.open(at), one.values
+        for series, which, binned, floor, top, wires in self._asked:
+            value = values.get(series)
             if value is None:
                 continue
             into = sums[which]
             if into is None:
-                into = sums[which] = Sums(value)
+                into = sums[which] = Sums(1, value, value)
             else:
                 into.count += 1
                 into.total += value
                 if value > into.highest:
                     into.highest = value
             if binned:
-                place = bins.get(metric)
-                if place is None:
-                    place = bins[metric] = bin_of(value)
+                place = bin_of(value)
                 if into.bins is None:
                     into.bins = {place: 1}
                 else:
                     into.bins[place] = into.bins.get(place, 0) + 1
             if value > top or value < floor:
                 for wire in wires:
-                    if wire.tripwire.beyond(value):
-                        wire.note(group, window, at, one)
+                    wire.take(group, window, at, (one,), into.total)
+
+    def _add(self, group: str, window: Window, at: int, batch: Batch) -> None:
+        sums = window.open(at)
+        # Written out, since every exchange comes here once for each series of each grid.
+        for series, which, binned, floor, top, wires in self._asked:
+            values = batch.values(series)
+            if not values:
+                continue
+            highest = max(values)
+            into = sums[which]
+            if into is None:
+                into = sums[which] = Sums(len(values), sum(values), highest)
+            else:
+                into.count += len(values)
+                into.total += sum(values)
+                if highest > into.highest:
+                    into.highest = highest
+            if binned:
+                counts = into.bins
+                if counts is None:
+                    counts = into.bins = {}
+                for place in batch.bins(series):
+                    counts[place] = counts.get(place, 0) + 1
+            if highest > top or (floor > -inf and min(values) < floor):
+                for wire in wires:
+                    wire.take(group, window, at, batch.many, into.total)
 
     def slice(self, now: float) -> int:
         return int(now / self.slice_s)
@@ -115,7 +143,7 @@ class Grid:
         if window is not None:
             self.groups.move_to_end(group)
             return window
-        window = self.groups[group] = Window(len(self._metrics))
+        window = self.groups[group] = Window(len(self.series))
         if len(self.groups) > GROUPS_MAX:
             self._forget_one()
         return window
@@ -133,27 +161,28 @@ class Grid:
         """What a grid of the same shape knows: its windows, as far as they hold the same metrics, and where its
         tripwires stand that watch the same metric still."""
         for group, window in before.groups.items():
-            window = Window.of(window.as_json(before._metrics), self._metrics)
+            window = Window.of(window.as_json(before.series), self.series)
             if not window.empty:
                 self.groups[group] = window
         old = {wire.tripwire.id: wire for wire in before.wires}
         for wire in self.wires:
             same = old.get(wire.tripwire.id)
-            if same is not None and same.tripwire.metric is wire.tripwire.metric:
+            if same is not None and same.tripwire.series == wire.tripwire.series:
+                wire.normal.take_over(same.normal)
                 for group, held in same.held.items():
                     wire.adopt(group, self._window(group), held)
                 same.held.clear()
 
     def window_json(self, window: Window) -> Json:
         """For a later process."""
-        return window.as_json(self._metrics)
+        return window.as_json(self.series)
 
     def restore(self, windows: Json, held: Json) -> None:
         """Raises ValueError, TypeError, KeyError for what `window_json` and `held_json` did not make."""
         if not isinstance(windows, Mapping) or not isinstance(held, Mapping):
             raise ValueError("no windows")
         for group, slices in islice(windows.items(), GROUPS_MAX):
-            self.groups[group] = Window.of(slices, self._metrics)
+            self.groups[group] = Window.of(slices, self.series)
         for wire in self.wires:
             groups = held.get(wire.tripwire.id, {})
             if not isinstance(groups, Mapping):

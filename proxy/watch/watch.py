@@ -9,16 +9,20 @@ from typing import Final, Protocol
 import structlog
 
 from proxy.model.card import Card
-from proxy.model.observation import Metric, Observation
+from proxy.model.observation import Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, State, Tripwire
-from proxy.watch.grid import Grid, group_of
+from proxy.watch.gather import Gather
+from proxy.watch.grid import Grid
 from proxy.watch.inventory import Inventory
 from proxy.watch.wire import Standing, Turned, held_json
 
 STANDINGS_MAX: Final = 100
 """How many groups of one tripwire are shown that are well, those heard of last first."""
 FORMAT: Final = 1
+FRESH_MAX: Final = 64
+"""Exchanges that wait to be taken into the windows together; a look takes them in any case."""
+LEARN_AT_ONCE: Final = 8
 
 _log = structlog.get_logger("proxy.watch")
 
@@ -38,8 +42,11 @@ class Watch:
         self._observer = observer
         self.inventory = Inventory()
         self._grids: tuple[Grid, ...] = ()
-        self._by_per: tuple[tuple[Per, tuple[Grid, ...]], ...] = ()
+        self._gathers: tuple[Gather, ...] = ()
         self._dropped: list[Turned] = []
+        self._fresh: list[Observation] = []  # that are in no window yet
+        self.asked: frozenset[str] = frozenset()
+        """The series that some tripwire watches: what others would cost need not be paid."""
 
     @property
     def tripwires(self) -> tuple[Tripwire, ...]:
@@ -48,14 +55,20 @@ class Watch:
 
     def take(self, cards: tuple[Card, ...], tripwires: tuple[Tripwire, ...], now: float) -> None:
         """A policy came into force. A tripwire that still watches the same thing goes on where it stands."""
+        self._fold()
         self.inventory.take(cards)
+        self.asked = frozenset(one.series for one in tripwires)
         shapes: dict[tuple[Per, float], list[Tripwire]] = {}
         for one in tripwires:
             shapes.setdefault((one.per, one.window_s), []).append(one)
         before = {(grid.per, grid.window_s): grid for grid in self._grids}
         self._grids = tuple(Grid(*shape, group) for shape, group in shapes.items())
-        per_grids = ((per, tuple(grid for grid in self._grids if grid.per is per)) for per in Per)
-        self._by_per = tuple((per, grids) for per, grids in per_grids if grids)
+        waiting = {gather.per: gather for gather in self._gathers}
+        kinds = dict.fromkeys(grid.per for grid in self._grids)
+        self._gathers = tuple(Gather(per, [g for g in self._grids if g.per is per]) for per in kinds)
+        for gather in self._gathers:
+            if gather.per in waiting:
+                gather.take_over(waiting[gather.per])
         for grid in self._grids:
             old = before.get((grid.per, grid.window_s))
             if old is not None:
@@ -78,15 +91,24 @@ class Watch:
                     sent=seen.sent,
                     served=seen.served,
                 )
-        bins: dict[Metric, int] = {}
-        for per, grids in self._by_per:
-            group = group_of(per, one)
-            if group is not None:
-                for grid in grids:
-                    grid.observe(one, group, bins)
+        self.take_sample(one)
+
+    def take_sample(self, one: Observation) -> None:
+        """Something that a tripwire may watch, and that no exchange need have told."""
+        self._fresh.append(one)
+        if len(self._fresh) >= FRESH_MAX:
+            self._fold()
+
+    def _fold(self) -> None:
+        """Take what came into the windows."""
+        fresh, self._fresh = self._fresh, []
+        if fresh:
+            for gather in self._gathers:
+                gather.take(fresh)
 
     def look(self, now: float) -> Iterator[tuple[Turned, ...]]:
         """Judge every tripwire, one at a time, so that whoever calls can give others their turn in between."""
+        self._fold()
         if self._dropped:
             dropped, self._dropped = tuple(self._dropped), []
             yield dropped
@@ -94,10 +116,37 @@ class Watch:
             at = grid.slice(now)
             for wire in grid.wires:
                 yield tuple(wire.look(at, now))
+        for _ in self._learn(now):
+            yield ()
+
+    def _learn(self, now: float) -> Iterator[None]:
+        """Have those that compare with what is normal learn it, of groups of which nothing is wrong; a few groups
+        at a time."""
+        learning = [(grid, wire) for grid in self._grids for wire in grid.wires if wire.normal.due(now)]
+        if not learning:
+            return
+        alarming = (State.FIRING, State.COOLING)
+        wires = [wire for grid in self._grids for wire in grid.wires]
+        wrong = {name for one in wires for name, held in one.held.items() if held.breach.state in alarming}
+        if "global" in wrong:
+            return
+        for gather in self._gathers:
+            if any(wire.tripwire.per is gather.per for _, wire in learning):
+                gather.settle(gather.waiting)  # no callers, so they are few
+        for grid, wire in learning:
+            at = grid.slice(now)
+            for n, (group, window) in enumerate(tuple(grid.groups.items())):
+                window.move(at)
+                wire.learn(group, window, now, wrong=group in wrong)
+                if n % LEARN_AT_ONCE == 0:
+                    yield
 
     def standings(self, now: float) -> Iterator[Standing]:
         """Where every tripwire stands, for each group that it knows, those that are not well first; where there is
         none yet, once for all."""
+        self._fold()
+        for gather in self._gathers:
+            gather.settle(gather.waiting[:STANDINGS_MAX])
         for grid in self._grids:
             at = grid.slice(now)
             for window in grid.groups.values():
@@ -107,9 +156,9 @@ class Watch:
                 others = (name for name in reversed(grid.groups) if name not in held)
                 for group in (*held, *islice(others, STANDINGS_MAX)):
                     window = wire.held[group].window if group in wire.held else grid.groups[group]
-                    yield wire.standing(group, window)
+                    yield wire.standing(group, window, now)
                 if not wire.held and not grid.groups:
-                    yield Standing(wire.tripwire, str(grid.per), State.OK, None, None, 0)
+                    yield wire.unheard(str(grid.per), now)
 
     def worst(
         self, now: float, models: Collection[str], apps: Collection[str]
@@ -117,7 +166,10 @@ class Watch:
         """As metrics: for each tripwire id, group, state, value and threshold. Groups that are not of the settings
         are one, `other`, and callers one, `user`; of those the worst that went beyond the limit is told, since a
         scrape must not add up the windows of thousands."""
+        self._fold()
         names = {Per.MODEL: [f"model:{one}" for one in models], Per.APP: [f"app:{one}" for one in apps]}
+        for gather in self._gathers:
+            gather.settle(names.get(gather.per, ["global"]))
         for grid in self._grids:
             known = [one for one in names.get(grid.per, ["global"]) if one in grid.groups]
             at = grid.slice(now)
@@ -126,26 +178,31 @@ class Watch:
                 for group in dict.fromkeys((*known, *wire.held)):
                     window = wire.held[group].window if group in wire.held else grid.groups[group]
                     window.move(at)
-                    one = wire.standing(group, window)
+                    one = wire.standing(group, window, now)
                     key = group if group in known else "user" if grid.per is Per.USER else "other"
                     if key not in told or _badness(one) > _badness(told[key]):
                         told[key] = one
                 if grid.per is Per.USER and not told:
-                    told["user"] = Standing(wire.tripwire, "user", State.OK, None, None, 0)
+                    told["user"] = wire.unheard("user", now)
                 for per, one in told.items():
-                    yield wire.tripwire.id, per, int(one.state), one.value, wire.tripwire.threshold
+                    yield wire.tripwire.id, per, int(one.state), one.value, one.limits.threshold
 
     def standing(self, id: str, group: str) -> State:
         """Where one tripwire stands for one group; ok for those that there are not."""
         for grid in self._grids:
             for wire in grid.wires:
-                if wire.tripwire.id == id and group in wire.held:
-                    return wire.held[group].breach.state
+                if wire.tripwire.id == id:
+                    return wire.state(group)
         return State.OK
 
     def as_json(self, *, everything: bool) -> Generator[None, None, dict[str, Json]]:
         """What a later process goes on with: where the tripwires stand and the windows that they need; or all
         windows, of which there may be many. A group at a time, so that whoever calls can give others their turn."""
+        self._fold()
+        for gather in self._gathers if everything else ():
+            for group in gather.waiting:
+                gather.settle((group,))
+                yield
         grids: list[Json] = []
         for grid in self._grids:
             held: dict[str, Json] = {}
@@ -177,7 +234,35 @@ class Watch:
             if entry is not None:
                 grid.restore(entry["windows"], entry["held"])
 
+    def learned_json(self) -> Generator[None, None, dict[str, Json]]:
+        """What is normal, for a later process; by group, as above."""
+        wires: dict[str, Json] = {}
+        for grid in self._grids:
+            for wire in grid.wires:
+                learned: dict[str, Json] = {}
+                for group, one in wire.normal.as_json():
+                    learned[group] = one
+                    yield
+                if learned:
+                    shape: Json = [wire.tripwire.series, wire.tripwire.stat, grid.per, grid.window_s]
+                    wires[wire.tripwire.id] = {"of": shape, "groups": learned}
+        return {"format": FORMAT, "learned": wires}
+
+    def restore_learned(self, stored: Json) -> None:
+        """After `take`; likewise. What was learned of something else is left out."""
+        if not isinstance(stored, Mapping) or stored["format"] != FORMAT:
+            raise ValueError("another format")
+        learned = stored["learned"]
+        if not isinstance(learned, Mapping):
+            raise ValueError("nothing learned")
+        for grid in self._grids:
+            for wire in grid.wires:
+                entry = learned.get(wire.tripwire.id)
+                shape = [wire.tripwire.series, wire.tripwire.stat, grid.per, grid.window_s]
+                if isinstance(entry, Mapping) and entry["of"] == shape:
+                    wire.normal.restore(entry["groups"])
+
 
 def _badness(one: Standing) -> tuple[int, float]:
     value = 0.0 if one.value is None else one.value
-    return (int(one.state), -value if one.tripwire.above is None else value)
+    return (int(one.state), -value if one.limits.top is None else value)

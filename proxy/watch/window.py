@@ -19,11 +19,11 @@ class Sums:
 
     __slots__ = ("bins", "count", "highest", "total")
 
-    def __init__(self, value: float) -> None:
-        """Of one sample; its bin comes after."""
-        self.count = 1
-        self.total = value
-        self.highest = value
+    def __init__(self, count: int, total: float, highest: float) -> None:
+        """Without bins, which come after."""
+        self.count = count
+        self.total = total
+        self.highest = highest
         self.bins: dict[int, int] | None = None  # where quantiles are asked for
 
     def as_json(self) -> Json:
@@ -36,8 +36,7 @@ class Sums:
         if not isinstance(stored, list) or len(stored) != 4 or not isinstance(stored[3], Mapping):
             raise ValueError("no sums")
         count, total, highest = (_number(part) for part in stored[:3])
-        sums = cls(total)
-        sums.count, sums.highest = int(count), highest
+        sums = cls(int(count), total, highest)
         sums.bins = {int(place): int(_number(n)) for place, n in stored[3].items()}
         return sums
 
@@ -84,8 +83,9 @@ class Window:
             return None
         if stat is Stat.MAX:
             return max(one.highest for one in parts)
-        if stat in (Stat.MEAN, Stat.RATE):
-            return sum(one.total for one in parts) / sum(one.count for one in parts)
+        if stat in (Stat.MEAN, Stat.RATE, Stat.SUM):
+            total = sum(one.total for one in parts)
+            return total if stat is Stat.SUM else total / sum(one.count for one in parts)
         bins: Counter[int] = Counter()
         for one in parts:
             bins.update(one.bins or {})

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.model.observation import Observation
 from proxy.model.record import Json
-from proxy.model.tripwire import State, Tripwire
+from proxy.model.tripwire import Stat, State, Tripwire
 from proxy.watch.breach import Breach, Verdict
+from proxy.watch.normal import Limits, Normal
 from proxy.watch.window import SLICES, Window
 
 HELD_MAX: Final = 256
@@ -65,6 +66,7 @@ class Turned:
     callers_count: int = 0
     examples: tuple[str, ...] = ()
     why: str = ""  # where it does not fire any more for another reason than being well
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Standing:
     since: float | None
     value: float | None
     samples: int
+    limits: Limits
 
 
 class Wire:
@@ -85,11 +88,22 @@ class Wire:
     def __init__(self, tripwire: Tripwire, which: int) -> None:
         self.tripwire = tripwire
         self.which = which  # the place of its metric in the windows
+        self.normal = Normal(tripwire)
         self.held: OrderedDict[str, Held] = OrderedDict()
         self.crowded = 0  # samples beyond the limit that found no room
 
-    def note(self, group: str, window: Window, at: int, one: Observation) -> None:
-        """A sample went beyond the limit."""
+    def take(self, group: str, window: Window, at: int, many: Sequence[Observation], total: float) -> None:
+        """Note what went beyond the limit; `total` is what the slice `at` of the window holds together."""
+        limits, series = self.normal.tightest(group), self.tripwire.series
+        # A sum can be too much without any sample that is: then one of the slices has its part of that.
+        part = None if limits.top is None or self.tripwire.stat is not Stat.SUM else limits.top / (SLICES + 1)
+        all_of_it = part is not None and total > part
+        for one in many:
+            value = one.values.get(series)
+            if value is not None and (all_of_it or limits.beyond(value)):
+                self._note(group, window, at, one)
+
+    def _note(self, group: str, window: Window, at: int, one: Observation) -> None:
         held = self.held.get(group)
         if held is None:
             held = self._hold(group, window)
@@ -118,16 +132,17 @@ class Wire:
 
     def look(self, at: int, now: float) -> Iterator[Turned]:
         """Judge every group that is held, at the slice `at`; those that turned."""
+        self.normal.refresh(now)
         for group, held in tuple(self.held.items()):
             held.window.move(at)
             held.move(at)
             before = held.breach
-            verdict, value, samples = self._verdict(held)
+            verdict, value, samples, limits = self._verdict(group, held, now)
             held.breach = after = before.step(self.tripwire, verdict, now)
             fired = after.state is State.FIRING and before.state in (State.OK, State.PENDING)
             relaxed = after.state is State.OK and before.state in (State.FIRING, State.COOLING)
             if fired or relaxed:
-                yield self._turned(group, held, fired, now, value, samples)
+                yield self._turned(group, held, fired, now, value, samples, limits)
             if after.state is State.OK and not held.callers and not _remembers(after, now):
                 self._let_go(group)
 
@@ -136,19 +151,39 @@ class Wire:
         for group in tuple(self.held):
             held = self._let_go(group)
             if held.breach.state in (State.FIRING, State.COOLING):
-                yield self._turned(group, held, False, now, None, 0, why)
+                limits = self.normal.of(group, now, 0)
+                yield self._turned(group, held, False, now, None, 0, limits, why)
 
-    def standing(self, group: str, window: Window) -> Standing:
+    def standing(self, group: str, window: Window, now: float) -> Standing:
         held = self.held.get(group)
         breach = held.breach if held is not None else Breach()
+        samples = window.count(self.which)
         return Standing(
             self.tripwire,
             group,
             breach.state,
             breach.since if breach.looked else None,
             window.stat(self.which, self.tripwire.stat),
-            window.count(self.which),
+            samples,
+            self.normal.of(group, now, samples),
         )
+
+    def unheard(self, group: str, now: float) -> Standing:
+        """Where it stands while there is no sample of anybody."""
+        return Standing(self.tripwire, group, State.OK, None, None, 0, self.normal.of(group, now, 0))
+
+    def state(self, group: str) -> State:
+        """Where it stands."""
+        held = self.held.get(group)
+        return State.OK if held is None else held.breach.state
+
+    def learn(self, group: str, window: Window, now: float, *, wrong: bool) -> None:
+        """Take what a group's window says for normal, unless something is wrong with it or it says too little."""
+        if wrong or self.state(group) is not State.OK:
+            return
+        value, samples = window.stat(self.which, self.tripwire.stat), window.count(self.which)
+        if value is not None and samples >= self.tripwire.min_samples:
+            self.normal.learn(group, now, value, samples)
 
     def adopt(self, group: str, window: Window, held: Held) -> None:
         """Go on where an earlier wire was."""
@@ -156,17 +191,18 @@ class Wire:
         if mine is not None:
             mine.breach, mine.examples, mine.callers = held.breach, held.examples, held.callers
 
-    def _verdict(self, held: Held) -> tuple[Verdict, float | None, int]:
+    def _verdict(self, group: str, held: Held, now: float) -> tuple[Verdict, float | None, int, Limits]:
         wire, window = self.tripwire, held.window
         samples = window.count(self.which)
         value = window.stat(self.which, wire.stat)
+        limits = self.normal.of(group, now, samples)
         if value is None or samples < wire.min_samples:
-            return Verdict.NO_NEWS, value, samples
-        if not wire.beyond(value):
-            return Verdict.CLEAR, value, samples
+            return Verdict.NO_NEWS, value, samples, limits
+        if not limits.beyond(value):
+            return Verdict.CLEAR, value, samples, limits
         # Once it fires, fewer callers are no recovery: those who left may have been driven away.
         enough = held.breach.state in (State.FIRING, State.COOLING) or self._subjects(held, wire.min_subjects)
-        return (Verdict.BREACHED if enough else Verdict.CLEAR), value, samples
+        return (Verdict.BREACHED if enough else Verdict.CLEAR), value, samples, limits
 
     def _subjects(self, held: Held, least: int) -> bool:
         return least <= 1 or len(held.by_caller()) >= least
@@ -179,6 +215,7 @@ class Wire:
         now: float,
         value: float | None,
         samples: int,
+        limits: Limits,
         why: str = "",
     ) -> Turned:
         callers = held.by_caller()
@@ -194,6 +231,7 @@ class Wire:
             len(callers),
             tuple(held.examples),
             why,
+            limits,
         )
 
 

@@ -22,6 +22,7 @@ from proxy.model.subject import Reach
 from proxy.model.tripwire import (
     BlockCaller,
     LimitCaller,
+    Margin,
     Per,
     Reaction,
     RollBack,
@@ -273,10 +274,13 @@ async def test_a_tripwire_that_went_while_the_proxy_was_down_lets_go(node: Node)
     assert node.level() is Level.GUARDED
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b'{"format": 1}', b"\xff", b'{"format": 1, "grids": [3]}'])
-async def test_a_state_that_cannot_be_read_starts_afresh(node: Node, raw: bytes) -> None:
+@pytest.mark.parametrize("file", ["watch.json", "baselines.json"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b'{"format": 1}', b"\xff", b'{"format": 1, "grids": [3], "learned": 3}']
+)
+async def test_a_state_that_cannot_be_read_starts_afresh(node: Node, raw: bytes, file: str) -> None:
     node.tripwires = (firing(TurnDial(Level.KILLED, None)),)
-    (node.folder / "watch.json").write_bytes(raw)
+    (node.folder / file).write_bytes(raw)
     await node.start()
     await node.run(MIDNIGHT + 20, *bad(MIDNIGHT + 6))
     assert node.level() is Level.KILLED
@@ -289,6 +293,18 @@ async def test_a_disk_that_takes_nothing_stops_nothing(node: Node) -> None:
     await node.run(MIDNIGHT + 40, *bad(MIDNIGHT + 6))
     assert node.level() is Level.KILLED
     (node.folder / "watch.part").rmdir()
+
+
+async def test_what_was_learned_outlives_the_process(node: Node) -> None:
+    node.tripwires = (
+        tripwire(id="fixed", above=0.9), tripwire(id="learns", above=None, above_baseline=Margin(4, 10), min_samples=3),
+    )  # fmt: skip
+    await node.start()
+    await node.run(MIDNIGHT + 2000, *good(MIDNIGHT, 500))
+    samples = [one.limits.learned for one in node.watch.standings(node.clock())]
+    assert samples[1] > 200
+    await node.restart()
+    assert [one.limits.learned for one in node.watch.standings(node.clock())] == samples
 
 
 async def test_one_caller_looks_like_an_attack(node: Node) -> None:

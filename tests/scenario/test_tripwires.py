@@ -32,6 +32,7 @@ tripwires:
     then: [{dial: {level: killed, ttl: 1h}}]
   - {id: leaks, metric: pii_rate, per: user, above: 0.5, min_samples: 3, for: 0s, then: [{block: {ttl: 1h}}]}
   - {id: failing, metric: error_rate, above: 0.5, min_samples: 3, for: 0s}
+  - {id: longer, metric: reply_length, stat: mean, per: model, above_baseline: {sigmas: 4}}
 """
 
 
@@ -61,6 +62,7 @@ async def test_a_rude_model_is_killed_under_every_name(tmp_path: Path) -> None:
             ("rude-model", "model"): "ok",
             ("leaks", "user"): "ok",
             ("failing", "global"): "ok",
+            ("longer", "model"): "ok",
         }
         await ask(proxy)
         await ask(proxy, "gpt-2")  # the same model
@@ -90,6 +92,9 @@ async def test_a_rude_model_is_killed_under_every_name(tmp_path: Path) -> None:
         shown = await run(tmp_path, "tripwires", "show", whole=True, **as_tester)
         assert "rude-model" in shown.out
         assert "leaks" not in shown.out
+        assert found["longer", "model:support"]["baseline"]["learning"] is True
+        shown = await run(tmp_path, "tripwires", "show", "--all", whole=True, **as_tester)
+        assert "learning" in shown.out
         settings = proxy.settings
 
     async with running(settings) as again:

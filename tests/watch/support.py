@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 from proxy import jsonio
 from proxy.model.observation import Metric, Observation
@@ -101,7 +101,11 @@ def state(one: Watch, now: float, group: str = "model:support-bot") -> State:
 
 def kept(one: Watch, *, everything: bool) -> Json:
     """What a later process gets of it, by way of the file's JSON."""
-    steps = one.as_json(everything=everything)
+    return collected(one.as_json(everything=everything))
+
+
+def collected(steps: Generator[None, None, dict[str, Json]]) -> Json:
+    """What such steps come to, by way of JSON."""
     while True:
         try:
             next(steps)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from itertools import cycle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import jsonio
-from proxy.model.tripwire import Stat
+from proxy.model.observation import Metric
+from proxy.model.tripwire import Per, Stat
+from proxy.watch.batch import Batch
+from proxy.watch.grid import Grid
 from proxy.watch.histogram import ACCURACY, bin_of, quantile, value_of
 from proxy.watch.window import SLICES, Sums, Window
+from tests.watch.support import MIDNIGHT, seen, tripwire
 
 VALUES = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6)
 
@@ -20,7 +25,7 @@ def add(window: Window, at: int, which: int, value: float) -> None:
     sums = window.open(at)
     into = sums[which]
     if into is None:
-        into = sums[which] = Sums(value)
+        into = sums[which] = Sums(1, value, value)
     else:
         into.count += 1
         into.total += value
@@ -92,3 +97,34 @@ def test_metrics_that_a_later_policy_does_not_watch_are_left_out() -> None:
     add(window, 1, 1, 2.0)
     later = Window.of(window.as_json(["a", "b"]), ["c", "b"])
     assert (later.count(0), later.count(1)) == (0, 1)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 90), st.dictionaries(st.sampled_from(["tokens", "latency_s"]), VALUES)),
+        min_size=1,
+    ),
+    st.lists(st.integers(1, 9), min_size=1),
+)
+def test_together_or_one_by_one(steps: list[tuple[int, dict[str, float]]], cuts: list[int]) -> None:
+    wires = (
+        tripwire(id="a", metric=Metric.TOKENS, stat=Stat.P50, above=1e3),
+        tripwire(id="b", metric=Metric.LATENCY_S, stat=Stat.SUM, above=1e4, below=None),
+    )
+    at, many = MIDNIGHT, []
+    for step, values in steps:
+        at += step
+        many.append(seen(at, **values))
+    singly, together = Grid(Per.MODEL, 900.0, wires), Grid(Per.MODEL, 900.0, wires)
+    for one in many:
+        singly.take("model:m", Batch([one]))
+    begin = 0
+    for size in cycle(cuts):
+        if begin >= len(many):
+            break
+        together.take("model:m", Batch(many[begin : begin + size]))
+        begin += size
+    one, other = singly.groups["model:m"], together.groups["model:m"]
+    for which, stats in ((0, (Stat.P50, Stat.MAX)), (1, (Stat.MAX,))):
+        assert one.count(which) == other.count(which)
+        assert [one.stat(which, stat) for stat in stats] == [other.stat(which, stat) for stat in stats]
