@@ -296,9 +296,8 @@ async def test_a_disk_that_takes_nothing_stops_nothing(node: Node) -> None:
 
 
 async def test_what_was_learned_outlives_the_process(node: Node) -> None:
-    node.tripwires = (
-        tripwire(id="fixed", above=0.9), tripwire(id="learns", above=None, above_baseline=Margin(4, 10), min_samples=3),
-    )  # fmt: skip
+    learns = tripwire(id="learns", above=None, above_baseline=Margin(4, 10), min_samples=3)
+    node.tripwires = (tripwire(id="fixed", above=0.9), learns)
     await node.start()
     await node.run(MIDNIGHT + 2000, *good(MIDNIGHT, 500))
     samples = [one.limits.learned for one in node.watch.standings(node.clock())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import cycle
 
 import pytest
@@ -114,7 +115,7 @@ def test_together_or_one_by_one(steps: list[tuple[int, dict[str, float]]], cuts:
     at, many = MIDNIGHT, []
     for step, values in steps:
         at += step
-        many.append(seen(at, **values))
+        many.append(replace(seen(at), values=values))
     singly, together = Grid(Per.MODEL, 900.0, wires), Grid(Per.MODEL, 900.0, wires)
     for one in many:
         singly.take("model:m", Batch([one]))
@@ -124,7 +125,7 @@ def test_together_or_one_by_one(steps: list[tuple[int, dict[str, float]]], cuts:
             break
         together.take("model:m", Batch(many[begin : begin + size]))
         begin += size
-    one, other = singly.groups["model:m"], together.groups["model:m"]
+    alone, whole = singly.groups["model:m"], together.groups["model:m"]
     for which, stats in ((0, (Stat.P50, Stat.MAX)), (1, (Stat.MAX,))):
-        assert one.count(which) == other.count(which)
-        assert [one.stat(which, stat) for stat in stats] == [other.stat(which, stat) for stat in stats]
+        assert alone.count(which) == whole.count(which)
+        assert [alone.stat(which, stat) for stat in stats] == [whole.stat(which, stat) for stat in stats]
