@@ -1,6 +1,7 @@
 """The hashes of the log, all BLAKE2b-256 (RFC 7693), told apart by their personalisation.
 
 - An *address* finds content again: keyed with the store's key, so that it tells nothing outside the store.
+- A *response* address finds the exchanges about a reply that its backend keeps, keyed in the same way.
 - A *commitment* stands for content in a record's hash: keyed with a salt kept beside the content. Once both
   are erased the commitment remains, and it neither gives anything away nor lets anyone guess.
 - A *window digest* runs along a context window, one step per part, over the commitments.
@@ -20,6 +21,7 @@ from proxy.log.encode import encode_plain
 HASH_BYTES: Final = 32
 SALT_BYTES: Final = 16
 KEY_BYTES: Final = 32
+RESPONSE_BYTES: Final = 16
 EMPTY_WINDOW: Final = bytes(HASH_BYTES)
 """The digest of a window with no parts: where every chain of nodes begins."""
 
@@ -28,6 +30,12 @@ Scalar = int | str | None
 
 def address(store_key: bytes, content: bytes) -> bytes:
     return blake2b(content, digest_size=HASH_BYTES, key=store_key, person=b"guardrail.addr").digest()
+
+
+def response(store_key: bytes, id: str) -> bytes:
+    """Where the exchanges about a reply that a backend keeps are found, by its id there; short, being no proof."""
+    text = id.encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=RESPONSE_BYTES, key=store_key, person=b"guardrail.resp").digest()
 
 
 def commitment(salt: bytes, content: bytes) -> bytes:

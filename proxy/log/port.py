@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
-from proxy.model.record import Begun, Finished, Json
+from proxy.model.record import Begun, Finished, Json, Kept
+
+Previous: TypeAlias = Callable[[Json], str | None]
+"""Tells from a request by which id its backend keeps the reply that it goes on from."""
+Chain: TypeAlias = tuple[tuple[Kept, ...], ...]
+"""Replies of one conversation, each as the exchanges about it."""
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 1000
@@ -103,6 +108,16 @@ class Recorder(Protocol):
 
     async def search(self, search: Search) -> Page:
         """Raises ValueError for a search that makes no sense, LogUnavailable where nothing can be read."""
+        ...
+
+    async def conversation(self, id: str, previous: Previous) -> Chain | None:
+        """The exchanges about a reply that its backend keeps, by its id there, before them those about the one
+        that its request went on from, and so on; the oldest reply first, each one's in the order of beginning.
+        `previous` tells that id from a request, in another thread.
+
+        None where a reply of the chain is not on the log (not known, erased, too old), or the chain is longer than
+        one look may read. Raises LogUnavailable where nothing can be read.
+        """
         ...
 
     async def show(self, id: str) -> Mapping[str, Json] | None:

@@ -74,6 +74,7 @@ class PreparedFinish:
     received: bytes | None
     delivered: bytes | None
     detail: bytes
+    response_id: str | None
 
 
 Prepared: TypeAlias = PreparedBegin | PreparedFinish
@@ -114,6 +115,7 @@ def prepare(entry: Begun | Finished) -> Prepared:
         received=None if entry.received is None else encode(entry.received),
         delivered=None if entry.delivered is None else encode(entry.delivered),
         detail=_detail(entry),
+        response_id=entry.response_id,
     )
 
 
@@ -131,6 +133,7 @@ class Detail:
     media: tuple[Json, ...] = ()
     unscanned: Mapping[str, Json] = field(default_factory=dict)
     attempts: tuple[Json, ...] = ()
+    response_id: str | None = None
 
 
 def read_detail(content: bytes) -> Detail:
@@ -141,6 +144,7 @@ def read_detail(content: bytes) -> Detail:
     times = _list(value, "latency")
     if len(times) != len(_LATENCY_KEYS):
         raise Damaged("the latencies of a record have an unknown shape")
+    response_id = value.get("response_id")
     return Detail(
         latency=dict(zip(_LATENCY_KEYS, times, strict=True)),
         finish_reason=value.get("finish_reason"),
@@ -152,6 +156,7 @@ def read_detail(content: bytes) -> Detail:
         media=tuple(_list(value, "media")),
         unscanned=_dict(value, "unscanned"),
         attempts=tuple(_list(value, "attempts")),
+        response_id=response_id if isinstance(response_id, str) else None,
     )
 
 
@@ -182,6 +187,7 @@ def _detail(finished: Finished) -> bytes:
         "media": list(finished.media),
         "unscanned": dict(finished.unscanned),
         "attempts": [_attempt(attempt) for attempt in finished.attempts],
+        "response_id": finished.response_id,
     }
     kept = {key: value for key, value in detail.items() if value is not None and value != [] and value != {}}
     if finished.usage is not None:

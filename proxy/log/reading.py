@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from proxy.errors import LogUnavailable
+from proxy.log.conversation import conversation
 from proxy.log.encode import Damaged
-from proxy.log.port import Page, Search
+from proxy.log.port import Chain, Page, Previous, Search
 from proxy.log.query import LogReader
 from proxy.log.schema import StoreUnusable
 from proxy.model.record import Json
 
 READERS: Final = 2
+"""For people's questions; exchanges have one of their own, so that a long search keeps none of them waiting."""
 READS_MAX: Final = 32
 """Reads under way and waiting; one more fails at once."""
 
@@ -25,9 +27,9 @@ T = TypeVar("T")
 class Readers:
     """Runs reads of the store at `path`. Methods raise LogUnavailable where nothing can be read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = READERS) -> None:
         self._path = path
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="log-reader")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="log-reader")
         self._under_way = 0
 
     def close(self) -> None:
@@ -39,6 +41,9 @@ class Readers:
 
     async def show(self, identity: str) -> Mapping[str, Json] | None:
         return await self._read(lambda reader: reader.show(identity))
+
+    async def conversation(self, id: str, previous: Previous) -> Chain | None:
+        return await self._read(lambda reader: conversation(reader, id, previous))
 
     async def _read(self, ask: Callable[[LogReader], T]) -> T:
         if self._under_way >= READS_MAX:

@@ -35,6 +35,8 @@ def full(db: sqlite3.Connection, fetch: Fetch, begin: BeginRow, finish: FinishRo
         record["unscanned"] = dict(detail.unscanned)
     if detail is not None and detail.attempts:
         record["attempts"] = list(detail.attempts)
+    if detail is not None and detail.response_id is not None:
+        record["response_id"] = detail.response_id
     if begin.body_bytes:
         record["body_bytes"] = begin.body_bytes
     record["hash"], record["previous_hash"] = _hashes(db, finish)

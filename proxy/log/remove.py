@@ -19,6 +19,7 @@ from proxy.log.encode import Codec, Damaged, encode
 from proxy.log.fetch import RECORD, Fetch, read_record
 from proxy.log.index import NAMING, UNPOSTED, Facet, found_words, postings, score_step
 from proxy.log.intern import marks, slices
+from proxy.log.prepare import read_detail
 from proxy.log.rows import KIND_REMOVAL, BeginRow, FinishRow
 from proxy.log.session import Session
 from proxy.log.wording import unword
@@ -72,6 +73,7 @@ def remove(session: Session, codec: Codec, seqs: Sequence[int], removal: Removal
         db.execute("DELETE FROM chain WHERE link = ?", (finish.link,))
         db.execute("DELETE FROM finish WHERE seq = ?", (begin.seq,))
         db.execute("DELETE FROM exchange WHERE seq = ?", (begin.seq,))
+        _forget_response(session, fetch, finish)
     outcomes = Counter(fetch.name(finish.outcome) or "" for _, finish in records)
     detail = encode(
         {
@@ -183,6 +185,18 @@ def _unpost(db: sqlite3.Connection, fetch: Fetch, begin: BeginRow, finish: Finis
             for kind, value in postings(begin, finish, rule_numbers, steps)
         ],
     )
+
+
+def _forget_response(session: Session, fetch: Fetch, finish: FinishRow) -> None:
+    """Nothing goes on from its reply any more."""
+    try:
+        id = read_detail(fetch.detail(finish)).response_id
+    except Damaged:  # it cannot be told from it any more; all have to be looked through
+        session.db.execute("DELETE FROM response WHERE seq = ?", (finish.seq,))
+        return
+    if id is not None:
+        address = digest.response(session.key, id)
+        session.db.execute("DELETE FROM response WHERE address = ? AND seq = ?", (address, finish.seq))
 
 
 def _referred(

@@ -15,7 +15,7 @@ import structlog
 from proxy.errors import LogUnavailable
 from proxy.log.fault import Fault
 from proxy.log.keep import Keep
-from proxy.log.port import LogObserver, Page, Search
+from proxy.log.port import Chain, LogObserver, Page, Previous, Search
 from proxy.log.prepare import Entry, Revocable
 from proxy.log.reading import Readers
 from proxy.log.schema import StoreUnusable
@@ -58,6 +58,7 @@ class SqliteRecorder:
         self._durable = durability == "before_release"
         self._observer = observer
         self._readers = Readers(path)
+        self._own_reader = Readers(path, threads=1)
         self._writer = Writer(
             Store(path, clock, keep),
             opened=self._opened,
@@ -104,6 +105,7 @@ class SqliteRecorder:
                 Fault("stalled", "the exchange log did not finish writing in time"), older_than_s=0.0
             )
         self._readers.close()
+        self._own_reader.close()
 
     def begin(self, begun: Begun) -> asyncio.Future[None]:
         """See `Recorder.begin`."""
@@ -143,6 +145,10 @@ class SqliteRecorder:
     async def show(self, id: str) -> Mapping[str, Json] | None:
         """See `Recorder.show`."""
         return await self._readers.show(id)
+
+    async def conversation(self, id: str, previous: Previous) -> Chain | None:
+        """See `Recorder.conversation`."""
+        return await self._own_reader.conversation(id, previous)
 
     def _hand_in(self, entry: Entry, weight: int, *, revocable: bool = False) -> asyncio.Future[None]:
         loop = self._loop
@@ -201,8 +207,7 @@ class SqliteRecorder:
         try:
             self._loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:
-            # The loop was closed under us: nobody is left to be told.
-            return
+            return  # the loop was closed under us: nobody is left to be told
 
     def _tell_health(self) -> None:
         """One line when the log goes down and one when it is up again; no more than one in TELL_S."""

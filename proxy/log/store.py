@@ -289,6 +289,8 @@ class Store:
         session.next_link += 1
         intern.add("finish", row)
         intern.add("chain", (row.link, KIND_EXCHANGE, row.seq, session.head))
+        if item.response_id is not None:
+            intern.add("response", (digest.response(session.key, item.response_id), begin.seq))
         session.ended.append(begin.seq)
         return None
 

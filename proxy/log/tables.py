@@ -107,6 +107,14 @@ CREATE TABLE wording (               -- the words of parts up to this one are in
 ) STRICT;
 """
 
+_RESPONSE_DDL: Final = """
+CREATE TABLE response (              -- the exchanges about a reply that its backend keeps, by its id there
+  address BLOB NOT NULL,
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (address, seq)
+) STRICT, WITHOUT ROWID;
+"""
+
 _REMOVAL_DDL: Final = """
 CREATE INDEX node_part ON node (part);
 CREATE TABLE removal (               -- what took records out, itself in the chain
@@ -145,7 +153,7 @@ CREATE TABLE erasure (               -- asked for and not done yet; the writer c
 
 def create(db: sqlite3.Connection) -> None:
     """The tables of the newest form, in an empty file."""
-    _run(db, _DDL + _REMOVAL_DDL + _WORDS_DDL)
+    _run(db, _DDL + _REMOVAL_DDL + _WORDS_DDL + _RESPONSE_DDL)
     db.execute("INSERT INTO wording VALUES (1, 0, 0)")
 
 
@@ -189,5 +197,10 @@ def _upgrade_2(db: sqlite3.Connection) -> None:
     db.execute("UPDATE erasure SET state = state + 1 WHERE state >= 2")  # one came between
 
 
-UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_upgrade_1, _upgrade_2)
+def _upgrade_3(db: sqlite3.Connection) -> None:
+    """To form 4: replies by their ids at the backend. Records of before do not have these."""
+    _run(db, _RESPONSE_DDL)
+
+
+UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_upgrade_1, _upgrade_2, _upgrade_3)
 """The step at place n brings a store of version n + 1 to n + 2, within one transaction for all steps."""

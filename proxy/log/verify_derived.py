@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from proxy.log import digest
 from proxy.log.fetch import RECORD, Fetch, read_record
 from proxy.log.index import Facet, found_words, kept_words, postings, score_step
+from proxy.log.prepare import read_detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ def derived(db: sqlite3.Connection, fetch: Fetch, key: bytes, links: int) -> Ite
     """Everything that does not fit. `links` is the length of the chain. Raises Damaged."""
     yield from _addresses(db, fetch, key)
     yield from _postings(db, fetch, links)
+    yield from _responses(db, fetch, key)
     yield from _file(db)
 
 
@@ -79,6 +81,22 @@ def _postings(db: sqlite3.Connection, fetch: Fetch, links: int) -> Iterator[Faul
     there = int(db.execute(sql).fetchone()[0])
     if there != expected:
         yield Fault(f"the search index holds {there} entries where {expected} follow from the records")
+
+
+def _responses(db: sqlite3.Connection, fetch: Fetch, key: bytes) -> Iterator[Fault]:
+    """Each reply's id leads to the exchanges about it, and to nothing else. Raises Damaged."""
+    named = 0
+    for row in db.execute(f"{RECORD} WHERE f.seq IN (SELECT seq FROM response)"):
+        begin, finish = read_record(row)
+        assert finish is not None, "the query asks for finished ones"
+        id = read_detail(fetch.detail(finish)).response_id
+        asked = "SELECT 1 FROM response WHERE address = ? AND seq = ?"
+        if id is None or db.execute(asked, (digest.response(key, id), begin.seq)).fetchone() is None:
+            yield Fault("another reply's id leads to the record", begin.id, finish.link)
+            return
+        named += 1
+    if named != int(db.execute("SELECT count(*) FROM response").fetchone()[0]):
+        yield Fault("a reply's id leads to records that are not there, or not its own")
 
 
 def _file(db: sqlite3.Connection) -> Iterator[Fault]:

@@ -88,3 +88,18 @@ class Finished:
     media: tuple[Json, ...] = ()  # images and files of the request: {field, type, bytes, sha256}
     unscanned: Mapping[str, int] = field(default_factory=dict)  # characters by reason
     attempts: tuple[Attempt, ...] = ()  # what failed before the one that `model` and `backend` name
+    response_id: str | None = (
+        None  # by which its backend may keep the reply, for a later request to go on from
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One exchange about a reply that its backend keeps, as far as a later one that names the reply needs it."""
+
+    subject: Subject
+    stream: bool
+    request: Json  # as it was sent; None for one that only asks for the reply
+    reply: Json  # as its client got it
+    outcome: str
+    finish_reason: Json

@@ -1,4 +1,4 @@
-"""Step 5: what the dial permits. A killed exchange is answered here, one that may not call is refused, and what a
+"""Step 6: what the dial permits. A killed exchange is answered here, one that may not call is refused, and what a
 request asks is cut down to what its level leaves. All others are attached to the dial, so that a later turn reaches
 them while they run."""
 

@@ -11,6 +11,7 @@ from proxy.request.exchange import Exchange, Ports
 from proxy.request.turn import READ_INLINE_BYTES_MAX, beside
 from proxy.wire.base import RequestView, Wire
 from proxy.wire.families import always_thinks, cap_field, takes_system, takes_temperature
+from proxy.wire.openai_responses_kept import explicit
 from proxy.wire.reduce import Reduction
 
 
@@ -20,13 +21,16 @@ async def degrade(x: Exchange, ports: Ports) -> None:
     wire, asked = x.wire, x.view
     if wire is None or asked is None:
         raise Contained("what this path is sent cannot be read; it is closed while the service is degraded")
+    raw, large = x.sent_raw, x.body_bytes > READ_INLINE_BYTES_MAX
     if asked.conversation is not None:
-        raise Contained(
-            "a conversation that the backend keeps cannot be cut down to what is allowed while the service is"
-            " degraded: send its messages themselves"
-        )
-    large = x.body_bytes > READ_INLINE_BYTES_MAX
-    raw = await beside(large, wire.reduce_request, x.sent_raw, _reduction(x, ports))
+        if x.kept is None or not x.kept.sendable:
+            raise Contained(
+                "what the backend keeps of this conversation is not on the log, and cannot be cut down to what is"
+                " allowed while the service is degraded: send its messages themselves"
+            )
+        large = True
+        raw = await beside(large, explicit, raw, x.kept.items)
+    raw = await beside(large, wire.reduce_request, raw, _reduction(x, ports))
     if raw != x.sent_raw:
         body, view = await beside(large, _read, wire, raw)
         x.sent_raw, x.sent = raw, body

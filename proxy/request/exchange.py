@@ -24,7 +24,7 @@ from proxy.model.finding import Finding
 from proxy.model.level import Direction, Level, Outcome
 from proxy.model.record import Attempt, Json
 from proxy.model.subject import Reach, Subject
-from proxy.model.text import Kind, Media
+from proxy.model.text import Kind, Media, Text
 from proxy.policy.compile import Policy
 from proxy.policy.match import Selection
 from proxy.policy.pseudonym import Pseudonyms
@@ -33,6 +33,7 @@ from proxy.request.stream_gate import StreamGate
 from proxy.settings import ClientSettings, Settings
 from proxy.watch.watch import Watch
 from proxy.wire.base import ReplyFacts, RequestView, Wire
+from proxy.wire.openai_responses_kept import KeptConversation
 
 T = TypeVar("T")
 
@@ -97,7 +98,7 @@ class Exchange:
         "_context", "answer", "api", "app", "app_verified", "attempts", "backend_first_byte",
         "backend_seconds", "begun", "body", "body_bytes", "body_read", "client", "counted", "cut",
         "effective", "error", "facts", "failures", "findings", "first_byte", "first_sent_at", "gate", "given",
-        "given_bytes", "given_messages", "guard_s", "http", "id", "killed", "level", "logged", "messages",
+        "given_bytes", "given_messages", "guard_s", "http", "id", "kept", "killed", "level", "logged", "messages",
         "outcome", "passed", "passing", "path", "policy", "pseudonyms", "raw", "reach", "received", "recorded",
         "reply_media", "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw", "settled",
         "stand_in", "started", "started_at", "static", "subject", "tail", "taken_back", "task", "texts",
@@ -126,6 +127,9 @@ class Exchange:
         self.counted: set[str] = set()  # the limits under which it counts
         self.view: RequestView | None = None
         self.received: RequestView | None = None  # before anything was cut
+        self.kept: KeptConversation | None = (
+            None  # what the log has of the conversation that its backend keeps
+        )
         self._context: Context | None = None
         self.route: Route | None = None
         self.attempts: list[Attempt] = []  # what failed before `route` was asked
@@ -185,15 +189,30 @@ class Exchange:
         return Selection(self.level, self.reach.models, self.app)
 
     @property
+    def screened(self) -> tuple[Text, ...]:
+        """The texts that its model will read: its own, after those of the conversation that it goes on from."""
+        assert self.view is not None
+        goes_on = self._goes_on
+        return (*goes_on.texts, *self.view.texts) if goes_on is not None else self.view.texts
+
+    @property
+    def _goes_on(self) -> KeptConversation | None:
+        """What its backend will put before it, where it is sent as one that goes on from that."""
+        return self.kept if self.view is not None and self.view.previous is not None else None
+
+    @property
     def context(self) -> Context:
         """What detectors may know of it beside the text that they read."""
         if self.view is None:
             return NO_CONTEXT
         if self._context is None:
-            texts = [text for text in self.view.texts if not text.again]
+            goes_on = self._goes_on
+            # Who only asks for a reply says nothing: what counts is what that reply was asked with.
+            read = self.screened or (self.kept.texts if self.kept is not None else ())
+            texts = [text for text in read if not text.again]
             self._context = Context(
                 prompts=tuple(text.value for text in texts if text.channel.kind is Kind.PROMPT),
-                messages=self.view.messages,
+                messages=self.view.messages + (len(goes_on.items) if goes_on else 0),
                 characters=sum(len(text.value) for text in texts),
             )
         return self._context

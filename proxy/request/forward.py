@@ -1,4 +1,4 @@
-"""Step 7: the request goes to its backend, and its begin to the log, side by side."""
+"""Step 8: the request goes to its backend, and its begin to the log, side by side."""
 
 from __future__ import annotations
 

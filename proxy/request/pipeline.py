@@ -28,6 +28,7 @@ from proxy.request.judged import JudgedText
 from proxy.request.read import read
 from proxy.request.record import end, record
 from proxy.request.release import finish, release
+from proxy.request.resolve import resolve
 from proxy.request.restrict import restrict
 from proxy.request.score_output import score_output
 from proxy.request.screen_input import screen_input
@@ -41,6 +42,7 @@ STEPS: tuple[Step, ...] = (
     identify,
     admit,
     read,
+    resolve,
     contain,
     screen_input,
     forward,

@@ -47,8 +47,6 @@ async def read(x: Exchange, ports: Ports) -> None:
             x.subject = replace(x.subject, user=clean_name(x.view.user))
         for media in x.view.media:
             x.unscanned["media"] += media.bytes
-        if x.view.conversation is not None:
-            x.unscanned["conversation"] += 1
     admit_again(x, ports)
     rollbacks = ports.dial.restraints().rollbacks
     route = ports.router.route(x.api, requested, rollbacks)

@@ -1,4 +1,4 @@
-"""Step 10: the exchange's end goes to the log and the metrics, and only then its last bytes to the client.
+"""Step 11: the exchange's end goes to the log and the metrics, and only then its last bytes to the client.
 
 Always runs, whatever became of the steps before it.
 """
@@ -172,6 +172,7 @@ def _finished(x: Exchange, ports: Ports) -> Finished:
         ),
         unscanned=dict(x.unscanned),
         attempts=tuple(x.attempts),
+        response_id=own.out_of_any(x.facts.id) if x.wire is not None and x.wire.keeps else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Step 9: the answer goes to the client, but for its last bytes, which wait for the log (step 10).
+"""Step 10: the answer goes to the client, but for its last bytes, which wait for the log (step 11).
 
 `head`, `write` and `finish` are the only places that touch the client's connection.
 """

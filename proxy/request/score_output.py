@@ -1,4 +1,4 @@
-"""Step 8: the output rules, over every text of the reply; whole replies at once, streams through a gate."""
+"""Step 9: the output rules, over every text of the reply; whole replies at once, streams through a gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 6: the input rules, over every text of the request. What is scanned is what is sent."""
+"""Step 7: the input rules, over every text of the request. What is scanned is what is sent."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from proxy.request.scan import judge_texts
 from proxy.request.target import target_texts
 from proxy.request.turn import CHANGES_INLINE_MAX, beside
 from proxy.wire.base import Wire
+from proxy.wire.openai_responses_kept import KeptConversation, edited, explicit
+
+UNEDITABLE = (
+    "the conversation that this request goes on from holds what may not be sent, and cannot be edited where it is"
+    " kept: send its messages themselves"
+)
 
 
 async def screen_input(x: Exchange, ports: Ports) -> None:
@@ -31,7 +37,7 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
         raise ContentFiltered(too_large.message)
     if plan.pseudonymizes:
         x.pseudonyms = _pseudonyms(x, ports)
-    texts = (*x.view.texts, *target_texts(x.http))
+    texts = (*x.screened, *target_texts(x.http))
     judged: list[JudgedText] = []
     try:
         await judge_texts(x, ports, Direction.INPUT, texts, judged)
@@ -41,15 +47,20 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
         if text.block is not None:
             raise ContentFiltered(text.block.message)
     many = max(len(x.findings), len(judged)) > CHANGES_INLINE_MAX
-    edited = await beside(many, _edited, x.wire, x.sent_raw, texts, judged)
-    if edited is not None:
-        x.sent_raw, x.sent = edited
+    changed = await beside(many, _edited, x.wire, x.sent_raw, texts, judged, x.kept)
+    if changed is not None:
+        x.sent_raw, x.sent = changed
 
 
 def _edited(
-    wire: Wire, raw: bytes, sources: tuple[Text, ...], judged: list[JudgedText]
+    wire: Wire,
+    raw: bytes,
+    sources: tuple[Text, ...],
+    judged: list[JudgedText],
+    kept: KeptConversation | None,
 ) -> tuple[bytes, Json] | None:
-    """The request with what its findings ask for; None where they ask for nothing."""
+    """The request with what its findings ask for; None where they ask for nothing. What the backend keeps cannot be
+    edited there: it is sent edited, in place of its name. Raises ContentFiltered where that cannot be."""
     edits = [
         (source, edit)
         for source, text in zip(sources, judged, strict=True)
@@ -57,7 +68,14 @@ def _edited(
     ]
     if not edits:
         return None
-    raw = wire.edit_request(raw, edits)
+    elsewhere = frozenset(id(text) for text in kept.texts) if kept is not None else frozenset()
+    own = [edit for edit in edits if id(edit[0]) not in elsewhere]
+    if own:
+        raw = wire.edit_request(raw, own)
+    if kept is not None and len(own) < len(edits):
+        if not kept.sendable:
+            raise ContentFiltered(UNEDITABLE)
+        raw = explicit(raw, edited(kept, [edit for edit in edits if id(edit[0]) in elsewhere]))
     return raw, jsonio.loads_strict(raw)
 
 
@@ -66,6 +84,6 @@ def _pseudonyms(x: Exchange, ports: Ports) -> Pseudonyms:
     assert x.view is not None
     subject = x.subject
     pseudonyms = Pseudonyms(ports.pseudonym_key, (x.app or "", subject.key or "", subject.user or ""))
-    for text in x.view.texts:
+    for text in x.screened:
         pseudonyms.avoid(text.value)
     return pseudonyms

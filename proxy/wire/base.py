@@ -30,7 +30,12 @@ class RequestView:
     messages: int = 1  # in its context window: messages, or input items
     choices: int = 1  # how many replies it asks for
     usage_chunk: bool = False  # whether a stream is to end with a usage chunk
-    conversation: str | None = None  # a conversation kept at the backend that the proxy cannot read
+    conversation: str | None = (
+        None  # what of its conversation is kept at the backend and stands nowhere in it
+    )
+    previous: str | None = (
+        None  # the kept response that it goes on from, where it names nothing else that is kept
+    )
     echo: Mapping[str, Json] = field(default_factory=dict)  # what its reply may repeat of it, by key
 
 
@@ -156,6 +161,11 @@ class Wire(Protocol):
     @property
     def speaks(self) -> bool:
         """Whether its reply is text, so that a killed call can answer with a static message."""
+        ...
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a backend may keep what is said on it, so that a later request only names it."""
         ...
 
     def read_request(self, body: Json) -> RequestView:

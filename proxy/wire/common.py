@@ -31,6 +31,7 @@ class JsonWire:
     name = ""
     api = "openai"
     speaks = True
+    keeps = False
 
     def edit_request(self, raw: bytes, edits: Sequence[tuple[Text, Edit]]) -> bytes:
         return edit_texts(raw, jsonio.loads(raw), edits)

@@ -38,7 +38,7 @@ from proxy.wire.openai_responses_output import (
     token_copies,
 )
 from proxy.wire.openai_responses_reduce import reduce_responses
-from proxy.wire.openai_responses_request import kept_elsewhere, request_texts
+from proxy.wire.openai_responses_request import goes_on_from, kept_elsewhere, request_texts
 from proxy.wire.openai_responses_said import message_item, response_object
 from proxy.wire.openai_responses_stream import ResponsesReader
 from proxy.wire.reduce import Reduction
@@ -52,6 +52,7 @@ class OpenAIResponses(JsonWire):
     """Responses."""
 
     name = "openai.responses"
+    keeps = True
 
     def read_request(self, body: Json) -> RequestView:
         request = request_object(body)
@@ -65,6 +66,7 @@ class OpenAIResponses(JsonWire):
             media=tuple(gather.media),
             messages=len(sequence(request.get("input"))) or 1,
             conversation=kept_elsewhere(request),
+            previous=goes_on_from(request),
             echo=request,
         )
 

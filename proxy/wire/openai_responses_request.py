@@ -6,6 +6,7 @@ Source: the OpenAI API reference, and the official client's types.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, Path
@@ -14,6 +15,7 @@ from proxy.wire.openai_request import content_parts, part_text
 from proxy.wire.shape import field_name, mapping, sequence, string
 from proxy.wire.unread import is_unread
 
+PREVIOUS: Final = "previous_response_id"
 _CALLS = frozenset(("function_call", "mcp_call", "custom_tool_call", "mcp_approval_request"))
 
 
@@ -47,9 +49,21 @@ def _prompt(gather: Gather, prompt: Json, path: Path) -> None:
 
 def kept_elsewhere(request: Mapping[str, Json]) -> str | None:
     """What of the conversation the backend keeps and this request only names."""
-    previous = string(request.get("previous_response_id"))
-    if previous:
-        return previous
+    return previous_of(request) or kept_beside(request)
+
+
+def previous_of(request: Json) -> str | None:
+    """The response that a request goes on from."""
+    return string(mapping(request).get(PREVIOUS)) or None
+
+
+def goes_on_from(request: Mapping[str, Json]) -> str | None:
+    """The same, where it names nothing else that is kept."""
+    return None if kept_beside(request) else previous_of(request)
+
+
+def kept_beside(request: Mapping[str, Json]) -> str | None:
+    """What it names that is kept beside the response that it goes on from: a stored prompt, an item by its id."""
     conversation = request.get("conversation")
     kept = string(conversation) or string(mapping(conversation).get("id"))
     if kept:
