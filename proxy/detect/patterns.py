@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
-from proxy.detect.hold import Hold, hold_of
+from proxy.detect.hold import hold_of, late
 from proxy.detect.normalise import Reader, folded
 from proxy.detect.regexes import Found, PatternError, Regex, compile_regex, shape_of
 from proxy.detect.sieve import Sieve
@@ -75,8 +75,7 @@ class PatternBank:
         self.least = min((pattern.least for pattern in self.patterns), default=1)
         lengths = [(entry.pattern, item.length) for entry, item in zip(entries, self.patterns, strict=True)]
         # To spell out the beginnings of a hundred patterns takes seconds.
-        late = Hold((), 0, max((length for _, length in lengths), default=0), late=True)
-        self.hold = hold_of(lengths) if holds else late
+        self.hold = hold_of(lengths) if holds else late(max((length for _, length in lengths), default=0))
 
     def open(self, context: Context) -> _PatternScan:
         return _PatternScan(self)
@@ -115,7 +114,7 @@ class _PatternScan(InlineScan):
         reader = self._reader
         reader.push(piece)
         text, base = reader.text, reader.base
-        hold = reader.end if final else max(self._decided, base + self._hold.at(text))
+        hold = reader.end if final else max(self._decided, base + self._hold.at(text, self._decided - base))
         found = self._waiting
         if reader.end - self._decided >= self._least and (hold > self._decided or final):
             for index in self._set.hits(text):

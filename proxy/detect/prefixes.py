@@ -1,8 +1,8 @@
 """What could still become a match: from an RE2 pattern, the pattern of all beginnings of its matches.
 
 RE2 has no partial matching, so the beginnings are spelt out: P(ab) = P(a) | a P(b), P(a*) = a* P(a) and
-P(a|b) = P(a) | P(b). Anchored at the text's end, the leftmost hit of that pattern is where the text must be
-held; RE2 runs such a search backwards from the end, so it costs what is held, not what was read.
+P(a|b) = P(a) | P(b). A text must be held from the leftmost place from which all of it is such a beginning
+(`hold.py`).
 
 The parser knows RE2's own syntax (https://github.com/google/re2/wiki/Syntax) as far as widths and beginnings
 need it: an atom is kept as its source text, an assertion is dropped (that only holds more). What it does not
@@ -12,6 +12,7 @@ know it refuses, and the caller holds back by length alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -200,6 +201,18 @@ def least_width(node: Node) -> int:
             return min(WIDTH_MAX, least_width(part) * least)
         case Flagged(_, part):
             return least_width(part)
+
+
+def atoms(node: Node) -> Iterator[str]:
+    """The patterns of the single characters that it is made of."""
+    match node:
+        case Atom(source):
+            yield source
+        case Sequence(parts) | Choice(parts):
+            for part in parts:
+                yield from atoms(part)
+        case Repeat(part) | Flagged(_, part):
+            yield from atoms(part)
 
 
 def closure(node: Node) -> str:

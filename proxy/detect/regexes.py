@@ -20,6 +20,7 @@ PATTERNS_KEPT_MAX: Final = 4096
 anew after an edit somewhere else cost one compilation."""
 
 _ANYWHERE: Final = re2._re2.RE2.Anchor.UNANCHORED
+_WHOLE: Final = re2._re2.RE2.Anchor.ANCHOR_BOTH
 
 _HINTS: Final = MappingProxyType(
     {
@@ -84,6 +85,20 @@ class Leftmost:
         end = len(text)
         start = self._match(_ANYWHERE, text, pos, end)[0][0]
         return start if start >= 0 else end
+
+
+class Whole:
+    """Whether a pattern matches a text from some place on to its end, as cheaply."""
+
+    __slots__ = ("_match",)
+
+    def __init__(self, pattern: str) -> None:
+        """Raises PatternError as `compile_unchecked` does."""
+        self._match = cast(_Wrapper, compile_unchecked(pattern))._regexp.Match
+
+    def matches(self, text: bytes, pos: int = 0) -> bool:
+        """`pos` counts bytes of UTF-8."""
+        return self._match(_WHOLE, text, pos, len(text))[0][0] >= 0
 
 
 class RegexSet:

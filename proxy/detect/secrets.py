@@ -127,16 +127,16 @@ class SecretsBank:
     def open(self, context: Context) -> _SecretsScan:
         return _SecretsScan(self._view, self)
 
-    def hold(self, text: str) -> tuple[int, int]:
+    def hold(self, text: str, dead: int) -> tuple[int, int]:
         """Where the first match that is still open begins, and the first value that may be; the text's length
-        where nothing is."""
-        begun = self._hold.at(text)
+        where nothing is. Nothing is open before `dead`."""
+        begun = self._hold.at(text, dead)
         if begun == len(text):
             return begun, begun
         last_word = len(text) if text[-1].isspace() else len(text) - len(text.rsplit(None, 1)[-1])
         if last_word <= begun:  # nearly always, in prose
             return begun, begun
-        return begun, max(begun, min(last_word, self._hold_whole.at(text)))
+        return begun, max(begun, min(last_word, self._hold_whole.at(text, begun)))
 
     def hits(self, text: str) -> Sequence[int]:
         """The numbers of the forms that could occur."""
@@ -182,7 +182,7 @@ class _SecretsScan(InlineScan):
         text, base = reader.text, reader.base
         # RE2 counts bytes. No form asks for a character beyond ASCII, so any stands for it, and offsets agree.
         plain = text if text.isascii() else text.encode("ascii", "replace").decode()
-        open_at, value_at = (len(text), len(text)) if final else self._bank.hold(plain)
+        open_at, value_at = (len(text), len(text)) if final else self._bank.hold(plain, self._decided - base)
         hold, safe = base + open_at, base + value_at
         if reader.end - self._decided >= SECRET_CHARS_MIN and (hold > self._decided or final):
             subject = plain.encode()
