@@ -19,6 +19,7 @@ from proxy.admin import (
     changes,
     dial,
     exchanges,
+    external,
     later,
     patches,
     restraints,
@@ -64,6 +65,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *cards.ENDPOINTS,
     *tripwires.ENDPOINTS,
     *alerts.ENDPOINTS,
+    *external.ENDPOINTS,
     *status.ENDPOINTS,
     Endpoint(
         "GET",

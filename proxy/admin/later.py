@@ -10,7 +10,6 @@ from proxy.admin.endpoint import Call
 from proxy.admin.errors import ApiError
 
 PATHS: Final = (
-    "/admin/v1/metrics",
     "/admin/v1/incidents",
     "/admin/v1/backtests",
     "/admin/v1/evidence",

@@ -20,6 +20,11 @@ class Metric(StrEnum):
     PII_RATE = "pii_rate"
     SECRET_RATE = "secret_rate"
     UNSCANNED_RATE = "unscanned_rate"
+    FIRST_BYTE_S = "first_byte_s"
+    FLAGGED_RATE = "flagged_rate"
+    REFUSAL_RATE = "refusal_rate"
+    NEW_PROMPTS = "new_prompts"  # 1 where its caller did not say the same lately
+    EXTERNAL = "external"  # posted, each series under its own name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Observation:
         str | None
     )  # as blocks name it: `user:ID` where somebody vouches for it, else `key:NAME`, else `ip:…`
     values: Mapping[str, float] = field(default_factory=dict)
+    prompt: int | None = None  # the hash of what its user said, where a tripwire asks for new prompts
 
     @property
     def versions(self) -> frozenset[str | None]:

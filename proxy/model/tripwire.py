@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from proxy.model.level import Level
 from proxy.model.observation import Metric
+
+SERIES_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""How the name of an external series is written."""
 
 
 class Stat(StrEnum):

@@ -15,6 +15,7 @@ from proxy.model.observation import Metric
 from proxy.model.record import Json
 from proxy.model.text import Path
 from proxy.model.tripwire import (
+    SERIES_NAME,
     Alert,
     BlockCaller,
     LimitCaller,
@@ -39,7 +40,7 @@ KEEP_FIRING_S_MAX: Final = 4 * 3600.0
 TTL_S_MAX: Final = 366 * DAY_S
 SUBJECTS_MAX: Final = 50
 
-_LATER: Final = ("sentiment", "external", "refusal_rate")
+_LATER: Final = ("sentiment",)
 _DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
 _UNIT_S: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400})
 
@@ -52,6 +53,7 @@ def _available(value: Json) -> Json:
 
 Duration = Annotated[str, Field(max_length=16)]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+SeriesName = Annotated[str, Field(pattern=SERIES_NAME)]
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 
@@ -89,10 +91,12 @@ class TripwireFile(FileModel):
     metric: Annotated[
         Literal[
             "toxicity", "blocked_rate", "redacted_rate", "reply_length", "latency_s", "error_rate", "tokens",
-            "pii_rate", "secret_rate", "unscanned_rate",
+            "pii_rate", "secret_rate", "unscanned_rate", "refusal_rate", "flagged_rate", "first_byte_s",
+            "new_prompts", "external",
         ],
         BeforeValidator(_available),
     ]  # fmt: skip
+    name: SeriesName | None = None
     stat: Literal["mean", "p50", "p95", "max", "rate", "sum"] | None = None
     per: Literal["global", "model", "app", "user"] = "global"
     window: Duration = "15m"
@@ -152,12 +156,22 @@ class _OneReader:
     def read(self, file: TripwireFile) -> None:
         metric, per = Metric(file.metric), Per(file.per)
         stat = self._stat(metric, file.stat)
+        if metric is Metric.EXTERNAL:
+            if file.name is None:
+                self._fault(("metric",), "`external` needs the `name` of its series", key=True)
+            if per is Per.USER:
+                self._fault(("per",), "what is posted is about a model, an app or all: no user", key=True)
+            if file.min_subjects > 1:
+                self._fault(("min_subjects",), "what is posted has no subjects", key=True)
+        elif file.name is not None:
+            self._fault(("name",), "only `external` series have a name", key=True)
         self._limits(file, metric)
         if per is Per.USER and file.min_subjects > 1:
             self._fault(("min_subjects",), "with `per: user` every group is one subject")
         one = Tripwire(
             id=file.id,
             metric=metric,
+            name=file.name,
             stat=stat,
             per=per,
             window_s=self._window(file),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.backend.route import Route
-from proxy.model.level import Outcome
+from proxy.detect.refusal import refuses
+from proxy.model.level import Direction, Outcome
 from proxy.model.observation import Metric, Observation
 from proxy.model.record import Json
 from proxy.model.text import Kind
@@ -35,7 +36,8 @@ def observation(x: Exchange, ports: Ports, total_s: float) -> Observation | None
         served=x.facts.model,
         app=x.app,
         caller=_caller(x),
-        values=_values(x, total_s),
+        values=_values(x, total_s, ports.watch.asked),
+        prompt=_prompt(x) if Metric.NEW_PROMPTS in ports.watch.asked else None,
     )
 
 
@@ -67,10 +69,20 @@ def _caller(x: Exchange) -> str | None:
     return f"ip:{subject.ip}" if subject.ip is not None else None
 
 
-def _values(x: Exchange, total_s: float) -> dict[str, float]:
+def _prompt(x: Exchange) -> int | None:
+    """Of the newest text of the request that is no system prompt."""
+    texts = x.view.texts if x.view is not None else ()
+    said = (one.value for one in reversed(texts) if one.channel.kind is Kind.TEXT and not one.again)
+    newest = next(said, None)
+    return None if newest is None else hash(newest)
+
+
+def _values(x: Exchange, total_s: float, asked: frozenset[str]) -> dict[str, float]:
     values = _reply(x)
     judged = x.outcome in _JUDGED
     if judged:
+        found = any(one.direction is Direction.INPUT for one in x.findings)
+        values[Metric.FLAGGED_RATE] = float(found)
         values[Metric.BLOCKED_RATE] = float(x.outcome in (Outcome.BLOCKED_INPUT, Outcome.BLOCKED_OUTPUT))
     if x.sent_at is None:
         return values
@@ -79,13 +91,25 @@ def _values(x: Exchange, total_s: float) -> dict[str, float]:
     if judged:
         values[Metric.REDACTED_RATE] = float(x.outcome is Outcome.REDACTED)
         values[Metric.LATENCY_S] = total_s
+        if x.first_byte is not None:
+            values[Metric.FIRST_BYTE_S] = x.first_byte
         values[Metric.UNSCANNED_RATE] = float(bool(x.unscanned))
         if (tokens := _tokens(x.facts.usage)) is not None:
             values[Metric.TOKENS] = tokens
         spoken = [text.length for text in x.texts if text.channel.kind is not Kind.OTHER]
         if spoken:
             values[Metric.REPLY_LENGTH] = float(sum(spoken))
+        if Metric.REFUSAL_RATE in asked and (refused := _refused(x)) is not None:
+            values[Metric.REFUSAL_RATE] = float(refused)
     return values
+
+
+def _refused(x: Exchange) -> bool | None:
+    """Whether the model declined; None where it said nothing in words."""
+    texts = [text for text in x.texts if text.length and text.channel.kind in (Kind.TEXT, Kind.REFUSAL)]
+    if not texts:
+        return None
+    return any(text.channel.kind is Kind.REFUSAL for text in texts) or refuses(texts[0].text)
 
 
 def _is_fault(x: Exchange) -> bool:

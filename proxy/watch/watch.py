@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Final, Protocol
 
 import structlog
 
 from proxy.model.card import Card
-from proxy.model.observation import Observation
+from proxy.model.observation import Metric, Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, State, Tripwire
 from proxy.watch.gather import Gather
 from proxy.watch.grid import Grid
 from proxy.watch.inventory import Inventory
+from proxy.watch.prompts import Prompts
 from proxy.watch.wire import Standing, Turned, held_json
 
 STANDINGS_MAX: Final = 100
@@ -44,6 +46,7 @@ class Watch:
         self._grids: tuple[Grid, ...] = ()
         self._gathers: tuple[Gather, ...] = ()
         self._dropped: list[Turned] = []
+        self._prompts = Prompts()
         self._fresh: list[Observation] = []  # that are in no window yet
         self.asked: frozenset[str] = frozenset()
         """The series that some tripwire watches: what others would cost need not be paid."""
@@ -91,10 +94,25 @@ class Watch:
                     sent=seen.sent,
                     served=seen.served,
                 )
-        self.take_sample(one)
+        if one.prompt is not None and one.caller is not None:
+            said = float(self._prompts.new((one.caller, one.prompt)))
+            one = replace(one, values={**one.values, Metric.NEW_PROMPTS: said})
+        self._take(one)
 
-    def take_sample(self, one: Observation) -> None:
-        """Something that a tripwire may watch, and that no exchange need have told."""
+    def external(self, name: str, value: float, now: float, model: str | None, app: str | None) -> bool:
+        """A sample from elsewhere, of a model, of an app, or of neither; False where no tripwire watches it."""
+        series = f"{Metric.EXTERNAL}:{name}"
+        if series not in self.asked:
+            return False
+        self._take(Observation(now, "", model, frozenset(), None, None, None, app, None, {series: value}))
+        return True
+
+    @property
+    def external_names(self) -> tuple[str, ...]:
+        """The series from elsewhere that some tripwire watches."""
+        return tuple(sorted({wire.name for wire in self.tripwires if wire.name is not None}))
+
+    def _take(self, one: Observation) -> None:
         self._fresh.append(one)
         if len(self._fresh) >= FRESH_MAX:
             self._fold()

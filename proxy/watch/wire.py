@@ -31,7 +31,8 @@ class Held:
     callers: deque[tuple[int, Counter[str]]] = field(default_factory=deque)  # by slice, of the samples beyond
 
     def note(self, at: int, one: Observation) -> None:
-        self.examples.append(one.exchange)
+        if one.exchange:  # what was posted has none
+            self.examples.append(one.exchange)
         if not self.callers or self.callers[-1][0] < at:
             self.callers.append((at, Counter()))
         counts = self.callers[-1][1]

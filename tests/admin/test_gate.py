@@ -17,6 +17,7 @@ from proxy.admin.later import PATHS
 from proxy.model.record import Json
 from proxy.settings import Role
 from tests.admin.conftest import TOKENS, Admin
+from tests.admin.test_external_api import GPU
 
 KILL = {"level": "killed", "reason": "x"}
 BODIES: dict[str, Json] = {
@@ -25,6 +26,7 @@ BODIES: dict[str, Json] = {
     "/admin/v1/blocks": {"subject": "user:1", "reason": "x"},
     "/admin/v1/limits": {"subject": "user:1", "rate": "1/day", "reason": "x"},
     "/admin/v1/alerts/test": {"reason": "x"},
+    "/admin/v1/metrics": {"name": "gpu-busy", "value": 0.5},
     "/admin/v1/rules/patch": {"phrases": ["falcon"], "on": "output", "action": "block", "reason": "x"},
 }
 
@@ -72,6 +74,7 @@ ROLES: list[tuple[str, str, set[Role]]] = [
     ("GET", "/admin/v1/cards", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/tripwires", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/alerts/test", {"operator", "admin"}),
+    ("POST", "/admin/v1/metrics", {"operator", "admin"}),
     ("GET", "/admin/v1/blocks", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/blocks", {"operator", "admin"}),
     ("DELETE", "/admin/v1/blocks/none?reason=x", {"operator", "admin"}),
@@ -101,6 +104,7 @@ def test_the_table_of_roles_names_every_call_that_needs_a_token() -> None:
 @pytest.mark.parametrize(("method", "path", "allowed"), ROLES)
 @pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
 async def test_roles(admin: Admin, method: str, path: str, allowed: set[Role], role: Role) -> None:
+    admin.watch.take((), (GPU,), admin.clock())
     answer = await admin.call(method, path, role=role, json=BODIES.get(path) if method != "GET" else None)
     if role in allowed:
         assert answer.status == (404 if "/none" in path else 200)

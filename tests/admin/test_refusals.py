@@ -164,6 +164,6 @@ def test_the_table_has_every_call_that_changes_something() -> None:
     changing = {
         (one.method, one.path if one.method == "POST" else one.path.partition("/{")[0])
         for one in ENDPOINTS
-        if one.method != "GET"
+        if one.method != "GET" and one.path != "/admin/v1/metrics"  # a sample is no change
     }
     assert shapes == changing

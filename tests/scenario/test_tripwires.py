@@ -11,11 +11,12 @@ from pydantic import SecretStr
 
 from proxy.settings import AlertTarget
 from tests.admin.test_dial_command import run
-from tests.fakes import Json, ScriptedBackend
+from tests.fakes import Json, ScriptedBackend, Sse, sse
 from tests.scenario.harness import ADMIN_TOKEN, Proxy, post, proxy_for, running
 from tests.scenario.test_cards import MODELS
 from tests.scenario.test_identity import CHAT, REPLY
 
+CHUNK = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 RULES = """\
 rules:
   - {id: rude, on: output, detect: {toxicity: {toxicity: 0.9}}, action: flag}
@@ -150,3 +151,42 @@ async def test_an_alert_that_hangs_delays_no_exchange(tmp_path: Path) -> None:
         assert await ask(proxy, times=3) == [200] * 3
         assert (await tripwires(proxy))["rude-model", "model:support"]["state"] == "firing"
         assert 'guardrail_alerts_waiting{target="oncall"} 1.0' in await proxy.metrics()
+
+
+SAID = """\
+rules: [{id: rude, on: input, detect: {phrases: [darling]}, action: flag}]
+tripwires:
+  - {id: declines, metric: refusal_rate, per: model, above: 0.1}
+  - {id: flagged, metric: flagged_rate, per: user, above: 0.9}
+  - {id: new, metric: new_prompts, stat: sum, per: user, above: 100}
+  - {id: first, metric: first_byte_s, stat: p95, above: 100}
+"""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_exchanges_tell(tmp_path: Path, stream: bool) -> None:
+    """Of four replies two decline, of four requests two are flagged, and two say the same."""
+    said = ["I'm sorry, but I can't help with that.", "Sure. I'm sorry that it took so long."]
+    asked = ["hello", "hello", "dear darling", "darling"]
+
+    def reply(text: str) -> Any:
+        if not stream:
+            return Json(saying(text))
+        frames = [
+            sse({**CHUNK, "choices": [{"index": 0, "delta": {"content": word + " "}}]})
+            for word in text.split()
+        ]
+        end = sse({**CHUNK, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        return Sse([*frames, end, b"data: [DONE]\n\n"])
+
+    turns = iter(said * 2)
+    async with (
+        ScriptedBackend(lambda _: [reply(next(turns))]) as backend,
+        proxy_for(tmp_path, backend.url, rules=SAID) as proxy,
+    ):
+        for text in asked:
+            body = {**CHAT, "stream": stream, "messages": [{"role": "user", "content": text}]}
+            assert (await post(f"{proxy.url}/v1/chat/completions", body)).status == 200
+        found = {id: one["value"] for (id, _), one in (await tripwires(proxy)).items()}
+        assert (found["declines"], found["flagged"], found["new"]) == (0.5, 0.5, 3)
+        assert 0 < found["first"] < 60

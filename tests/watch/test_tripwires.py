@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from proxy.model.observation import Metric, Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, Stat, State
+from proxy.watch.gather import FEW_MAX
 from proxy.watch.grid import GROUPS_MAX
+from proxy.watch.prompts import PROMPTS_MAX, Prompts
 from proxy.watch.watch import STANDINGS_MAX
 from proxy.watch.wire import HELD_MAX
 from tests.watch.support import MIDNIGHT, at, clock, drive, kept, look, seen, state, tripwire, watch
@@ -224,3 +227,40 @@ def test_metrics_tell_the_worst_of_those_whom_the_settings_do_not_name() -> None
         ("callers", "user", 2, pytest.approx(0.9, rel=0.01), 0.5),
     ]
     assert len(list(running.standings(MIDNIGHT + 60))) == 4 + 1 + STANDINGS_MAX
+
+
+def test_what_one_caller_takes_in_all() -> None:
+    """A sum is seen though no sample is over the limit, and slides out of the window again."""
+    wire = tripwire(
+        id="cost", metric=Metric.TOKENS, stat=Stat.SUM, per=Per.USER, above=10_000, min_samples=1, for_s=0,
+        window_s=600.0, keep_firing_s=60.0,
+    )  # fmt: skip
+    running = watch(wire)
+    many = [seen(MIDNIGHT + n, caller=f"user:u{n % 3 * (n % 2)}", tokens=60.0) for n in range(600)]
+    fired, relaxed = drive(running, many, MIDNIGHT + 2000, MIDNIGHT)
+    assert (fired.group, fired.fires, relaxed.fires) == ("user:u0", True, False)
+    assert fired.value is not None
+    assert 10_000 < fired.value < 12_000
+
+
+def test_new_prompts_are_counted_not_repeated_ones() -> None:
+    wire = tripwire(
+        id="asks", metric=Metric.NEW_PROMPTS, stat=Stat.SUM, per=Per.USER, above=50, min_samples=1, for_s=0,
+        window_s=600.0,
+    )  # fmt: skip
+    running = watch(wire)
+    many = [
+        replace(seen(MIDNIGHT + n, caller=f"user:u{n % 2}"), prompt=hash(n if n % 2 else "are you there?"))
+        for n in range(300)
+    ]
+    (fired,) = drive(running, many, MIDNIGHT + 300, MIDNIGHT)
+    assert fired.group == "user:u1"
+    assert fired.value is not None
+    assert 51 <= fired.value <= 51 + FEW_MAX
+
+
+def test_prompts_that_are_remembered_are_bounded() -> None:
+    prompts = Prompts()
+    assert all(prompts.new(("u", n)) for n in range(PROMPTS_MAX + 10))
+    assert prompts.new(("u", 0))
+    assert not prompts.new(("u", PROMPTS_MAX))
