@@ -76,7 +76,8 @@ PASSWORDS: Final = (
     rf"[ \t]{_OPEN}[\w.@+-]{{2,40}}{_CLOSE} ?[/:] ?{_OPEN}{_BARE_WORD}",
 )
 # In scripts that patterns do not know: two of their letters, and what may give a value. The check reads the word.
-# It asks for ASCII behind that: text without a blank would be one long value else, held back and read for each letter.
+# It asks for ASCII behind that: text without a blank would be one long value else, held back and read for each
+# letter.
 PASSWORD_IN_OTHER_SCRIPTS: Final = (
     rf"\?\?{BLANKS}(?:[:=]|\?){BLANKS}{_OPEN}"
     r"""([^\s"'`\\,;<>(){}\[\]?][^\s"'`\\,;<>(){}\[\]]{4,126}[^\s"'`\\,;<>(){}\[\].:])"""
