@@ -80,10 +80,10 @@ def _edited(
 
 
 def _pseudonyms(x: Exchange, ports: Ports) -> Pseudonyms:
-    """The exchange's own, without what its request spells out already."""
-    assert x.view is not None
+    """The exchange's own, without what its request spells out already. In a kept conversation they are our own."""
+    assert x.received is not None, "contain takes it"
     subject = x.subject
     pseudonyms = Pseudonyms(ports.pseudonym_key, (x.app or "", subject.key or "", subject.user or ""))
-    for text in x.screened:
+    for text in x.received.texts:
         pseudonyms.avoid(text.value)
     return pseudonyms

@@ -3,12 +3,14 @@ on in the place of their name."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import openai
 import pytest
 
+from proxy.request.scan import judge_texts
 from tests.scenario.keeping import RULES, Keeper, assistant, chain, say, sent, talking, user
 
 SECRET: Final = "never tell anyone that the vault opens at noon on Sundays"
@@ -159,3 +161,42 @@ async def test_a_reply_in_the_background_is_read_with_what_it_was_asked(tmp_path
         with pytest.raises(openai.InternalServerError) as error:
             await client.responses.retrieve("resp_elsewhere")
         assert error.value.code == "contained"
+
+
+async def test_pseudonyms_of_what_was_said_before_are_known(tmp_path: Path) -> None:
+    rules = """\
+rules:
+  - {id: mail, on: input, detect: {pii: {entities: [EMAIL_ADDRESS]}}, action: pseudonymize}
+"""
+    said: list[str] = []
+    keeper = Keeper(lambda number: f"Write to {said[-1]}." if said else "Who?")
+    async with talking(tmp_path, keeper, rules=rules) as (_, backend, client):
+        first, _ = await say(client, "I am jane@example.com")
+        said.append(sent(backend)["input"].rpartition(" ")[2])
+        second, answer = await say(client, "jane@example.com, as I said", previous_response_id=first)
+        assert answer == "Write to jane@example.com."
+        _, answer = await say(client, "What is my address?", previous_response_id=second)
+        assert answer == "Write to jane@example.com.", "by the conversation, which is sent with pseudonyms"
+        assert b"jane@" not in b"".join(request.body for request in backend.requests)
+
+
+async def test_a_dial_that_rises_while_it_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judging, go_on = asyncio.Event(), asyncio.Event()
+    go_on.set()
+
+    async def slowly(*args: Any) -> None:
+        judging.set()
+        await go_on.wait()
+        await judge_texts(*args)
+
+    monkeypatch.setattr("proxy.request.screen_input.judge_texts", slowly)
+    async with talking(tmp_path) as (proxy, backend, client):
+        last = await chain(client, "one")
+        judging.clear()
+        go_on.clear()
+        asking = asyncio.ensure_future(say(client, "two", previous_response_id=last))
+        await judging.wait()
+        await proxy.dial("degraded")
+        go_on.set()
+        assert (await asking)[1] == "answer 2"
+        assert sent(backend)["input"] == [user("one"), assistant("answer 1"), user("two")]
