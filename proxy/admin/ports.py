@@ -14,7 +14,6 @@ from proxy.model.record import Json
 from proxy.policy.rule import Rule
 from proxy.respond.alerts import Alerts
 from proxy.settings import Settings, Token
-from proxy.subjects import SubjectKind, SubjectName
 from proxy.watch.watch import Watch
 
 
@@ -121,27 +120,6 @@ def known_by(router: RouterPort) -> Callable[[str, Mapping[str, str]], Known]:
         return found
 
     return known
-
-
-def unmatched(subject: SubjectName, settings: Settings) -> str | None:
-    """Why no exchange under these settings can carry a name: a slip of a tired hand must not pass for a block."""
-    names = settings.identify
-    clients = sorted(client.name for client in settings.clients)
-    apps = sorted({client.app for client in settings.clients if client.app is not None})
-    match subject.kind:
-        case SubjectKind.KEY if subject.value not in clients:
-            return f"the keys of `clients` in the settings are {', '.join(clients) or 'none'}"
-        case SubjectKind.APP if clients and subject.value not in apps:
-            return f"the apps of `clients` in the settings are {', '.join(apps) or 'none'}"
-        case SubjectKind.APP if not clients and names.app_header is None:
-            return "the settings name neither `clients` nor `identify.app_header`"
-        case SubjectKind.REGION if names.geoip_db is not None:
-            return None
-        case SubjectKind.REGION if names.region_header is None:
-            return "the settings name neither `identify.region_header` nor `identify.geoip_db`"
-        case SubjectKind.REGION if not names.trusted_proxies:
-            return "a region's header counts only from `identify.trusted_proxies`, and there are none"
-    return None
 
 
 def only_itself(model: str, rollbacks: Mapping[str, str]) -> Known:

@@ -22,7 +22,6 @@ from proxy.admin.endpoint import (
     ttl_of,
 )
 from proxy.admin.errors import from_turn, unprocessable
-from proxy.admin.ports import unmatched
 from proxy.dial.restraint import Kind
 from proxy.dial.restraint_turn import Restrained, lift, restrain
 from proxy.dial.turn import TurnError
@@ -107,7 +106,7 @@ def _subject(call: Call, text: str | None) -> SubjectName:
         subject = SubjectName.parse(text)
     except Invalid as error:
         raise unprocessable("invalid_subject", str(error)) from None
-    why = unmatched(subject, call.context.settings)
+    why = call.context.settings.unmatched(subject)
     if why is not None:
         raise unprocessable("unmatched_subject", f"no exchange would ever match {subject}: {why}")
     return subject

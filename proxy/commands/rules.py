@@ -71,7 +71,7 @@ def check(
         settings = load(config, os.environ)
         rules_dir = settings.rules_dir
         offers = ScorerService(settings.scoring, settings.data_dir, NOBODY).offers
-        offers = replace(offers, backends=settings.stand_ins)
+        offers = replace(offers, backends=settings.stand_ins, unmatched=settings.unmatched)
     except ConfigError as error:
         problems.extend(error.problems)
         offers, rules_dir = _without_settings(config) if rules_dir is None else (NO_SCORERS, None)
@@ -228,8 +228,9 @@ def _compiled(folder: Path, config: Path | None) -> Iterator[Policy]:
         settings = load(config, os.environ) if config is not None else None
         scoring = settings.scoring if settings is not None else Scoring()
         with blocking_scorers(scoring, settings.data_dir if settings is not None else None) as scorers:
-            backends = settings.stand_ins if settings is not None else None
-            offers = replace(scorers.offers, backends=backends)
+            offers = scorers.offers
+            if settings is not None:
+                offers = replace(offers, backends=settings.stand_ins, unmatched=settings.unmatched)
             policy = compile_policy(read_folder(folder), None, offers)
             if faults := scorers.prepare(policy.needs):
                 raise ConfigError(tuple(Problem(str(folder), 1, 1, fault) for fault in faults))

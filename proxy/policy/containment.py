@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from proxy.detect.offers import Offers
 from proxy.errors import Invalid, Problem
 from proxy.model.text import Path
 from proxy.policy.file import ContainmentFile, DegradedFile, KilledFile, RestrictedFile
@@ -22,12 +23,22 @@ RATE_CALLS_MAX: Final = 1000
 T = TypeVar("T")
 
 
+def warn_of_nobody(
+    warnings: list[Problem], offers: Offers, subject: SubjectName, document: Document, at: Path
+) -> None:
+    """No problem, since settings and rules may be changed one after the other, and probably not meant."""
+    why = None if offers.unmatched is None else offers.unmatched(subject)
+    if why is not None:
+        warnings.append(document.problem(at, f"no exchange would ever match `{subject}`: {why}"))
+
+
 @dataclass(slots=True)
 class ContainmentReader:
     """Takes the `containment` of one file after another. Each level is described in one file only."""
 
     problems: list[Problem]
-    backends: Mapping[str, str | None] | None = None  # see Offers
+    warnings: list[Problem]
+    offers: Offers
     value: Containment = field(default_factory=Containment)
     _places: dict[str, str] = field(default_factory=dict)
 
@@ -75,8 +86,7 @@ class ContainmentReader:
         if len(file.allow) > ALLOWED_MAX:
             self.problems.append(document.problem((*at, "allow"), f"holds more than {ALLOWED_MAX} subjects"))
         allow = [
-            self._parsed(document, (*at, "allow", index), SubjectName.parse, text)
-            for index, text in enumerate(file.allow)
+            self._subject(document, (*at, "allow", index), text) for index, text in enumerate(file.allow)
         ]
         rate = None if file.rate is None else self._parsed(document, (*at, "rate"), Rate.parse, file.rate)
         if rate is not None and rate.calls > RATE_CALLS_MAX:
@@ -86,6 +96,12 @@ class ContainmentReader:
                 )
             )
         return Restricted(tuple(name for name in allow if name is not None), rate)
+
+    def _subject(self, document: Document, at: Path, text: str) -> SubjectName | None:
+        subject = self._parsed(document, at, SubjectName.parse, text)
+        if subject is not None:
+            warn_of_nobody(self.warnings, self.offers, subject, document, at)
+        return subject
 
     def _parsed(self, document: Document, at: Path, parse: Callable[[str], T], text: str) -> T | None:
         try:
@@ -99,12 +115,13 @@ class ContainmentReader:
         message = file.message or KilledReply().message
         if backend is None:
             return KilledReply("error" if file.reply.word == "error" else "static", message)
-        if self.backends is not None:
+        backends = self.offers.backends
+        if backends is not None:
             at: Path = ("containment", "killed", "reply", "backend")
-            if backend not in self.backends:
-                tail = nearest(backend, list(self.backends))
+            if backend not in backends:
+                tail = nearest(backend, list(backends))
                 self.problems.append(document.problem(at, f"the settings have no backend `{backend}`{tail}"))
-            elif (why := self.backends[backend]) is not None:
+            elif (why := backends[backend]) is not None:
                 text = f"`{backend}` cannot answer in place of a killed model: {why}"
                 self.problems.append(document.problem(at, text))
         return KilledReply("backend", message, backend)

@@ -95,9 +95,9 @@ class _Reader(Reading):
     places: dict[str, str] = field(default_factory=dict)  # rule id → where it stands
 
     def __post_init__(self) -> None:
-        self.containment = ContainmentReader(self.problems, self.offers.backends)
+        self.containment = ContainmentReader(self.problems, self.warnings, self.offers)
         self.cards = CardsReader(self.problems)
-        self.standing = StandingReader(self.problems)
+        self.standing = StandingReader(self.problems, self.warnings, self.offers)
         self.tripwires = TripwiresReader(self.problems)
 
     def file(self, name: str) -> None:

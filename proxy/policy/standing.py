@@ -9,9 +9,11 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import Field
 
+from proxy.detect.offers import Offers
 from proxy.errors import Invalid, Problem
 from proxy.model.level import Level
 from proxy.model.text import Path
+from proxy.policy.containment import warn_of_nobody
 from proxy.scopes import Scope, check_reason
 from proxy.subjects import Rate, SubjectName
 from proxy.yaml_model import FileModel, validate
@@ -76,6 +78,8 @@ class StandingReader:
     """Takes what one file after another sets. A scope is set, and a subject blocked or limited, in one place."""
 
     problems: list[Problem]
+    warnings: list[Problem]
+    offers: Offers
     levels: list[StandingLevel] = field(default_factory=list)
     restraints: list[StandingRestraint] = field(default_factory=list)
     _places: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -121,6 +125,7 @@ class StandingReader:
         until = self._until(document, at, file.until)
         if subject is None or reason is None:
             return
+        warn_of_nobody(self.warnings, self.offers, subject, document, (*at, "subject"))
         if not self._first(document, (*at, "subject"), str(at[0]), str(subject), str(rate or "")):
             return
         calls = sum(one.rate.calls for one in self.restraints if one.rate is not None)

@@ -14,6 +14,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import SecretStr
 
+from proxy.subjects import SubjectKind, SubjectName
+
 Network: TypeAlias = IPv4Network | IPv6Network
 Api: TypeAlias = Literal["openai", "anthropic"]
 Role: TypeAlias = Literal["viewer", "operator", "admin"]
@@ -199,6 +201,26 @@ class Settings:
         if self.backends[self.default_backend].api == api:
             return self.default_backend
         return next((name for name, backend in self.backends.items() if backend.api == api), None)
+
+    def unmatched(self, subject: SubjectName) -> str | None:
+        """Why no exchange can carry that name, where none can: a slip of a tired hand must not pass for a block."""
+        names = self.identify
+        clients = sorted(client.name for client in self.clients)
+        apps = sorted({client.app for client in self.clients if client.app is not None})
+        match subject.kind:
+            case SubjectKind.KEY if subject.value not in clients:
+                return f"the keys of `clients` in the settings are {', '.join(clients) or 'none'}"
+            case SubjectKind.APP if clients and subject.value not in apps:
+                return f"the apps of `clients` in the settings are {', '.join(apps) or 'none'}"
+            case SubjectKind.APP if not clients and names.app_header is None:
+                return "the settings name neither `clients` nor `identify.app_header`"
+            case SubjectKind.REGION if names.geoip_db is not None:
+                return None
+            case SubjectKind.REGION if names.region_header is None:
+                return "the settings name neither `identify.region_header` nor `identify.geoip_db`"
+            case SubjectKind.REGION if not names.trusted_proxies:
+                return "a region's header counts only from `identify.trusted_proxies`, and there are none"
+        return None
 
     @property
     def stand_ins(self) -> Mapping[str, str | None]:

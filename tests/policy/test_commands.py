@@ -65,6 +65,32 @@ def test_check_knows_which_backend_may_answer_what_is_killed(tmp_path: Path) -> 
         assert (result.exit_code, said in result.stdout) == (status, True), result.stdout
 
 
+def test_check_tells_of_names_that_nobody_has(tmp_path: Path) -> None:
+    settings = SETTINGS + "clients: [{name: shop, app: web, key_file: key}]\n"
+    rules = """\
+rules: []
+containment: {restricted: {allow: [key:shop, key:shpo, app:web, app:shop, "user:4711", region:DE]}}
+blocks: [{subject: key:gone, reason: x}, {subject: "ip:10.0.0.0/8", reason: x}]
+limits: [{subject: app:gone, rate: 1/hour, reason: x}]
+"""
+    write(tmp_path, {"proxy.yaml": settings, "key": "a-key-of-some-length", "rules/a.yaml": rules})
+    result = run("check", "--config", str(tmp_path / "proxy.yaml"))
+    assert result.exit_code == 0, "settings and rules may be changed one after the other"
+    lines = [line.removeprefix(f"{tmp_path}/rules/") for line in result.stdout.splitlines()]
+    keys, apps = "keys of `clients` in the settings are shop", "apps of `clients` in the settings are web"
+    regions = "settings name neither `identify.region_header` nor `identify.geoip_db`"
+    assert lines[:-1] == [
+        f"a.yaml:{place}: no exchange would ever match `{name}`: the {why} (warning)"
+        for place, name, why in (
+            ("2:46", "key:shpo", keys),
+            ("2:65", "app:shop", apps),
+            ("2:88", "region:DE", regions),
+            ("3:20", "key:gone", keys),
+            ("4:20", "app:gone", apps),
+        )
+    ]
+
+
 def test_check_reads_the_rules_of_settings_that_are_wrong(tmp_path: Path) -> None:
     settings = SETTINGS + "open: yes\nrules_dir: mine\n"
     write(
