@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from proxy.detect.escapes import ESCAPE
 from proxy.detect.prefixes import closure, parse
 from proxy.detect.regexes import Leftmost
 
@@ -34,8 +35,11 @@ _OTHER: Final = (
 )
 _ASCII_WORD: Final = re.compile(b"[A-Za-z0-9]")  # `_` and letters of other scripts may be edges to a reader
 _PAUSE: Final = rf"(?<={_OTHER})[,;:!?]"
-_END: Final = re.compile(rf"[\s{EDGE}{_MARKS}]|{_PAUSE}")
+# Behind a name or a value in JSON without blanks: a quoted URL is all that has quotes, at either end.
+_QUOTE_ENDED: Final = r'(?<=")(?:,|:(?=["\[{]))'
+_END: Final = re.compile(rf"[\s{EDGE}{_MARKS}]|{_PAUSE}|{_QUOTE_ENDED}")
 _EDGES: Final = re.compile(rf"(?<=[A-Za-z0-9]){_OTHER}|{_OTHER}(?=[A-Za-z0-9])|[{_MARKS}]|{_PAUSE}")
+_ESCAPED: Final = re.compile(rf"(?:{ESCAPE})(?=[A-Za-z0-9+(])")
 _DOT: Final = "\u3002"
 _DOTTED: Final = re.compile(rf"@[A-Za-z0-9-]+(?:{_DOT}[A-Za-z0-9-]+)+(?![A-Za-z0-9-]|[.{_DOT}][A-Za-z0-9])")
 """A domain whose dots are ideographic, which browsers and mail programs take for dots (RFC 3490, 3.1). In one that
@@ -45,7 +49,10 @@ _IN_DOMAIN: Final = re.compile(rf"@[A-Za-z0-9-]+(?:{_DOT}[A-Za-z0-9-]+)*{_DOT}\Z
 
 def edged(text: str) -> str:
     """The text with EDGE for what ends an address or a number to its reader, though Presidio's patterns would read
-    on, or not begin: a letter of another script right beside a Latin one or a digit, and those scripts' marks."""
+    on, or not begin: a letter of another script right beside a Latin one or a digit, those scripts' marks, and the
+    end of an escape."""
+    if "\\" in text or "[" in text:
+        text = _ESCAPED.sub(lambda escape: escape[0][:-1] + EDGE, text)
     if text.isascii():
         return text
     if _DOT in text:

@@ -16,6 +16,7 @@ from typing import Final, Protocol, cast
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
+from proxy.detect.escapes import ESCAPE
 from proxy.detect.hold import hold_of
 from proxy.detect.normalise import Reader, View, latin
 from proxy.detect.regexes import RegexSet, compile_unchecked
@@ -32,10 +33,11 @@ _CONTEXT_CHARS: Final = 24  # before a match: what its left edge and its name ar
 _COUNT: Final = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 _COUNT_KEPT_MAX: Final = 16
 _RANK: Final[Mapping[str, int]] = {kind: rank for rank, kind in enumerate(KINDS)}
-# A letter before the value belongs to it unless it ends an escape: JSON's \n, a URL's %3D.
+# A letter before the value belongs to it unless it ends an escape: JSON's \n, a terminal's colour, a URL's %3D.
 _RUNS_ON: Final = re.compile(r"[A-Za-z0-9]\Z")
 _UNDERSCORED: Final = re.compile(r"\[[^\]]*_[^\]]*\]|\\w|\[\^")
-_ESCAPE: Final = re.compile(r"(?:\\[abefnrtv0]|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2})\Z")
+_ESCAPE: Final = re.compile(rf"(?:{ESCAPE}|%[0-9A-Fa-f]{{2}})\Z")
+_ESCAPE_CHARS_MAX: Final = 12
 
 
 class SecretError(GuardrailError):
@@ -276,7 +278,7 @@ class _SecretsScan(InlineScan):
         if form.group and after == "(":
             return None  # a call
         if form.group == 0 and text[start].isalnum():
-            left = text[max(0, start - 4) : start]
+            left = text[max(0, start - _ESCAPE_CHARS_MAX) : start]
             if _RUNS_ON.search(left) and not _ESCAPE.search(left):
                 return None
         score = form.form.check(text[max(0, whole - _CONTEXT_CHARS) : start], text[start:end])

@@ -157,6 +157,11 @@ def test_what_has_no_cut_is_judged_at_the_bound(text: str) -> None:
         ("jane(at)example.com, jane[AT]example[dot]com", ["jane(at)example.com", "jane[AT]example[dot]com"]),
         ("4̶1̶1̶1̶ 1111 1111 1111", ["4̶1̶1̶1̶ 1111 1111 1111"]),
         ("❹❶❶❶ ①①①① 1111 1111", ["❹❶❶❶ ①①①① 1111 1111"]),
+        # The letter of an escape is no part of what stands behind it: code, JSON within JSON, a terminal's colours.
+        (r"Cards:\n4111 1111 1111 1111\tSSN:\n536-22-8726", ["4111 1111 1111 1111", "536-22-8726"]),
+        (r"x\u0022DE89370400440532013000\u0022", ["DE89370400440532013000"]),
+        (r"to:\njane@example.com", ["jane@example.com"]),
+        ("\x1b[1;31m4111 1111 1111 1111 ", ["4111 1111 1111 1111"]),
     ],
 )
 def test_what_settling_adds(text: str, found: list[str]) -> None:
@@ -245,6 +250,15 @@ def test_chinese_is_held_by_a_clause() -> None:
     text = "您好，您的订单将在三到五个工作日内送达。如有问题请联系我们，谢谢！请不要回复，" * 5
     held = [at - scan.feed(char).safe_upto for at, char in enumerate(text, 1)]
     assert max(held) <= len("您的订单将在三到五个工作日内送达。")
+
+
+def test_json_without_blanks_is_held_by_a_member() -> None:
+    scan = USUAL.open(NO_CONTEXT)
+    text = json.dumps([{"name": f"n{n}", "code": 4711 * n, "tags": ["a", "b"]} for n in range(40)]).replace(
+        " ", ""
+    )
+    held = [at - scan.feed(char).safe_upto for at, char in enumerate(text, 1)]
+    assert max(held) <= len('"code":188440,"tags":')
 
 
 def test_prose_is_held_by_its_last_word() -> None:

@@ -121,7 +121,7 @@ def test_language_models_find_what_no_pattern_does() -> None:
 
 
 COUNTRY_CHARACTERS = st.text(alphabet="01234567 -./ABDEKMZbdht:#\n", max_size=50)
-CHARACTERS = st.text(alphabet="0123456789 -().+/xXAB@:,_\n", max_size=60)
+CHARACTERS = st.text(alphabet='0123456789 -().+/xXAB@:,_"\n', max_size=60)
 
 
 @settings(deadline=None, max_examples=150)
