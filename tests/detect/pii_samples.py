@@ -120,3 +120,51 @@ word.Next yap\u0130.\u0130nfo""")
 """For the entities of the default registry."""
 
 COUNTRY_PARTS = [*_parts("B- the of DE B AB claim rx HRB no. number : # 12 123 7"), *SAMPLES.values()]
+
+# Texts, and what is found in them beside what Presidio finds.
+SETTLED_TOO: list[tuple[str, list[str]]] = [
+    # A word before says what a number is; a number of no country's plan is a phone's then all the same.
+    ("Call 555-0186.", ["555-0186"]),
+    ("Her mobile is 07700 900123.", ["07700 900123"]),
+    ("(555) 010-9999 or 212-555-0147", ["(555) 010-9999", "212-555-0147"]),
+    ("Telefon: 0664 1234567", ["0664 1234567"]),
+    ("тел. 8 (495) 123-45-67", ["8 (495) 123-45-67"]),
+    ("电话13800138000，谢谢", ["13800138000"]),
+    ("연락처는 010-1234-5678로", ["010-1234-5678"]),
+    ("Sam, +34 612 345 678, is in.", ["+34 612 345 678"]),
+    ("My SSN is 000-12-3456.", ["000-12-3456"]),
+    ("2221 0000 0000 0009 is a Mastercard", ["2221 0000 0000 0009"]),
+    # The word after an account number is no part of it.
+    ("Pay AT61 1904 3002 3457 3201 there.", ["AT61 1904 3002 3457 3201"]),
+    # No blank stands between scripts; a name and its number are joined by `_`.
+    ("邮箱bob@example.com请查收", ["bob@example.com"]),
+    ("用户@例子.公司 почта@пример.рф", ["用户@例子.公司", "почта@пример.рф"]),
+    ("card_4111111111111111_ok", ["4111111111111111"]),
+    ("john.doe@example.com:secret/1 is leaked", ["john.doe@example.com"]),
+    ("Phone no. 4155552671", ["4155552671"]),
+    ("4111.1111.1111.1111", ["4111.1111.1111.1111"]),
+    ("4111_1111_1111_1111", ["4111_1111_1111_1111"]),
+    ("4111/1111/1111/1111", ["4111/1111/1111/1111"]),
+    ("4111  1111  1111  1111", ["4111  1111  1111  1111"]),
+    # What stands before an address in a link, a list or italics is no part of it.
+    ("https://x.test/u/john.doe@example.com", ["john.doe@example.com"]),
+    ("https://x.test/?a=1&u=john.doe@example.com&b=2", ["john.doe@example.com"]),
+    ("and/john.doe@example.com", ["john.doe@example.com"]),
+    ("_john.doe@example.com_ **amy@example.com**", ["john.doe@example.com", "amy@example.com"]),
+    ("mailto:john.doe@example.com?subject=x", ["john.doe@example.com"]),
+    ("bоb@exаmple.соm", ["bоb@exаmple.соm"]),
+    # Ideographic dots are dots where a domain has no other; behind one that is whole they end the sentence.
+    (
+        "mail john.doe@example。com or amy@mail｡example｡com.",
+        ["john.doe@example。com", "amy@mail｡example｡com"],
+    ),
+    ("写信给a@example.com。John会回复，或a@example。com。谢谢", ["a@example.com", "a@example。com"]),
+    ("jane(at)example.com, jane[AT]example[dot]com", ["jane(at)example.com", "jane[AT]example[dot]com"]),
+    ("4̶1̶1̶1̶ 1111 1111 1111", ["4̶1̶1̶1̶ 1111 1111 1111"]),
+    ("❹❶❶❶ ①①①① 1111 1111", ["❹❶❶❶ ①①①① 1111 1111"]),
+    # The letter of an escape is no part of what stands behind it: code, JSON within JSON, a terminal's colours.
+    (r"Cards:\n4111 1111 1111 1111\tSSN:\n536-22-8726", ["4111 1111 1111 1111", "536-22-8726"]),
+    (r"x\u0022DE89370400440532013000\u0022", ["DE89370400440532013000"]),
+    (r"to:\njane@example.com", ["jane@example.com"]),
+    ("\x1b[1;31m4111 1111 1111 1111 ", ["4111 1111 1111 1111"]),
+]

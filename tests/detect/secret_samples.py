@@ -173,6 +173,11 @@ _SEED: Final = "legal winner thank year wave sausage worth useful legal winner t
 _BODY: Final = "\n".join(mixed(64) for _ in range(3))
 
 IN_CONTEXT: Final[tuple[tuple[str, str, str], ...]] = (
+    # The end of an escape is no letter of the value.
+    *(
+        ("AWS_ACCESS_KEY_ID", f"see{before}AKIAQYLPMN5HHHFPZAM2 now", "AKIAQYLPMN5HHHFPZAM2")
+        for before in (r"\n", r"\x0a", r"\u0022", "%3D", "\x1b[32m")
+    ),
     ("PUTTY_PRIVATE_KEY", f"Comment: me\nPrivate-Lines: 3\n{_BODY}", f"Private-Lines: 3\n{_BODY}"),
     ("AWS_SECRET_ACCESS_KEY", f"aws_secret_access_key = {(aws := mixed(36) + 'a/+9')}\n", aws),
     ("AWS_SESSION_TOKEN", f'"SessionToken": "{(session := mixed(160))}"', session),
