@@ -35,6 +35,7 @@ class Finding:
     mode: Mode = Mode.ENFORCE
     message: str = ""  # what the client reads in place of a blocked reply
     severity: str = "medium"
+    unlogged: bool = False  # what it covers is not to stand on the log
 
     @property
     def acts(self) -> bool:

@@ -101,6 +101,11 @@ class Policy:
         """The rules' ids, in order."""
         return tuple(rule.id for rule in self.rules)
 
+    @cached_property
+    def unlogs(self) -> bool:
+        """Whether any rule keeps what it finds off the log."""
+        return any(rule.unlogged for rule in self.rules)
+
     def active(self, direction: Direction, selection: Selection) -> bool:
         """Whether any rule applies: without one a text need not be read."""
         return not self.plan(direction, selection).idle

@@ -119,6 +119,7 @@ class RuleFile(FileModel):
     severity: Literal["low", "medium", "high", "critical"] = "medium"
     message: Message | None = None
     when: WhenFile | None = None
+    log: Literal["whole", "redacted"] = "whole"
 
 
 class ReplyFile(FileModel):

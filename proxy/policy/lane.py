@@ -134,6 +134,7 @@ class View:
             mode=rule.mode,
             message=rule.message,
             severity=rule.severity,
+            unlogged=rule.unlogged,
         )
 
     def failed(self, bank: Bank, error: Exception) -> list[int]:

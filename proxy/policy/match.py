@@ -68,6 +68,11 @@ class Plan:
             for rule in self.active.values()
         )
 
+    @cached_property
+    def unlogged(self) -> frozenset[str]:
+        """The rules whose findings are not to stand on the log."""
+        return frozenset(rule.id for rule in self.active.values() if rule.unlogged)
+
     def stricter(self, finding: Finding) -> Finding | None:
         """A finding that was told under a laxer plan, as this one has it; None where that is no stricter."""
         rule = self._by_id.get(finding.rule)

@@ -111,6 +111,7 @@ class Rule:
     severity: str = "medium"
     message: str = ""
     when: When = field(default_factory=When)
+    unlogged: bool = False  # what it finds is not to stand on the log
 
     def action_at(self, level: Level) -> Action:
         """What the rule does with a finding at that level. At `open` nothing is enforced."""

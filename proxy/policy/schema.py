@@ -185,6 +185,7 @@ class _RuleReader:
                 severity=file.severity,
                 message=file.message or DEFAULT_MESSAGE[direction],
                 when=self._when(file),
+                unlogged=file.log == "redacted",
             )
         )
 

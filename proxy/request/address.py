@@ -14,6 +14,7 @@ async def address(x: Exchange, route: Route) -> None:
     x.route = route
     x.reach = Reach(models=x.reach.models | route.names, app=x.app, app_verified=x.app_verified)
     x.sent_raw, x.sent = x.raw, None
+    x.judged, x.judged_raw = (), b""
     x.findings, x.scores, x.pseudonyms = [], {}, None  # of its request, which is judged anew
     requested = x.view.model if x.view is not None else None
     if x.wire is not None and route.sent is not None and route.sent != requested:

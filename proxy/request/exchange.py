@@ -95,14 +95,14 @@ class Exchange:
     """The state of one exchange. Steps fill it in, in the pipeline's order; nothing else writes to it."""
 
     __slots__ = (
-        "_context", "answer", "api", "app", "app_verified", "attempts", "backend_first_byte",
-        "backend_seconds", "begun", "body", "body_bytes", "body_read", "client", "counted", "cut",
-        "effective", "error", "facts", "failures", "findings", "first_byte", "first_sent_at", "gate", "given",
-        "given_bytes", "given_messages", "guard_s", "http", "id", "kept", "killed", "level", "logged", "messages",
+        "_context", "answer", "api", "app", "app_verified", "attempts", "backend_first_byte", "backend_seconds",
+        "begun", "body", "body_bytes", "body_read", "client", "counted", "cut", "effective", "error", "facts",
+        "failures", "findings", "first_byte", "first_sent_at", "gate", "given", "given_bytes", "given_messages",
+        "guard_s", "http", "id", "judged", "judged_raw", "kept", "killed", "level", "logged", "messages",
         "outcome", "passed", "passing", "path", "policy", "pseudonyms", "raw", "reach", "received", "recorded",
-        "reply_media", "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw", "settled",
-        "stand_in", "started", "started_at", "static", "subject", "tail", "taken_back", "task", "texts",
-        "unscanned", "upstream", "user_verified", "view", "waiting", "wire",
+        "reply_media", "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw",
+        "settled", "stand_in", "started", "started_at", "static", "subject", "tail", "taken_back", "task",
+        "texts", "unscanned", "upstream", "user_verified", "view", "waiting", "wire",
     )  # fmt: skip
 
     def __init__(self, http: web.BaseRequest, *, id: str, now: float, started: float, policy: Policy) -> None:
@@ -147,6 +147,8 @@ class Exchange:
         self.pseudonyms: Pseudonyms | None = None
         self.sent_raw = b""
         self.sent: Json = None
+        self.judged: tuple[JudgedText, ...] = ()  # the texts of the request
+        self.judged_raw = b""  # in which they stood
         self.findings: list[Finding] = []
         self.scores: dict[str, float] = {}
         self.unscanned: Counter[str] = Counter()
@@ -291,17 +293,19 @@ class Exchange:
     def over(self) -> None:
         """Nobody reads it any more. Its texts and its gate hold it in turn: a cycle would keep them all until the
         collector comes by."""
-        self.texts, self.gate, self.given = (), None, {}
+        self.texts, self.judged, self.gate, self.given = (), (), None, {}
 
     def backend_done(self, now: float) -> None:
         """The backend has given all that it will."""
         if self.sent_at is not None and self.backend_seconds is None:
             self.backend_seconds = now - self.sent_at
 
-    def take_findings(self, texts: Iterable[JudgedText]) -> None:
-        """What was found in these texts belongs to the exchange's record; what failed to look, to the metrics."""
+    def take_findings(
+        self, texts: Iterable[JudgedText], told: Callable[[JudgedText], Iterable[Finding]]
+    ) -> None:
+        """What is `told` of these texts belongs to the exchange's record; what failed to look, to the metrics."""
         for text in texts:
-            self.findings.extend(text.findings)
+            self.findings.extend(told(text))
             self.failures.extend(text.errors)
             for label, score in text.scores.items():
                 if score > self.scores.get(label, 0.0):

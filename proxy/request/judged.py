@@ -25,6 +25,7 @@ from proxy.request.changes import Changes
 from proxy.request.opening import NewJudge, highest, restated, spared, under
 from proxy.request.pieces import REOPENED_CONTEXT_CHARS, Grown, Pieces, readable
 from proxy.request.seam import Seam
+from proxy.request.unlogged import Unlogged
 from proxy.wire.json_text import JsonText
 
 
@@ -58,13 +59,14 @@ class JudgedText:
         self._own = 0  # how far this text by itself is settled
         self._cap: int | None = None  # how far the seams at its ends let it be
         restore = restore and not channel.sealed  # signed text stays as the model wrote it
-        self._changes = Changes(self._json, pseudonyms, restore=restore)
+        self.changes = Changes(self._json, pseudonyms, restore=restore)
+        self.unlogged = Unlogged(self._json)
         self._judged = 0  # judged characters so far
         self._base = 0  # where the present judge's text begins, in judged characters
         self._tail = ""  # the last of the judged text, where that is not the wire's
         self._reread = 0  # findings that end before this were reported by an earlier judge
         self._gone = self._lax = 0  # how far it had gone out: as one that seemed to end; under a laxer plan
-        self._closing = self._closed = False
+        self._closing = self.closed = False
         self._answering = False  # the present judge has read its all, and waits for answers
         self._follows: JudgedText | None = None
         self._followed = channel.chain != ""  # whether another text may follow that is read with it
@@ -74,11 +76,6 @@ class JudgedText:
     def text(self) -> str:
         """The whole text so far."""
         return self._grown.text
-
-    @property
-    def redacted(self) -> bool:
-        """Whether anything in it was redacted."""
-        return self._changes.redacted
 
     @property
     def findings(self) -> list[Finding]:
@@ -159,7 +156,7 @@ class JudgedText:
             piece = self._todo.take(chars - done)
             done += len(piece)
             self._feed(piece, final=self._closing and not self._todo)
-        if self._closing and not self._closed and not self._todo and not self._answering:
+        if self._closing and not self.closed and not self._todo and not self._answering:
             self._feed("", final=True)
         return done
 
@@ -183,7 +180,7 @@ class JudgedText:
             self._seam.tighten(plan)
         for told in restated(self._found, plan, self.released, editable=self._json is None):
             if told.acts and not self._blocks(told, told.start, told.end):
-                self._changes.cover(told.start, told.end, placeholder(told.label))
+                self.changes.cover(told.start, told.end, placeholder(told.label))
         self.settled = self._lax = self.released
         self._settle()
 
@@ -194,23 +191,24 @@ class JudgedText:
 
     def edit(self, start: int, end: int) -> Edit | None:
         """What becomes of characters [start, end), relative to `start`; None where they stay as they are."""
-        return self._changes.edit(start, end)
+        return self.changes.edit(start, end)
 
     def edit_before_block(self, start: int, end: int) -> Edit:
         """As `edit`, with everything from the blocking finding's first character on taken away."""
-        return self._changes.edit_before(start, end, self.block_at)
+        return self.changes.edit_before(start, end, self.block_at)
 
     def delivered(self) -> str:
         """The text as its reader got it: as far as it was released, with changes, and a block's message."""
-        return self._changes.applied(self.text[: self.released])
+        return self.changes.applied(self.text[: self.released])
 
     def found(self, finding: Finding, start: int, end: int, text: str) -> None:
         """Something that begins or ends in another text covers characters [start, end) of this one; `text` stands
         in their place where it is redacted."""
         finding = replace(finding, field=self.channel.field, start=start, end=end)
         self._found.append(finding)
+        self.unlogged.note(finding, start, end)
         if finding.acts and not self._blocks(finding, start, end):
-            self._changes.cover(start, end, text, across=True)
+            self.changes.cover(start, end, text, across=True)
 
     def _feed(self, raw: str, *, final: bool = False) -> None:
         """Judge the next characters, as the wire carries them; with `final` as if the text ended behind them."""
@@ -250,7 +248,7 @@ class JudgedText:
             judge = self._reopen() if self._judged else self._new_judge(self._whole)
             self._judge = judge
         piece = readable(piece)
-        self._changes.read(piece, final=final)
+        self.changes.read(piece, final=final)
         ruling = judge.feed(piece, final=final)
         self._judged += len(piece)
         if self._json is not None:
@@ -263,9 +261,9 @@ class JudgedText:
         self._answering = False
         self._scores = self.scores
         self._judge = None
-        self._changes.finish()
+        self.changes.finish()
         self._own = self._fed
-        self._closed = self._closing and not self._todo
+        self.closed = self._closing and not self._todo
         self._settle()
 
     def _settle(self) -> None:
@@ -278,13 +276,14 @@ class JudgedText:
                 continue
             raw_start, raw_end = self._raw(start), self._raw(end)
             self._found.append(finding := spared(replace(finding, start=raw_start, end=raw_end), self._lax))
+            self.unlogged.note(finding, start, end)
             if finding.acts:
-                self._changes.before(start)
+                self.changes.before(start)
                 if not self._blocks(finding, raw_start, raw_end):
-                    self._changes.found(finding, start, end)
+                    self.changes.found(finding, start, end)
         if judge.errors:
             self.errors.update(judge.errors)
-        settled = self._changes.settle(ruling.settled + self._base)
+        settled = self.changes.settle(ruling.settled + self._base)
         self._own = max(self._own, settled if self._json is None else self._json.raw_settled(settled))
         self._settle()
 
@@ -303,7 +302,7 @@ class JudgedText:
 
     def _go_on(self) -> None:
         """A text that was complete goes on: what stands behind its end does not stand behind it any more."""
-        self._closing = self._closed = False
+        self._closing = self.closed = False
         if self._seam is not None:
             self._seam.leave()
             self._seam = None

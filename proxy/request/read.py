@@ -40,7 +40,7 @@ async def read(x: Exchange, ports: Ports) -> None:
             # What came before that point is not read again, so a match over it could not be seen.
             raise BadRequest("a stream cannot be resumed through this proxy; ask for the response as a whole")
         x.view = await beside(large, x.wire.read_request, x.body)
-        if large:
+        if large and not x.policy.unlogs:
             x.logged = await beside(True, masked, x.body)
         requested = x.view.model
         if x.subject.user is None:

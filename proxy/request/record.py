@@ -6,6 +6,7 @@ Always runs, whatever became of the steps before it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ from proxy.model.observation import Observation
 from proxy.model.record import Begun, Finished, Json, Latency, ModelUsed
 from proxy.model.text import Media
 from proxy.request.exchange import Exchange, Killed, Ports
+from proxy.request.judged import JudgedText
 from proxy.request.observe import observation
+from proxy.request.on_record import OnRecord
 from proxy.request.own_keys import OwnKeys
 from proxy.request.reply_text import reply_text
 from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, beside
@@ -26,20 +29,21 @@ from proxy.wire.unloaded import stand_ins, unloaded
 def begin(x: Exchange, ports: Ports) -> None:
     """Hand the request to the log; `x.begun` tells when it is durable."""
     if x.begun is None:
-        own = OwnKeys(x, ports)
+        own, on_record = OwnKeys(x, ports), OnRecord(x)
+        body = x.body if x.logged is not None else on_record.body()
         x.begun = ports.recorder.begin(
             Begun(
                 id=x.id,
                 started_at=x.started_at,
                 api=x.api,
-                path=own.out_of(x.path),
+                path=own.out_of(on_record.text(x.path)),
                 stream=x.view.stream if x.view is not None else False,
                 app=own.out_of_any(x.app),
                 subject=replace(x.subject, user=own.out_of_any(x.subject.user)),
                 model=_model(x, own),
                 level=x.level,
                 policy=x.policy.digest,
-                body=own.out_of_json(_kept(x, ports, x.body), x.raw or None),
+                body=own.out_of_json(_kept(x, ports, body), x.raw if body is x.body and x.raw else None),
                 body_bytes=x.body_bytes,
                 body_read=x.body_read,
             )
@@ -131,18 +135,23 @@ def _ended(x: Exchange, ports: Ports) -> _Ended:
 
 def _finished(x: Exchange, ports: Ports) -> Finished:
     begin(x, ports)
+    on_record = OnRecord(x)
     if x.stand_in and x.outcome in _STAND_INS:
         x.outcome = Outcome.KILLED
     if not x.settled:
         x.settled = True
-        x.take_findings(x.texts)
+        x.take_findings(x.texts, on_record.findings)
     total_s = ports.clock.monotonic() - x.started
     if x.first_byte is None and x.answer is not None:
         x.first_byte = total_s  # it goes out as soon as this record is durable
-    received = reply_text(x.texts, x.facts.tools, lambda text: text.text)
-    if x.passed:
-        received = bytes(x.passed).decode("utf-8", "replace")
+    received = _received(x, lambda text: text.text)
+    delivered = _delivered(x, lambda text: text.delivered(), received)
+    differs = delivered != received
+    if not on_record.whole:
+        received = on_record.json(_received(x, on_record.received))
+        delivered = on_record.json(_delivered(x, on_record.delivered, received))
     own = OwnKeys(x, ports)
+    sent = on_record.sent()
     shown = own.out_of_json(received)
     return Finished(
         id=x.id,
@@ -151,11 +160,13 @@ def _finished(x: Exchange, ports: Ports) -> Finished:
         model=_model(x, own),
         level=x.level,
         backend=x.route.backend if x.route is not None else None,
-        sent=own.out_of_json(_kept(x, ports, x.sent), x.sent_raw or None),
+        sent=own.out_of_json(_kept(x, ports, sent), x.sent_raw if sent is x.sent and x.sent_raw else None),
         received=shown,
-        delivered=own.out_of_json(_delivered(x, received)),
+        delivered=own.out_of_json(delivered) if differs else None,
         finish_reason=own.out_of_any(x.facts.finish_reason),
-        logprobs=x.facts.logprobs if shown == received else None,  # its tokens spell the key
+        logprobs=x.facts.logprobs
+        if shown == received and on_record.whole
+        else None,  # its tokens spell what is not kept
         usage=own.out_of_json(x.facts.usage),
         latency=Latency(
             total=total_s * 1000.0,
@@ -165,7 +176,7 @@ def _finished(x: Exchange, ports: Ports) -> Finished:
         ),
         findings=own.out_of_findings(x.findings),
         scores=dict(x.scores),
-        error=own.out_of_any(x.error),
+        error=own.out_of(on_record.text(x.error)) if x.error is not None else None,
         media=(
             *(_media(media, Direction.INPUT) for media in (x.view.media if x.view is not None else ())),
             *(_media(media, Direction.OUTPUT) for media in x.reply_media),
@@ -176,22 +187,28 @@ def _finished(x: Exchange, ports: Ports) -> Finished:
     )
 
 
-def _delivered(x: Exchange, received: Json) -> Json:
-    """What the client gets, in the shape of `received`: an empty one for nothing. None where it is the same."""
+def _received(x: Exchange, read: Callable[[JudgedText], str]) -> Json:
+    """The backend's text."""
+    if x.passed:
+        return bytes(x.passed).decode("utf-8", "replace")
+    return reply_text(x.texts, x.facts.tools, read)
+
+
+def _delivered(x: Exchange, read: Callable[[JudgedText], str], received: Json) -> Json:
+    """What the client gets, in the shape of `received`: an empty one for nothing."""
     if x.static is not None:
         return x.static
     if x.passed:
-        same = x.passing >= len(x.passed)
-        return None if same else bytes(x.passed[: x.passing]).decode("utf-8", "replace")
+        return bytes(x.passed[: x.passing]).decode("utf-8", "replace")
     texts = [text for text in x.texts if text.released or not text.length]
     delivered: Json = None
     if x.given or not x.taken_back:
-        delivered = reply_text(texts, x.facts.tools, lambda text: text.delivered())
+        delivered = reply_text(texts, x.facts.tools, read)
     if x.messages:
         delivered = _with_messages(x, delivered)
     if delivered is None and received is not None:
         return "" if isinstance(received, str) else []
-    return delivered if delivered != received else None
+    return delivered
 
 
 def _with_messages(x: Exchange, delivered: Json) -> Json:

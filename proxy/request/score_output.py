@@ -103,7 +103,7 @@ def _apply(x: Exchange, raw: bytes, body: Json, view: ReplyView) -> bytes | None
         if (edit := text.edit(0, text.length)) is not None:
             edits.append((source, edit))
     if edits:
-        if any(text.redacted for text in x.texts):
+        if any(text.changes.redacted for text in x.texts):
             x.outcome = Outcome.REDACTED
         raw = wire.edit_reply(raw, body, edits)
     if x.messages and not wire.speaks:
@@ -175,7 +175,7 @@ def _end(x: Exchange, ports: Ports, gate: StreamGate, *, complete: bool) -> None
         message = f"backend {upstream.backend}: it cut its reply short"
         x.outcome, x.error = Outcome.BACKEND_ERROR, message
         x.tail += gate.fail("backend_error", message, after_tail=True)
-    elif any(text.redacted for text in gate.judged()):
+    elif any(text.changes.redacted for text in gate.judged()):
         x.outcome = Outcome.REDACTED
 
 

@@ -11,10 +11,12 @@ from proxy.policy.pseudonym import Pseudonyms
 from proxy.policy.redact import first_block
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.judged import JudgedText
+from proxy.request.on_record import OnRecord
 from proxy.request.scan import judge_texts
 from proxy.request.target import target_texts
-from proxy.request.turn import CHANGES_INLINE_MAX, beside
+from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, beside
 from proxy.wire.base import Wire
+from proxy.wire.credentials import masked
 from proxy.wire.openai_responses_kept import KeptConversation, edited, explicit
 
 UNEDITABLE = (
@@ -42,11 +44,16 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
     try:
         await judge_texts(x, ports, Direction.INPUT, texts, judged)
     finally:
-        x.take_findings(judged)
+        if plan.unlogged:
+            x.judged, x.judged_raw = tuple(judged), x.sent_raw
+        on_record = OnRecord(x)
+        x.take_findings(judged, on_record.findings)
     for text in judged:
         if text.block is not None:
             raise ContentFiltered(text.block.message)
     many = max(len(x.findings), len(judged)) > CHANGES_INLINE_MAX
+    if plan.unlogged and (many or x.body_bytes > READ_INLINE_BYTES_MAX):
+        x.logged = await beside(True, lambda: masked(on_record.body()))
     changed = await beside(many, _edited, x.wire, x.sent_raw, texts, judged, x.kept)
     if changed is not None:
         x.sent_raw, x.sent = changed

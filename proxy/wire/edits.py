@@ -61,7 +61,7 @@ def value_changes(body: Json, edits: Iterable[tuple[Text, Edit]]) -> dict[Path, 
                 new = ""
     changes: dict[Path, bytes | None] = {}
     for path, replacements in by_path.items():
-        edit = Edit(_merged(replacements))
+        edit = Edit(merged(replacements))
         changes.update(value_change(at(body, path), path, judged[path], edit))
     return changes
 
@@ -115,7 +115,8 @@ def _rewritten(real: Json, before: Json, after: Json) -> Json:
     }
 
 
-def _merged(replacements: list[Replacement]) -> tuple[Replacement, ...]:
+def merged(replacements: Iterable[Replacement]) -> tuple[Replacement, ...]:
+    """In order, and where some overlap as one, with the text of the first."""
     out: list[Replacement] = []
     for change in sorted(replacements, key=lambda change: (change.start, -change.end)):
         if out and change.start < out[-1].end:
