@@ -9,6 +9,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,10 +46,11 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 @dataclass(frozen=True, slots=True)
 class AdminClient:
-    """One proxy's admin API. `url` without a trailing slash."""
+    """One proxy's admin API. `url` without a trailing slash; `token_of` says where the token comes from."""
 
     url: str
     token: str | None
+    token_of: str = ""
 
     def call(
         self,
@@ -117,7 +119,9 @@ class AdminClient:
         if not isinstance(code, str) or not isinstance(message, str):
             return self._stranger()
         hint = {
-            401: f"Set {TOKEN_ENV}, or give --token-file; a first start writes one to DATA_DIR/admin.token.",
+            401: f"It does not know the token of {self.token_of}: is that another proxy's, or was it changed?"
+            if self.token_of
+            else f"Set {TOKEN_ENV}, or give --token-file; a first start writes one to DATA_DIR/admin.token.",
             403: "Ask someone whose token has that role." if code == "forbidden" else "",
             421: "Add that name to `admin.hosts` in the settings, or call the listener by its address.",
             503: "Nothing was changed. Is the disk of data_dir full or read-only?"
@@ -128,8 +132,13 @@ class AdminClient:
 
     def _unreached(self, reason: object) -> CallFailed:
         if isinstance(reason, ssl.SSLError):
+            if reason.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+                return CallFailed(f"{self.url}: what answers there speaks no TLS", "Give it with http://.")
+            why = reason.reason or reason
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                why = reason.verify_message
             return CallFailed(
-                f"{self.url}: {reason.reason or reason}",
+                f"{self.url}: {why}",
                 "For a private CA set SSL_CERT_FILE to its certificate; for a listener without TLS use http://.",
             )
         if isinstance(reason, ConnectionRefusedError):
@@ -153,22 +162,26 @@ def connect(url: str, token_file: Path | None) -> AdminClient:
         good = False
     if not good or parts.path.rstrip("/") or parts.query or parts.username is not None:
         raise CallFailed(f"`{url}` is no admin URL", f"As {DEFAULT_ADMIN}", usage=True)
-    token = os.environ.get(TOKEN_ENV, "").strip() or None
+    token, token_of = os.environ.get(TOKEN_ENV, "").strip(), TOKEN_ENV
     if token_file is not None:
+        token_of = str(token_file)
         try:
             token = _read_token(token_file)
         except (OSError, UnicodeDecodeError) as error:
             raise CallFailed(
                 f"{token_file}: {getattr(error, 'strerror', None) or 'holds no token'}"
             ) from None
-    elif token is None and is_loopback(url):
-        try:
+        if not token:
+            raise CallFailed(f"{token_file} is empty")
+    elif not token and is_loopback(url):
+        token_of = str(DEFAULT_TOKEN_FILE)
+        with suppress(OSError, UnicodeDecodeError):  # the proxy's 401 says what to do
             token = _read_token(DEFAULT_TOKEN_FILE)
-        except (OSError, UnicodeDecodeError):
-            token = None  # the proxy's 401 says what to do
-    if token is not None and not (token.isascii() and token.isprintable()):
-        raise CallFailed("the token has characters that no token has", "Is it the right file?")
-    return AdminClient(url.rstrip("/"), token)
+    if not token:
+        return AdminClient(url.rstrip("/"), None)
+    if not all("!" <= char <= "~" for char in token):
+        raise CallFailed(f"{token_of} has characters that no token has")
+    return AdminClient(url.rstrip("/"), token, token_of)
 
 
 def is_loopback(url: str) -> bool:

@@ -7,25 +7,23 @@ from typing import Annotated
 from urllib.parse import quote
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from proxy.commands.admin_client import DEFAULT_ADMIN
 from proxy.commands.turning import (
-    AdminOption,
-    JsonOption,
+    HELD,
+    Caller,
     ReasonOption,
-    TokenOption,
     TtlOption,
+    ends,
+    held,
     level_text,
     local,
     objects,
     out,
+    over_admin,
     plain,
-    print_json,
-    run,
+    table,
     tell_unstored,
-    until,
     word,
 )
 from proxy.model.record import Json
@@ -49,84 +47,57 @@ def _dial() -> None:
 
 
 @app_dial.command()
-def show(
-    admin: AdminOption = DEFAULT_ADMIN, token_file: TokenOption = None, json: JsonOption = False
-) -> None:
+@over_admin
+def show(caller: Caller) -> None:
     """Every setting of the dial: what holds where, who set it, until when and why.
 
     Example: guardrail-proxy dial show
     """
-    body = run(admin, token_file, lambda api: api.call("GET", "/admin/v1/dial"))
-    if json:
-        print_json(body)
-        return
+    body = caller.call("GET", "/admin/v1/dial")
     settings = objects(body, "settings")
     if not settings:
         out().print(Text.assemble("Nothing is set: every exchange is at ", level_text("guarded"), "."))
         return
-    table = Table("Scope", "Level", "By", "Since", "Expires", "Reason")
+    rows = table("Scope", "Level", *HELD)
     for one in settings:
-        expires = word(one, "expires")
-        table.add_row(
-            plain(one, "scope"), level_text(word(one, "level")), plain(one, "actor"), local(word(one, "since")),
-            until(expires) if expires else "never", plain(one, "reason"),
-        )  # fmt: skip
-    out().print(table)
+        rows.add_row(plain(one, "scope"), level_text(word(one, "level")), *held(one))
+    out().print(rows)
     out().print("The strictest setting that matches an exchange holds; with none it is at guarded.")
 
 
 @app_dial.command("set")
+@over_admin
 def set_level(
+    caller: Caller,
     level: Annotated[
         str, typer.Argument(metavar="LEVEL", help="open, guarded, degraded, restricted or killed.")
     ],
     scope: ScopeOption,
     reason: ReasonOption,
     ttl: TtlOption = None,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Set your level at a scope, for new exchanges and for those under way.
 
     Example: guardrail-proxy dial set killed --scope model:support-bot --reason "leaks keys" --ttl 30m
     """
-    asked: dict[str, Json] = {"level": level, "reason": reason}
-    if ttl is not None:
-        asked["ttl"] = ttl
-    body = run(admin, token_file, lambda api: api.call("PUT", _path(scope), body=asked))
-    if json:
-        print_json(body)
-        return
-    expires = word(body, "expires")
+    body = caller.call("PUT", _path(scope), {"level": level, "reason": reason, "ttl": ttl})
     set_to = word(body, "level")
-    out().print(
-        Text.assemble(
-            plain(body, "scope"),
-            " is set to ",
-            level_text(set_to),
-            f", {until(expires)}." if expires else ".",
-        )
-    )
+    out().print(Text.assemble(plain(body, "scope"), " is set to ", level_text(set_to), ends(body), "."))
     _tell_rest(body, set_to)
 
 
 @app_dial.command()
+@over_admin
 def clear(
+    caller: Caller,
     scope: ScopeOption,
     reason: ReasonOption,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Take the setting that people made at a scope away: back to the default, or to what else is set.
 
     Example: guardrail-proxy dial clear --scope model:support-bot --reason "fixed, see INC-42"
     """
-    body = run(admin, token_file, lambda api: api.call("DELETE", _path(scope), body={"reason": reason}))
-    if json:
-        print_json(body)
-        return
+    body = caller.call("DELETE", _path(scope), {"reason": reason})
     if body.get("changed") is False:
         out().print(Text.assemble("Nobody had set ", plain(body, "scope"), ": nothing was changed."))
     else:
@@ -135,26 +106,22 @@ def clear(
 
 
 @app_dial.command()
+@over_admin
 def effective(
+    caller: Caller,
     model: Annotated[str | None, typer.Option("--model", help="The model's name.")] = None,
     app: Annotated[str | None, typer.Option("--app", help="The app's name.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="The user's name.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="The client key's name.")] = None,
     ip: Annotated[str | None, typer.Option("--ip", help="The caller's address.")] = None,
     region: Annotated[str | None, typer.Option("--region", help="The caller's region.")] = None,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """What would hold for an exchange of that model, app and caller, and which setting decides.
 
     Example: guardrail-proxy dial effective --model support-bot --app shop
     """
     query = {"model": model, "app": app, "user": user, "key": key, "ip": ip, "region": region}
-    body = run(admin, token_file, lambda api: api.call("GET", "/admin/v1/dial/effective", query=query))
-    if json:
-        print_json(body)
-        return
+    body = caller.find("/admin/v1/dial/effective", query)
     setting = body.get("setting")
     why: Text | str = "by default: no setting matches"
     if isinstance(setting, dict):
@@ -176,33 +143,28 @@ def effective(
         out().print(Text.assemble("refused: ", who, ": ", plain(one, "reason"), " (", plain(one, "id"), ")"))
 
 
+@over_admin
 def changes(
+    caller: Caller,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, the newest first.")] = 50,
     cursor: Annotated[str | None, typer.Option("--cursor", help="`next` of the page before.")] = None,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Who changed what, when and why, the newest first.
 
     Example: guardrail-proxy changes --limit 20
     """
-    query = {"limit": str(limit), "cursor": cursor}
-    body = run(admin, token_file, lambda api: api.call("GET", "/admin/v1/changes", query=query))
-    if json:
-        print_json(body)
-        return
+    body = caller.find("/admin/v1/changes", {"limit": str(limit), "cursor": cursor})
     lines = objects(body, "changes")
     if not lines:
         out().print("Nothing was ever changed.")
         return
-    table = Table("At", "By", "Action", "Scope", "Before", "After", "Reason")
+    rows = table("At", "By", "Action", "Scope", "Before", "After", "Reason")
     for one in lines:
-        table.add_row(
+        rows.add_row(
             local(word(one, "at")), plain(one, "actor"), plain(one, "action"), plain(one, "scope"),
             level_text(word(one, "before") or "-"), level_text(word(one, "after") or "-"), plain(one, "reason"),
         )  # fmt: skip
-    out().print(table)
+    out().print(rows)
     following = body.get("next")
     if isinstance(following, str):
         out().print(f"There are more: --cursor {following}")

@@ -25,13 +25,15 @@ def store_path(config: Path, data_dir: Path | None) -> Path:
     """The store's file. Raises ConfigError."""
     if data_dir is None:
         # Late: reading a log by its folder needs neither settings nor what loads them.
-        from proxy.settings import load
+        from proxy.settings import load, stated_folders
 
         if not config.exists():
             fail(
                 f"there is no {config}: name the settings (--config FILE), or the log's folder (--data-dir data)"
             )
-        data_dir = load(config, os.environ).data_dir
+        # The log is read by people who lack the secrets with which the proxy was started.
+        folders = stated_folders(config)
+        data_dir = load(config, os.environ).data_dir if folders is None else folders[1]
     return data_dir / FILE_NAME
 
 

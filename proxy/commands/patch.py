@@ -6,26 +6,23 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from proxy.commands.admin_client import DEFAULT_ADMIN, AdminClient
+from proxy.commands.admin_client import AdminClient
 from proxy.commands.options import direction_option
 from proxy.commands.turning import (
-    AdminOption,
-    JsonOption,
+    HELD,
+    Caller,
     ReasonOption,
-    TokenOption,
     TtlOption,
-    local,
+    ends,
+    held,
     objects,
     out,
+    over_admin,
     plain,
-    print_json,
-    remove_each,
-    run,
+    table,
     tell_unstored,
-    until,
     word,
 )
 from proxy.model.level import Direction
@@ -54,81 +51,67 @@ def _patch() -> None:
 
 
 @app_patch.command("add")
+@over_admin
 def add(
+    caller: Caller,
     phrases: PhrasesArgument,
     on: OnOption,
     action: ActionOption,
     reason: ReasonOption,
     ttl: TtlOption = None,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Look for phrases from the next exchange on, whatever letters they are disguised in.
 
     Example: guardrail-proxy patch add "project nightingale" --on output --action block --reason "INC-42"
     """
-    asked: dict[str, Json] = {"phrases": list(phrases), "on": on.value, "action": action, "reason": reason}
-    if ttl is not None:
-        asked["ttl"] = ttl
-    body = run(admin, token_file, lambda api: api.call("POST", "/admin/v1/rules/patch", body=asked))
-    if json:
-        print_json(body)
-        return
-    expires = word(body, "expires")
-    ends = f", {until(expires)}" if expires else ""
-    out().print(Text.assemble("In force as rule ", plain(body, "rule"), ends, "."))
+    asked: dict[str, Json] = {
+        "phrases": [*phrases],
+        "on": on.value,
+        "action": action,
+        "reason": reason,
+        "ttl": ttl,
+    }
+    body = caller.call("POST", "/admin/v1/rules/patch", asked)
+    out().print(Text.assemble("In force as rule ", plain(body, "rule"), ends(body), "."))
     tell_unstored(body)
 
 
 @app_patch.command("list")
-def show(
-    admin: AdminOption = DEFAULT_ADMIN, token_file: TokenOption = None, json: JsonOption = False
-) -> None:
+@over_admin
+def show(caller: Caller) -> None:
     """What is patched in, by whom, until when and why.
 
     Example: guardrail-proxy patch list
     """
-    body = run(admin, token_file, lambda api: api.call("GET", "/admin/v1/rules"))
+    body = caller.api.call("GET", "/admin/v1/rules")
     rules = [one for one in objects(body, "rules") if isinstance(one.get("patch"), dict)]
-    if json:
-        shown: list[Json] = list(rules)
-        print_json({"digest": word(body, "digest"), "rules": shown})
-        return
+    caller.said({"digest": word(body, "digest"), "rules": [*rules]})
     if not rules:
         out().print("Nothing is patched in.")
         return
-    table = Table("Id", "On", "Action", "Phrases", "By", "Since", "Expires", "Reason")
+    rows = table("Id", "On", "Action", "Phrases", *HELD)
     for one in rules:
         patch = one["patch"]
         assert isinstance(patch, dict)
-        expires = word(patch, "expires")
-        table.add_row(
+        rows.add_row(
             Text(word(one, "id").removeprefix("patch:")), plain(one, "on"), plain(one, "action"),
-            Text(", ".join(f"“{phrase}”" for phrase in _phrases(one))),
-            plain(patch, "actor"), local(word(patch, "since")), until(expires) if expires else "never",
-            plain(patch, "reason"),
+            Text(", ".join(f"“{phrase}”" for phrase in _phrases(one))), *held(patch),
         )  # fmt: skip
-    out().print(table)
+    out().print(rows)
 
 
 @app_patch.command("remove")
+@over_admin
 def remove(
+    caller: Caller,
     which: WhichArgument,
     reason: ReasonOption,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Take a patch away, or all patches with a phrase.
 
     Example: guardrail-proxy patch remove "project nightingale" --reason "INC-42: now in the rule files"
     """
-    body = remove_each(admin, token_file, "/admin/v1/rules/patch/", lambda api: _ids(api, which), reason)
-    if json:
-        print_json(body)
-        return
-    for one in objects(body, "removed"):
+    for one in caller.remove("/admin/v1/rules/patch/", _ids(caller.api, which), reason):
         out().print(Text.assemble("The rule ", plain(one, "rule"), " is gone."))
 
 

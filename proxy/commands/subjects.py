@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from proxy.commands.admin_client import DEFAULT_ADMIN, AdminClient, CallFailed
+from proxy.commands.admin_client import AdminClient, CallFailed
 from proxy.commands.turning import (
-    AdminOption,
-    JsonOption,
+    HELD,
+    Caller,
     ReasonOption,
-    TokenOption,
     TtlOption,
-    local,
+    ends,
+    held,
     objects,
     out,
+    over_admin,
     plain,
-    print_json,
-    remove_each,
-    run,
+    table,
     tell_unstored,
-    until,
     word,
 )
 from proxy.errors import Invalid
@@ -65,132 +62,110 @@ def _limit() -> None:
 
 
 @app_block.command("add")
+@over_admin
 def add_block(
+    caller: Caller,
     subject: SubjectArgument,
     reason: ReasonOption,
     ttl: TtlOption = None,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Block a subject.
 
     Example: guardrail-proxy block add user:4711 --reason "INC-42: jailbreaks" --ttl 1d
     """
-    _add("block", {"subject": subject, "reason": reason}, ttl, admin, token_file, json=json)
+    _add(caller, "block", {"subject": subject, "reason": reason, "ttl": ttl})
 
 
 @app_limit.command("add")
+@over_admin
 def add_limit(
+    caller: Caller,
     subject: SubjectArgument,
     rate: RateArgument,
     reason: ReasonOption,
     ttl: TtlOption = None,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Limit a subject: all its calls together, in any time of that length.
 
     Example: guardrail-proxy limit add user:4711 10/minute --reason "INC-42: too eager" --ttl 1d
     """
-    _add("limit", {"subject": subject, "rate": rate, "reason": reason}, ttl, admin, token_file, json=json)
+    _add(caller, "limit", {"subject": subject, "rate": rate, "reason": reason, "ttl": ttl})
 
 
 @app_block.command("list")
-def list_blocks(
-    admin: AdminOption = DEFAULT_ADMIN, token_file: TokenOption = None, json: JsonOption = False
-) -> None:
+@over_admin
+def list_blocks(caller: Caller) -> None:
     """Who is blocked, by whom, until when and why.
 
     Example: guardrail-proxy block list
     """
-    _list("block", "Nobody is blocked.", admin, token_file, json=json)
+    _list(caller, "block", "Nobody is blocked.")
 
 
 @app_limit.command("list")
-def list_limits(
-    admin: AdminOption = DEFAULT_ADMIN, token_file: TokenOption = None, json: JsonOption = False
-) -> None:
+@over_admin
+def list_limits(caller: Caller) -> None:
     """Who is limited to what, by whom, until when and why.
 
     Example: guardrail-proxy limit list
     """
-    _list("limit", "Nobody is limited.", admin, token_file, json=json)
+    _list(caller, "limit", "Nobody is limited.")
 
 
 @app_block.command("remove")
+@over_admin
 def remove_block(
+    caller: Caller,
     which: WhichArgument,
     reason: ReasonOption,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Take a block away, or all blocks of a subject.
 
     Example: guardrail-proxy block remove user:4711 --reason "INC-42: it was a test of ours"
     """
-    _remove("block", which, reason, admin, token_file, json=json)
+    _remove(caller, "block", which, reason)
 
 
 @app_limit.command("remove")
+@over_admin
 def remove_limit(
+    caller: Caller,
     which: WhichArgument,
     reason: ReasonOption,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Take a limit away, or all limits of a subject.
 
     Example: guardrail-proxy limit remove user:4711 --reason "INC-42: over"
     """
-    _remove("limit", which, reason, admin, token_file, json=json)
+    _remove(caller, "limit", which, reason)
 
 
-def _add(
-    kind: str, asked: dict[str, Json], ttl: str | None, admin: str, token_file: Path | None, *, json: bool
-) -> None:
-    if ttl is not None:
-        asked["ttl"] = ttl
-    body = run(admin, token_file, lambda api: api.call("POST", f"/admin/v1/{kind}s", body=asked))
-    if json:
-        print_json(body)
-        return
-    expires, rate = word(body, "expires"), word(body, "rate")
+def _add(caller: Caller, kind: str, asked: Mapping[str, Json]) -> None:
+    body = caller.call("POST", f"/admin/v1/{kind}s", asked)
+    rate = word(body, "rate")
     done = f" is limited to {rate}" if rate else " is blocked"
-    ends = f", {until(expires)}" if expires else ""
-    out().print(Text.assemble(plain(body, "subject"), done, ends, "; its id is ", plain(body, "id"), "."))
+    out().print(
+        Text.assemble(plain(body, "subject"), done, ends(body), "; its id is ", plain(body, "id"), ".")
+    )
     tell_unstored(body)
 
 
-def _list(kind: str, none: str, admin: str, token_file: Path | None, *, json: bool) -> None:
-    body = run(admin, token_file, lambda api: api.call("GET", f"/admin/v1/{kind}s"))
-    if json:
-        print_json(body)
-        return
-    found = objects(body, f"{kind}s")
+def _list(caller: Caller, kind: str, none: str) -> None:
+    found = objects(caller.call("GET", f"/admin/v1/{kind}s"), f"{kind}s")
     if not found:
         out().print(none)
         return
     rates = ("Rate",) if kind == "limit" else ()
-    table = Table("Id", "Subject", *rates, "By", "Since", "Expires", "Reason")
+    rows = table("Id", "Subject", *rates, *HELD)
     for one in found:
-        expires = word(one, "expires")
-        table.add_row(
-            plain(one, "id"), plain(one, "subject"), *(plain(one, "rate") for _ in rates), plain(one, "actor"),
-            local(word(one, "since")), until(expires) if expires else "never", plain(one, "reason"),
-        )  # fmt: skip
-    out().print(table)
+        rows.add_row(
+            plain(one, "id"), plain(one, "subject"), *(plain(one, "rate") for _ in rates), *held(one)
+        )
+    out().print(rows)
 
 
-def _remove(kind: str, which: str, reason: str, admin: str, token_file: Path | None, *, json: bool) -> None:
-    body = remove_each(admin, token_file, f"/admin/v1/{kind}s/", lambda api: _ids(api, kind, which), reason)
-    if json:
-        print_json(body)
-        return
-    for one in objects(body, "removed"):
+def _remove(caller: Caller, kind: str, which: str, reason: str) -> None:
+    for one in caller.remove(f"/admin/v1/{kind}s/", _ids(caller.api, kind, which), reason):
         out().print(
             Text.assemble(f"The {kind} ", plain(one, "id"), " of ", plain(one, "subject"), " is gone.")
         )

@@ -5,22 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from proxy.commands.admin_client import DEFAULT_ADMIN
-from proxy.commands.turning import (
-    AdminOption,
-    JsonOption,
-    TokenOption,
-    local,
-    objects,
-    out,
-    plain,
-    print_json,
-    run,
-    word,
-)
+from proxy.commands.turning import Caller, local, objects, out, over_admin, plain, table, word
 from proxy.model.record import Json
 
 _STYLES = {"pending": "yellow", "firing": "bold red", "cooling": "yellow"}
@@ -37,36 +24,31 @@ def _tripwires() -> None:
 
 
 @app_tripwires.command()
+@over_admin
 def show(
+    caller: Caller,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are well.")] = False,
-    admin: AdminOption = DEFAULT_ADMIN,
-    token_file: TokenOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Which tripwires fire, or are about to, for whom and since when.
 
     Example: guardrail-proxy tripwires show --all
     """
-    body = run(admin, token_file, lambda api: api.call("GET", "/admin/v1/tripwires"))
-    if json:
-        print_json(body)
-        return
-    tripwires = objects(body, "tripwires")
+    tripwires = objects(caller.call("GET", "/admin/v1/tripwires"), "tripwires")
     shown = [one for one in tripwires if everything or word(one, "state") != "ok"]
     if not shown:
         ids = {word(one, "id") for one in tripwires}
         out().print(f"Nothing fires: {len(ids)} tripwires are well." if ids else "There are no tripwires.")
         return
-    table = Table("Tripwire", "For", "State", "Since", "Value", "Limit", "Normal", "Samples")
+    rows = table("Tripwire", "For", "State", "Since", "Value", "Limit", "Normal", "Samples")
     for one in shown:
         state, since = word(one, "state"), word(one, "since")
         few = " (too few)" if _number(one.get("samples")) < _number(one.get("min_samples")) else ""
-        table.add_row(
+        rows.add_row(
             plain(one, "id"), plain(one, "per"), Text(state, style=_STYLES.get(state, "green")),
             local(since) if since else "", _shown(one.get("value")), _shown(one.get("threshold")),
             _normal(one.get("baseline")), f"{_shown(one.get('samples'))}{few}",
         )  # fmt: skip
-    out().print(table)
+    out().print(rows)
 
 
 def _number(value: Json) -> float:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 from urllib.parse import quote
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from proxy import jsonio
-from proxy.commands.admin_client import TOKEN_ENV, AdminClient, CallFailed, connect
+from proxy.commands.admin_client import DEFAULT_ADMIN, TOKEN_ENV, AdminClient, CallFailed, connect
 from proxy.model.record import Json
-
-T = TypeVar("T")
 
 _STYLES: Final = {
     "open": "yellow",
@@ -46,33 +48,68 @@ TtlOption = Annotated[
 ]
 
 
-def run(admin: str, token_file: Path | None, ask: Callable[[AdminClient], T]) -> T:
-    try:
-        return ask(connect(admin, token_file))
-    except CallFailed as error:
-        typer.echo(f"guardrail-proxy: {error}", err=True)
-        if error.hint:
-            typer.echo(f"  {error.hint}", err=True)
-        raise typer.Exit(2 if error.usage else 1) from None
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who typed a command: the API that they call, and whether they want its JSON."""
+
+    api: AdminClient
+    json: bool
+
+    def call(self, method: str, path: str, body: Mapping[str, Json] | None = None) -> Mapping[str, Json]:
+        """The API's answer, for the command to put into words; with `--json` it is printed and all is done.
+        A body's values that are None are not sent. Raises CallFailed."""
+        sent = None if body is None else {key: value for key, value in body.items() if value is not None}
+        return self.said(self.api.call(method, path, body=sent))
+
+    def find(self, path: str, query: Mapping[str, str | None]) -> Mapping[str, Json]:
+        """The same for a question. Raises CallFailed."""
+        return self.said(self.api.call("GET", path, query=query))
+
+    def remove(self, path: str, ids: Iterable[str], reason: str) -> list[Mapping[str, Json]]:
+        """Delete each of those below that path; what the API says to each. Raises CallFailed."""
+        gone: list[Json] = [
+            self.api.call("DELETE", path + quote(id, safe=""), body={"reason": reason}) for id in ids
+        ]
+        return objects(self.said({"removed": gone}), "removed")
+
+    def said(self, body: Mapping[str, Json]) -> Mapping[str, Json]:
+        if self.json:
+            typer.echo(jsonio.dumps(body))
+            raise typer.Exit
+        return body
 
 
-def remove_each(
-    admin: str,
-    token_file: Path | None,
-    path: str,
-    ids: Callable[[AdminClient], Sequence[str]],
-    reason: str,
-) -> Mapping[str, Json]:
-    """Delete each of what `ids` finds below that path; the answers stand under `removed`."""
+def over_admin(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command call the admin API: in place of its first parameter it takes the options that say where and
+    how, after its own; a call that fails is a line, a hint and an exit status."""
 
-    def take(api: AdminClient) -> Mapping[str, Json]:
-        return {
-            "removed": [
-                api.call("DELETE", path + quote(id, safe=""), body={"reason": reason}) for id in ids(api)
-            ]
-        }
+    def run(*, admin: str, token_file: Path | None, json: bool, **own: object) -> None:
+        try:
+            command(Caller(connect(admin, token_file), json), **own)
+        except CallFailed as error:
+            typer.echo(f"guardrail-proxy: {error}", err=True)
+            if error.hint:
+                typer.echo(f"  {error.hint}", err=True)
+            raise typer.Exit(2 if error.usage else 1) from None
 
-    return run(admin, token_file, take)
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    # What typer reads a command's options from.
+    signature = inspect.Signature([one.replace(kind=one.KEYWORD_ONLY) for one in own] + _WHERE)
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
+
+
+def _where(name: str, default: object, annotation: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_WHERE: Final = [
+    _where("admin", DEFAULT_ADMIN, AdminOption),
+    _where("token_file", None, TokenOption),
+    _where("json", False, JsonOption),
+]
 
 
 def tell_unstored(body: Mapping[str, Json]) -> None:
@@ -92,8 +129,20 @@ def out() -> Console:
     return console
 
 
-def print_json(body: Mapping[str, Json]) -> None:
-    typer.echo(jsonio.dumps(body))
+def table(*columns: str) -> Table:
+    """One whose words are never cut off, however narrow the terminal: what is read there is typed again."""
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def held(one: Mapping[str, Json]) -> tuple[Text | str, ...]:
+    """The cells of what somebody turned: `HELD`."""
+    return plain(one, "actor"), local(word(one, "since")), left(word(one, "expires")), plain(one, "reason")
+
+
+HELD: Final = ("By", "Since", "Ends in", "Reason")
 
 
 def objects(body: Mapping[str, Json], key: str) -> list[Mapping[str, Json]]:
@@ -116,19 +165,36 @@ def level_text(word: str) -> Text:
 
 
 def local(moment: str) -> str:
+    """`2027-01-01 03:17:00`, by the clock on this machine's wall."""
     try:
-        return datetime.fromisoformat(moment).astimezone().isoformat(sep=" ", timespec="seconds")
+        return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
         return moment
 
 
-def until(moment: str) -> str:
-    """`for another 29 m, until 2027-01-01 03:17:00+00:00`."""
+def left(moment: str) -> str:
+    """How long until then: `29 m 30 s`; `never` for no moment."""
+    if not moment:
+        return "never"
     try:
         left_s = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return moment
     minutes, seconds = divmod(max(0, round(left_s)), 60)
     hours, minutes = divmod(minutes, 60)
-    left = f"{hours} h {minutes} m" if hours else f"{minutes} m {seconds} s" if minutes else f"{seconds} s"
-    return f"for another {left}, until {local(moment)}"
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} m" if hours else f"{minutes} m {seconds} s" if minutes else f"{seconds} s"
+
+
+def ends(body: Mapping[str, Json]) -> str:
+    """`, for another 29 m 30 s, until 2027-01-01 03:17:00+00:00`; nothing for what does not end by itself."""
+    moment = word(body, "expires")
+    if not moment:
+        return ""
+    try:
+        until = datetime.fromisoformat(moment).astimezone().isoformat(sep=" ", timespec="seconds")
+    except ValueError:
+        until = moment
+    return f", for another {left(moment)}, until {until}"

@@ -43,6 +43,8 @@ from proxy.yaml_source import Document, in_order, nearest, parse
 
 SECRET_BYTES_MAX: Final = 16 * 1024
 """A longer key file is not a key."""
+TOKEN_CHARS_MIN: Final = 16
+"""An admin token turns everything off, and nothing limits how often a wrong one is tried."""
 
 
 def load(path: Path, env: Mapping[str, str]) -> Settings:
@@ -145,6 +147,13 @@ class _Resolver:
         for index, token in enumerate(file.admin.tokens):
             where: At = ("admin", "tokens", index)
             secret = self._required_secret(where, "token", token.token_env, token.token_file)
+            if 0 < len(secret.get_secret_value()) < TOKEN_CHARS_MIN:
+                source = "token_env" if token.token_env is not None else "token_file"
+                self._fault(
+                    (*where, source),
+                    f"the token is shorter than {TOKEN_CHARS_MIN} characters and could be guessed: make one with"
+                    " `openssl rand -hex 24`",
+                )
             self._unique(where, token.name, secret, [(known.name, known.token) for known in tokens])
             tokens.append(Token(token.name, token.role, secret))
         if address is None:

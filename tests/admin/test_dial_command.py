@@ -8,11 +8,15 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from rich.console import Console
 
+from proxy.commands.admin_client import CallFailed, connect
+from proxy.commands.turning import HELD, held, table
 from proxy.settings import Role
 from tests.admin.conftest import TOKENS, Admin
 from tests.fakes import refused_url
@@ -162,7 +166,10 @@ async def test_a_wrong_or_missing_or_weak_token_is_one_line_and_a_hint(admin: Ad
     done = await run(folder, "dial", "show", admin=admin.url, role=None)
     assert (done.status, done.out) == (1, "")
     assert "unauthenticated" in done.err
-    assert "GUARDRAIL_ADMIN_TOKEN" in done.err
+    assert "Set GUARDRAIL_ADMIN_TOKEN" in done.err
+    done = await run(folder, "dial", "show", admin=admin.url, role=None, GUARDRAIL_ADMIN_TOKEN="of-yesterday")
+    assert (done.status, done.out) == (1, "")
+    assert "It does not know the token of GUARDRAIL_ADMIN_TOKEN" in done.err
     words = ("--scope", "global", "--reason", "x")
     done = await run(folder, "dial", "set", "killed", *words, admin=admin.url, role="viewer")
     assert done.status == 1
@@ -180,6 +187,34 @@ async def test_the_token_comes_from_a_file_or_from_a_proxy_in_this_folder(admin:
     assert (await run(folder, "dial", "show", admin=admin.url, role=None)).status == 0
     done = await run(folder, "dial", "show", "--token-file", "no-such-file", admin=admin.url)
     assert (done.status, done.err) == (1, "guardrail-proxy: no-such-file: No such file or directory\n")
+
+
+@pytest.mark.parametrize(("holds", "says"), [("", "is empty"), ("two words", "characters that no token has")])
+def test_a_file_that_holds_no_token_is_named(tmp_path: Path, holds: str, says: str) -> None:
+    file = tmp_path / "my.token"
+    file.write_text(holds + "\n")
+    with pytest.raises(CallFailed, match=f"my.token .*{says}"):
+        connect("http://127.0.0.1:8081", file)
+
+
+async def test_a_listener_without_tls_is_said_to_be_one(admin: Admin) -> None:
+    api = connect(admin.url.replace("http:", "https:"), None)
+    with pytest.raises(CallFailed, match="speaks no TLS"):
+        await asyncio.to_thread(api.call, "GET", "/admin/v1/dial")
+
+
+def test_no_word_of_a_table_is_lost_on_a_narrow_terminal() -> None:
+    rows = table("Id", "Subject", *HELD)
+    subject, reason = "ip:2001:db8:0:0:1234::/80", "INC-42: " + "probing " * 12
+    one = {"actor": "oncall-of-the-night", "since": "2027-01-15T03:17:00Z", "expires": None, "reason": reason}
+    rows.add_row("2aed947a", subject, *held(one))
+    with StringIO() as shown:
+        Console(file=shown, width=80).print(rows)
+        text = shown.getvalue()
+    assert "…" not in text
+    assert "2aed947a" in text
+    assert sum(text.count(char) for char in ":/") >= subject.count(":") + 1
+    assert text.count("probing") == 12
 
 
 async def test_proxy_variables_of_the_environment_do_not_catch_calls_to_this_machine(

@@ -1,4 +1,4 @@
-"""The page for 3 a.m. says what is so: its commands run as they stand, its calls exist."""
+"""The page for 3 a.m. and the one behind it say what is so: their commands run as they stand, their calls exist."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from proxy.admin.api import ENDPOINTS
 from tests.admin.conftest import Admin
 from tests.admin.test_dial_command import ROOT, run
 
+AT_NIGHT = (ROOT / "docs" / "at-3-am.md").read_text("utf-8")
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
-SHELL = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
 OVER_THE_API = {"dial", "block", "limit", "rollback", "patch", "changes"}
-COMMANDS = [
-    words
-    for words in (shlex.split(line)[1:] for line in SHELL if line.startswith("guardrail-proxy "))
-    if words[0] in OVER_THE_API
-]
+
+
+def shell(page: str) -> list[str]:
+    return [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+
+
+SHELL = shell(PAGE)
 CALLS = [
     (re.search(r"-X (\w+)", line), re.search(r"http://127\.0\.0\.1:8081(/[\w/.?=&-]*)", line))
     for line in SHELL
@@ -27,16 +29,27 @@ CALLS = [
 ]
 
 
-async def test_its_commands_run_in_its_order_and_end_with_nothing_set(admin: Admin, tmp_path: Path) -> None:
-    assert len(COMMANDS) >= 10
+@pytest.mark.parametrize("page", [AT_NIGHT, PAGE], ids=["at-3-am", "operations"])
+async def test_its_commands_run_in_its_order_and_end_with_nothing_set(
+    admin: Admin, tmp_path: Path, page: str
+) -> None:
+    every = [
+        shlex.split(line, comments=True)[1:] for line in shell(page) if line.startswith("guardrail-proxy ")
+    ]
+    commands = [words for words in every if words[0] in OVER_THE_API]
+    assert len(commands) >= 10
     levels = []
-    for words in COMMANDS:
+    for words in commands:
         done = await run(tmp_path, *words, admin=admin.url)
         assert done.status == 0, (words, done.err)
         levels.append({one.level.word for one in admin.dial.snapshot().settings})
     assert {"killed"} in levels
     assert done.out == "Nothing is set: every exchange is at guarded.\n"
-    assert done.out in PAGE
+
+
+def test_what_to_do_at_night_is_one_page() -> None:
+    assert len(AT_NIGHT.split()) <= 500
+    assert len(AT_NIGHT.splitlines()) <= 75
 
 
 @pytest.mark.parametrize("call", CALLS, ids=[path[1] if path else "?" for _, path in CALLS])

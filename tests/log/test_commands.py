@@ -190,3 +190,14 @@ def test_without_settings_it_says_how_to_name_the_log(
     assert done.exit_code == 1
     assert "there is no proxy.yaml" in done.output
     assert "--data-dir data" in done.output
+
+
+def test_the_log_is_read_without_the_secrets_that_the_settings_name(data: Path) -> None:
+    settings = data / "proxy.yaml"
+    settings.write_text(
+        "data_dir: .\nadmin: {tokens: [{name: oncall, role: operator, token_env: NOT_SET_HERE}]}\n"
+        'backends: {main: {url: "http://127.0.0.1:9", api: openai, key_env: NOT_SET_EITHER}}\n'
+    )
+    result = CliRunner().invoke(app_log, ["search", "--config", str(settings), "--json"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count('"id"') == 4

@@ -298,3 +298,10 @@ def test_a_model_that_is_named_and_not_there_is_a_problem_where_it_is_named(tmp_
     assert "neither a checkpoint file nor an exported model's folder" in found("checkpoint: gone.ckpt")
     (tmp_path / "there.ckpt").write_bytes(b"")
     assert "reads no checkpoint" in found("engine: lexical, checkpoint: there.ckpt")
+
+
+def test_an_admin_token_that_could_be_guessed_is_refused(tmp_path: Path) -> None:
+    found = problems(tmp_path, CONTRACT, {**ENV, "ONCALL_TOKEN": "fifteen-letters"})
+    assert len(found) == 1
+    assert "the token is shorter than 16 characters" in found[0]
+    assert "fifteen-letters" not in found[0]
