@@ -19,16 +19,17 @@ from proxy.admin.endpoint import (
     ttl_of,
 )
 from proxy.admin.errors import from_turn, unprocessable
-from proxy.admin.ports import Known
+from proxy.admin.ports import AdminContext, Known
 from proxy.dial.restraint import Kind
 from proxy.dial.setting_turn import Turned
 from proxy.dial.turn import TurnError
 from proxy.errors import Invalid
 from proxy.model.level import Level
 from proxy.model.record import Json
-from proxy.model.subject import Reach, Subject
-from proxy.scopes import Scope
-from proxy.subjects import SubjectName
+from proxy.model.subject import Reach, Subject, fold_name
+from proxy.scopes import Scope, ScopeKind
+from proxy.subjects import SubjectKind, SubjectName
+from proxy.yaml_source import nearest
 
 _SET_KEYS: Final = frozenset({"level", "reason", "ttl"})
 _CLEAR_KEYS: Final = frozenset({"reason"})
@@ -94,7 +95,7 @@ async def put(call: Call) -> web.Response:
         )
     except TurnError as error:
         raise from_turn(error) from None
-    return _turned(turned)
+    return _turned(turned, _doubt(call.context, scope))
 
 
 async def delete(call: Call) -> web.Response:
@@ -111,7 +112,27 @@ async def delete(call: Call) -> web.Response:
     return _turned(turned)
 
 
-def _turned(turned: Turned) -> web.Response:
+def _doubt(context: AdminContext, scope: Scope) -> str | None:
+    """What to tell who turned a scope that nothing fits: a slip of a tired hand must not pass for a kill. It is no
+    refusal, since a model that is not in the settings may be asked for by any name."""
+    if scope.kind is ScopeKind.GLOBAL:
+        return None
+    if scope.kind is ScopeKind.APP:
+        why = context.settings.unmatched(SubjectName(SubjectKind.APP, scope.name))
+        return None if why is None else f"no exchange would ever match {scope}: {why}"
+    models = context.settings.models
+    listed = {*models, *(version.model for model in models.values() for version in model.versions.values())}
+    in_use = tuple(context.watch.inventory.in_use)
+    names = {fold_name(name) for name in context.known(scope.name, {}).names}
+    if names & {fold_name(name) for name in listed} or any(
+        scope.matches(Reach(model.names)) for model in in_use
+    ):
+        return None
+    near = nearest(scope.name, [*listed, *(model.model for model in in_use)])
+    return f"no model `{scope.name}` is in the settings, and since the start nobody asked for one{near}"
+
+
+def _turned(turned: Turned, doubt: str | None = None) -> web.Response:
     body: dict[str, Json] = {
         "scope": str(turned.scope),
         "level": turned.level.word if turned.setting is None else turned.setting.level.word,
@@ -122,6 +143,8 @@ def _turned(turned: Turned) -> web.Response:
     }
     if turned.setting is not None:
         body = {**body, **present.setting(turned.setting)}
+    if doubt is not None:
+        body["doubt"] = doubt
     return answer(body, headers={"ETag": f'"{turned.etag}"'})
 
 
@@ -144,7 +167,7 @@ def _level(word: str | None) -> Level:
 
 _UNSTORED: Final = "It may loosen and could not be stored: it does not hold"
 _CLEARED: Final[shapes.Schema] = {"scope": shapes.TEXT, "level": shapes.LEVEL, "holds": shapes.LEVEL}
-_SET: Final[shapes.Schema] = {**_CLEARED, **shapes.HELD}
+_SET: Final[shapes.Schema] = {**_CLEARED, **shapes.HELD, "doubt": shapes.TEXT}
 
 # `effective` is no scope: a call of its own stands there.
 _SCOPED: Final = "/admin/v1/dial/{scope:(?!effective$)(?s:.+)}"
@@ -170,8 +193,9 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "PUT", _SCOPED, "operator", put, "Set your level at a scope",
-        shapes.done(_SET),
-        {200: "The setting, `holds` (the level of the scope by anyone's setting) and `durable`", **_REFUSALS,
+        shapes.done(_SET, optional=("doubt",)),
+        {200: "The setting, `holds` (the level of the scope by anyone's setting), `durable`, and a `doubt` where"
+              " nothing is known that the scope would fit", **_REFUSALS,
          503: _UNSTORED},
         body={"level": shapes.LEVEL, "reason": shapes.REASON, "ttl": shapes.TTL},
         required=("level", "reason"), if_match=True,

@@ -1,7 +1,10 @@
-"""The admin listener's connections: bytes that are no HTTP are answered in the one error shape too."""
+"""The admin listener's connections: how many there may be, and bytes that are no HTTP are answered in the one error
+shape too."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,6 +16,10 @@ from proxy.admin.errors import ApiError
 
 HEADER_BYTES_MAX: Final = 16_384
 """The longest request line or header field: the longest model name in a path, percent-encoded, fits in."""
+
+CONNECTIONS_MAX: Final = 64
+"""Connections at once. One more takes the place of the longest idle one: else whoever reaches the listener could,
+without a token, take every descriptor of the process."""
 
 _NOT_HTTP: Final = "this is no HTTP request: its first line or a header is malformed or too long"
 
@@ -40,9 +47,12 @@ class AdminRunner(web.AppRunner):
 
 class _Server(web.Server):
     def __init__(self, made: web.Server, id: Callable[[], str], keepalive_s: float) -> None:
-        super().__init__(made.request_handler, request_factory=made.request_factory)
+        super().__init__(self._handle, request_factory=made.request_factory)
+        self._answer = made.request_handler
         self._id = id
         self._keepalive_s = keepalive_s
+        self._open: set[asyncio.BaseProtocol] = set()
+        self._idle: OrderedDict[asyncio.BaseProtocol, _Connection] = OrderedDict()  # the longest idle first
 
     def __call__(self) -> RequestHandler:
         return _Connection(
@@ -55,13 +65,42 @@ class _Server(web.Server):
             max_field_size=HEADER_BYTES_MAX,
         )
 
+    def made(self, connection: _Connection) -> None:
+        self._open.add(connection)
+        self._idle[connection] = connection
+        if len(self._open) > CONNECTIONS_MAX:
+            _, longest = self._idle.popitem(last=False)  # where all others work, the one that came last
+            self.lost(longest)
+            longest.force_close()
+
+    def lost(self, connection: _Connection) -> None:
+        self._open.discard(connection)
+        self._idle.pop(connection, None)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = self._idle.pop(request.protocol, None)
+        try:
+            return await self._answer(request)
+        finally:
+            if connection is not None and connection in self._open:
+                self._idle[connection] = connection
+
 
 class _Connection(RequestHandler):
-    __slots__ = ("_id",)
+    __slots__ = ("_among", "_id")
 
-    def __init__(self, server: web.Server, id: Callable[[], str], **options: Any) -> None:
+    def __init__(self, server: _Server, id: Callable[[], str], **options: Any) -> None:
         super().__init__(server, **options)
+        self._among = server
         self._id = id
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._among.made(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._among.lost(self)
+        super().connection_lost(exc)
 
     def handle_error(
         self,

@@ -83,6 +83,9 @@ def set_level(
     body = caller.call("PUT", _path(scope), {"level": level, "reason": reason, "ttl": ttl})
     set_to = word(body, "level")
     out().print(Text.assemble(plain(body, "scope"), " is set to ", level_text(set_to), ends(body), "."))
+    doubt = word(body, "doubt")
+    if doubt:
+        typer.echo(f"WARNING: is that the right name? {doubt}", err=True)
     _tell_rest(body, set_to)
 
 

@@ -55,6 +55,14 @@ def _parse(text: str | None) -> IPv4Address | IPv6Address | None:
         return None
 
 
+def _hop(text: str) -> IPv4Address | IPv6Address | None:
+    """An address of X-Forwarded-For. Some proxies add the port: `203.0.113.9:4711`, `[2001:db8::1]:4711`."""
+    text = text.strip()
+    if text.startswith("["):
+        return _parse(text[1:].partition("]")[0])
+    return _parse(text.partition(":")[0] if text.count(":") == 1 else text)
+
+
 def _trusted(remote: str | None, ports: Ports) -> bool:
     address = _parse(remote)
     return address is not None and any(
@@ -67,7 +75,7 @@ def _address(remote: str | None, forwarded: tuple[str, ...] | list[str], ports: 
     hops = [hop for line in forwarded for hop in line.split(",")][-FORWARDED_HOPS_MAX:]
     nearest = _parse(remote)
     for hop in reversed(hops):
-        address = _parse(hop)
+        address = _hop(hop)
         if address is None:
             break
         nearest = address

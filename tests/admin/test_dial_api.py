@@ -10,6 +10,7 @@ import pytest
 from proxy.model.record import Json
 from tests.admin.conftest import Admin
 from tests.dial.helpers import Running
+from tests.watch.support import seen
 
 
 async def put(admin: Admin, scope: str, level: str, reason: str = "x", **more: str) -> dict[str, Json]:
@@ -27,17 +28,17 @@ async def test_an_empty_dial(admin: Admin) -> None:
 
 
 async def test_put_then_get_then_delete(admin: Admin) -> None:
-    body = await put(admin, "model:bot", "killed", "leaks keys", ttl="30m")
+    body = await put(admin, "model:twin", "killed", "leaks keys", ttl="30m")
     setting = {
-        "scope": "model:bot", "level": "killed", "actor": "operator-token", "reason": "leaks keys",
+        "scope": "model:twin", "level": "killed", "actor": "operator-token", "reason": "leaks keys",
         "since": "2027-01-15T08:00:00.000Z", "expires": "2027-01-15T08:30:00.000Z",
     }  # fmt: skip
     assert body == {**setting, "holds": "killed", "changed": True, "durable": True, "version": 1}
     answer = await admin.call("GET", "/admin/v1/dial")
     assert answer.body == {"version": 1, "settings": [setting]}
-    answer = await admin.call("DELETE", "/admin/v1/dial/model:bot?reason=fixed")
+    answer = await admin.call("DELETE", "/admin/v1/dial/model:twin?reason=fixed")
     assert answer.body == {
-        "scope": "model:bot", "level": "guarded", "holds": "guarded", "changed": True, "durable": True,
+        "scope": "model:twin", "level": "guarded", "holds": "guarded", "changed": True, "durable": True,
         "version": 2,
     }  # fmt: skip
     assert (await admin.call("GET", "/admin/v1/dial")).body == {"version": 2, "settings": []}
@@ -237,3 +238,29 @@ async def test_without_a_disk_a_loosening_is_refused(admin: Admin) -> None:
         assert (answer.status, answer.code) == (503, "not_durable")
         assert answer.headers["Retry-After"] == "5"
     assert (await admin.call("GET", "/admin/v1/dial/effective")).body["level"] == "killed"
+
+
+@pytest.mark.parametrize(
+    ("scope", "says"),
+    [
+        ("global", None),
+        ("model:support-bot", None),
+        ("model:Support-Bot", None),
+        ("model:gpt-2", None),
+        ("model:suport-bot", "no model `suport-bot` is in the settings, and since the start nobody asked for one;"
+         " did you mean `support-bot`?"),
+        ("model:zzz", "no model `zzz` is in the settings, and since the start nobody asked for one"),
+        ("app:shop", "no exchange would ever match app:shop: the settings name neither `clients` nor"
+         " `identify.app_header`"),
+    ],
+)  # fmt: skip
+async def test_a_scope_that_nothing_fits_holds_and_is_doubted(
+    admin: Admin, scope: str, says: str | None
+) -> None:
+    assert (await put(admin, scope, "killed")).get("doubt") == says
+    assert len(admin.dial.snapshot().settings) == 1
+
+
+async def test_a_model_that_somebody_asked_for_is_not_doubted(admin: Admin) -> None:
+    admin.watch.inventory.note(seen(0.0, model="zzz"))
+    assert "doubt" not in await put(admin, "model:zzz", "killed")

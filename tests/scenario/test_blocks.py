@@ -73,6 +73,8 @@ async def test_the_official_clients_make_one_request_each_and_read_the_refusal(
         ("region:DE", {"cf-ipcountry": "de"}),
         ("ip:9.9.9.0/24", {"x-forwarded-for": "6.6.6.6, 9.9.9.9"}),
         ("ip:9.9.9.9", {"x-forwarded-for": "::ffff:9.9.9.9"}),
+        ("ip:9.9.9.9", {"x-forwarded-for": "6.6.6.6, 9.9.9.9:4711"}),  # as some proxies write it
+        ("ip:2001:db8::/32", {"x-forwarded-for": "[2001:db8::7]:4711"}),
         ("ip:2001:db8::/32", {"x-forwarded-for": "2001:db8::7"}),
     ],
 )
