@@ -1,9 +1,10 @@
 """The project's own texts for measuring what the shipped rules find and what they leave alone.
 
 Plain UTF-8 files under `benchmarks/data`: one text a line, `\\n` for a line's end within it. A line `== word`
-names the kind of the texts below it. Each set has three parts: misses of `dev` are looked at, `held` is counted
-only; `review` is what another wrote to find fault with the rules, half of it with their patterns at hand. None is a
-stranger's test. No text of a public collection is among them.
+names the kind of the texts below it. Each set has four parts: misses of `dev` are looked at, `held` is counted
+only; `review` is what another wrote to find fault with the rules, half of it with their patterns at hand, and
+`review2` what one wrote who had not read the rules, as hard as a stranger would have it (requests that talk of
+attacks, replies with rude words that are none). No text of a public collection is among them.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ DATA: Final = _TOP / "data"
 RULES: Final = _TOP.parent / "rules"
 SELECTION: Final = Selection(Level.GUARDED, frozenset(), None)
 
-Part = Literal["dev", "held", "review"]
-PARTS: Final[tuple[Part, ...]] = ("dev", "held", "review")
+Part = Literal["dev", "held", "review", "review2"]
+PARTS: Final[tuple[Part, ...]] = ("dev", "held", "review", "review2")
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,10 +154,10 @@ ISSUED: Final[Mapping[str, str | tuple[str, ...]]] = {
     "CRATES_IO_TOKEN": "cio[A-Za-z0-9]{32}",
     "NUGET_API_KEY": "oy2[a-z0-9]{43}",
     "DOCKER_HUB_TOKEN": r"dckr_[op]at_[\w-]{24,44}",
-    "CLOJURE_TOKEN": "CLOJARS_[0-9a-f]{60}",
+    "CLOJURE_TOKEN": "(?i:CLOJARS_[0-9a-z]{60})",
     "ARTIFACTORY_TOKEN": ("AKCp[A-Za-z0-9]{64,72}", "cmVmd[A-Za-z0-9]{59}"),
     # Watching, working together, shops.
-    "NEW_RELIC_KEY": r"NR(?:AK-[A-Z0-9]{27}|I[IQ]-[\w-]{32}|JS-[0-9a-f]{19})",
+    "NEW_RELIC_KEY": r"NR(?:AK-[A-Z0-9]{27}|I[IQ]-[\w-]{32}|JS-[0-9a-f]{19})|[0-9a-f]{6}[0-9a-fx]{30}NRAL",
     "SENTRY_TOKEN": ("sntryu_[0-9a-f]{64}", "sntrys_[A-Za-z0-9+/=_]{60,500}"),
     "GRAFANA_TOKEN": (
         "glsa_[A-Za-z0-9]{32}_[0-9a-fA-F]{8}",

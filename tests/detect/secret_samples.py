@@ -173,6 +173,8 @@ _SEED: Final = "legal winner thank year wave sausage worth useful legal winner t
 _BODY: Final = "\n".join(mixed(64) for _ in range(3))
 
 IN_CONTEXT: Final[tuple[tuple[str, str, str], ...]] = (
+    ("NEW_RELIC_KEY", "It is 00fb" + "3d9a" * 8 + "NRAL now", "00fb" + "3d9a" * 8 + "NRAL"),
+    ("CLOJURE_TOKEN", "It is CLOJARS_" + "z9k2q" * 12 + " now", "CLOJARS_" + "z9k2q" * 12),
     # The end of an escape is no letter of the value.
     *(
         ("AWS_ACCESS_KEY_ID", f"see{before}AKIAQYLPMN5HHHFPZAM2 now", "AKIAQYLPMN5HHHFPZAM2")
