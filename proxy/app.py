@@ -286,7 +286,7 @@ class App:
             policy = self.policy.current
             self.metrics.policy(policy.digest, policy.rule_names, self.policy.loaded_at)
             self.scorers.keep(policy.needs)
-            self.watch.take(policy.cards, policy.tripwires, self._clock.now())
+            self.watch.take(policy.cards, policy.tripwires, self._clock.now(), policy.digest)
             self.metrics.scorers(self._engines())
         if self.policy.last_error is not None:
             self.metrics.policy_refused()

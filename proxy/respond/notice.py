@@ -11,6 +11,7 @@ from proxy.model.observation import Metric
 from proxy.model.record import Json
 from proxy.model.tripwire import Alert, Per, Stat, Tripwire
 from proxy.respond.act import limit_of, span
+from proxy.respond.attribution import looks
 from proxy.watch.normal import Limits
 from proxy.watch.wire import Turned
 
@@ -23,6 +24,7 @@ class Notice:
     card: Card | None = None
     done: tuple[str, ...] = ()
     other_version: str | None = None  # to which the model could be rolled back
+    changes: tuple[str, ...] = ()  # shortly before it began
     drill: bool = False
 
     @property
@@ -81,7 +83,7 @@ class Notice:
             lines.insert(0, f"This is a drill: {turned.why}. What follows is made up.")
         if turned.fires:
             lines.append(f"too much since {_time(turned.began)}, fires since {_time(turned.at)}")
-            lines.append(self._whose())
+            lines.append(looks(turned, self.changes).text)
             if turned.examples:
                 lines.append(f"examples: {', '.join(turned.examples)}")
         else:
@@ -114,6 +116,8 @@ class Notice:
             "at": _time(turned.at),
             "callers": [{"subject": caller, "samples": count} for caller, count in turned.callers],
             "callers_count": turned.callers_count,
+            "looks_like": looks(turned, self.changes).like if turned.fires else None,
+            "because": list(looks(turned, self.changes).because) if turned.fires else [],
             "examples": list(turned.examples),
             "done": list(self.done),
             "why": turned.why,
@@ -122,19 +126,6 @@ class Notice:
             "title": self.title,
             "text": self.text(),
         }
-
-    def _whose(self) -> str:
-        """Few callers look like somebody who attacks, many like a model that is broken."""
-        turned = self.turned
-        if not turned.callers:
-            return "no caller is known"
-        (first, most), total = turned.callers[0], sum(count for _, count in turned.callers)
-        if turned.callers_count == 1:
-            return f"all of it from one caller, {first or 'unknown'}: rather an attack than a broken model"
-        spread = f"from {turned.callers_count} callers, the most from {first or 'unknown'} ({most} samples)"
-        if turned.callers_count <= 3 and most >= 0.8 * total:
-            return f"{spread}: rather an attack than a broken model"
-        return f"{spread}: rather a broken model than an attack" if turned.callers_count >= 5 else spread
 
     def _about_the_model(self) -> list[str]:
         card = self.card

@@ -16,6 +16,7 @@ from proxy.model.tripwire import Per, State, Tripwire
 from proxy.respond import keep
 from proxy.respond.act import Acts
 from proxy.respond.alerts import Alerts
+from proxy.respond.attribution import CHANGED_S
 from proxy.respond.notice import Notice
 from proxy.settings import ModelSettings
 from proxy.watch.watch import Watch
@@ -131,14 +132,16 @@ class Responder:
 
     def notice(self, turned: Turned, done: tuple[str, ...] = ()) -> Notice:
         """The message about it, with the model's card."""
-        card, other = None, None
+        card, other, model = None, None, None
         if turned.tripwire.per is Per.MODEL:
-            name = turned.group.removeprefix("model:")
+            name = model = turned.group.removeprefix("model:")
             card = self._card(name)
             known = self._models.get(name)
             others = [] if known is None else [word for word in known.versions if word != known.serve]
             other = others[-1] if others else None
-        return Notice(turned, card, done, other)
+        before = self._watch.changes(model, turned.began - CHANGED_S, turned.began) if turned.fires else ()
+        changes = tuple(f"{said}, {(turned.began - at) / 60:.0f} min before it began" for at, said in before)
+        return Notice(turned, card, done, other, changes)
 
     def _card(self, model: str) -> Card | None:
         """The card of the version that answered last; else any of the model's."""

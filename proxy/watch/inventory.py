@@ -12,6 +12,8 @@ from proxy.model.observation import Observation
 
 MODELS_MAX: Final = 1000
 """Models that are remembered; then the one that was not seen for the longest time is forgotten."""
+PAUSE_S: Final = 3600.0
+"""A version that was not served for so long is served anew."""
 VERSIONS_MAX: Final = 20
 """Versions of each, likewise."""
 
@@ -26,6 +28,7 @@ class Seen:
     carded: bool
     exchanges: int = 0
     last_seen: float = 0.0  # Unix seconds
+    began: float = 0.0  # when it was served after an hour or more in which it was not
 
     @property
     def names(self) -> frozenset[str | None]:
@@ -66,8 +69,9 @@ class Inventory:
             for seen in model.versions.values():
                 seen.carded = card_for(cards, model.names, seen.names) is not None
 
-    def note(self, one: Observation) -> tuple[Seen, bool] | None:
-        """The version that served an exchange, and whether it is new here; None where no model is known."""
+    def note(self, one: Observation) -> tuple[Seen, bool, bool] | None:
+        """The version that served an exchange, whether it is new here, and whether the model has others; None where
+        no model is known."""
         if one.model is None:
             return None
         model = self._models.get(one.model)
@@ -87,6 +91,8 @@ class Inventory:
                 model.versions.popitem(last=False)
         else:
             model.versions.move_to_end(key)
+        if one.at - seen.last_seen > PAUSE_S:
+            seen.began = one.at
         seen.exchanges += 1
         seen.last_seen = one.at
-        return seen, new
+        return seen, new, len(model.versions) > 1

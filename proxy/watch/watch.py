@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -25,6 +26,8 @@ FORMAT: Final = 1
 FRESH_MAX: Final = 64
 """Exchanges that wait to be taken into the windows together; a look takes them in any case."""
 LEARN_AT_ONCE: Final = 8
+CHANGES_MAX: Final = 100
+"""Changes of versions and of the policy that are remembered, the latest."""
 
 _log = structlog.get_logger("proxy.watch")
 
@@ -46,6 +49,8 @@ class Watch:
         self._grids: tuple[Grid, ...] = ()
         self._gathers: tuple[Gather, ...] = ()
         self._dropped: list[Turned] = []
+        self._digest = ""
+        self._changes: deque[tuple[float, str | None, str]] = deque(maxlen=CHANGES_MAX)
         self._prompts = Prompts()
         self._fresh: list[Observation] = []  # that are in no window yet
         self.asked: frozenset[str] = frozenset()
@@ -56,9 +61,14 @@ class Watch:
         """Those in force."""
         return tuple(wire.tripwire for grid in self._grids for wire in grid.wires)
 
-    def take(self, cards: tuple[Card, ...], tripwires: tuple[Tripwire, ...], now: float) -> None:
+    def take(
+        self, cards: tuple[Card, ...], tripwires: tuple[Tripwire, ...], now: float, digest: str = ""
+    ) -> None:
         """A policy came into force. A tripwire that still watches the same thing goes on where it stands."""
         self._fold()
+        if self._digest and digest != self._digest:
+            self._changes.append((now, None, f"the policy {digest[:12]} came into force"))
+        self._digest = digest
         self.inventory.take(cards)
         self.asked = frozenset(one.series for one in tripwires)
         shapes: dict[tuple[Per, float], list[Tripwire]] = {}
@@ -80,11 +90,20 @@ class Watch:
             for wire in old.wires:
                 self._dropped.extend(wire.drop(now, "the tripwire was changed or removed"))
 
+    def changes(self, model: str | None, since: float, until: float) -> tuple[tuple[float, str], ...]:
+        """What changed for a model between two times, or of everything that concerns all; the latest first."""
+        about = (None, model)
+        found = ((at, said) for at, of, said in self._changes if of in about and since <= at <= until)
+        return tuple(sorted(found, reverse=True))
+
     def observe(self, one: Observation) -> None:
         """An exchange ended. Called once for each, on the event loop."""
         noted = self.inventory.note(one)
+        if noted is not None and noted[0].began == one.at and noted[2]:
+            version = one.version or one.served or one.sent
+            self._changes.append((one.at, one.model, f"{one.model} was served as {version} anew"))
         if noted is not None and not noted[0].carded:
-            seen, new = noted
+            seen, new, _ = noted
             self._observer.on_uncarded(one.model)
             if new:
                 _log.warning(

@@ -68,6 +68,7 @@ class Turned:
     examples: tuple[str, ...] = ()
     why: str = ""  # where it does not fire any more for another reason than being well
     limits: Limits = field(default_factory=Limits)
+    beyond: int = 0  # samples beyond the limit whose callers are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +234,7 @@ class Wire:
             tuple(held.examples),
             why,
             limits,
+            callers.total(),
         )
 
 
