@@ -39,9 +39,12 @@ class OwnKeys:
         self._keys = sorted((key for key in found if len(key) >= KEY_CHARS_MIN), key=len, reverse=True)
 
     def out_of(self, text: str) -> str:
-        """The text without them."""
+        """The text without them, nor the beginning of one at its end: what is kept of a long text is cut."""
         for key in self._keys:
             text = text.replace(key, MASK)
+            at = text.find(key[:KEY_CHARS_MIN], max(0, len(text) - len(key)))
+            if at >= 0 and key.startswith(text[at:]):
+                text = text[:at] + MASK
         return text
 
     def out_of_any(self, text: str | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.request.score_output import PASSED_BYTES_KEPT_MAX
 from tests.fakes import Json, ScriptedBackend, Sse
 from tests.scenario.harness import post, proxy_for
 from tests.wire.samples_responses import responses_whole
@@ -85,6 +86,19 @@ async def test_a_key_of_the_callers_own_is_not_on_the_log(
         record = await proxy.finished()
         assert KEY not in json.dumps(record)
         assert "[credential]" in json.dumps(record)
+
+
+async def test_a_key_that_is_cut_where_the_log_keeps_no_more_is_not_on_it(tmp_path: Path) -> None:
+    message = "x" * (PASSED_BYTES_KEPT_MAX - len('{"error": "') - len(KEY) + 3) + KEY
+    async with (
+        ScriptedBackend([Json({"error": message}, status=401)]) as backend,
+        proxy_for(tmp_path, backend.url) as proxy,
+    ):
+        got = await post(f"{proxy.url}/v1/chat/completions", CHAT, {"Authorization": f"Bearer {KEY}"})
+        assert KEY.encode() in got.body
+        record = json.dumps(await proxy.finished())
+        assert KEY[:12] not in record
+        assert "[credential]" in record
 
 
 async def test_a_short_stand_in_for_a_key_masks_no_words(tmp_path: Path) -> None:
