@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 
+from proxy.errors import BadRequest
 from proxy.model.subject import Subject
 from proxy.request.exchange import Exchange, Ports
 from proxy.subjects import plain_address
@@ -20,7 +21,7 @@ NAME_CHARS_MAX = 256
 
 
 async def identify(x: Exchange, ports: Ports) -> None:
-    """Names the caller."""
+    """Names the caller. Raises BadRequest."""
     names = ports.settings.identify
     headers = x.http.headers
     peer_trusted = _trusted(x.http.remote, ports)
@@ -28,12 +29,12 @@ async def identify(x: Exchange, ports: Ports) -> None:
     if x.client is not None:
         x.app, x.app_verified = x.client.app, True
     else:
-        x.app, x.app_verified = clean_name(headers.get(names.app_header or "")), vouched
+        x.app, x.app_verified = _named(x, names.app_header), vouched
     address = _address(x.http.remote, headers.getall("x-forwarded-for", ()) if peer_trusted else (), ports)
-    region = clean_name(headers.get(names.region_header)) if names.region_header and peer_trusted else None
+    region = _named(x, names.region_header) if peer_trusted else None
     if region is None and address is not None and ports.region_of is not None:
         region = ports.region_of(address)
-    user = clean_name(headers.get(names.user_header or ""))
+    user = _named(x, names.user_header)
     x.user_verified = x.client is not None or (peer_trusted and user is not None)
     x.subject = Subject(
         key=x.client.name if x.client is not None else None,
@@ -41,6 +42,15 @@ async def identify(x: Exchange, ports: Ports) -> None:
         ip=address,
         region=region.upper() if region else None,
     )
+
+
+def _named(x: Exchange, header: str | None) -> str | None:
+    """What that header says. Where it stands twice, a proxy may have put its own beside the caller's, and nobody
+    can tell which is which. Raises BadRequest."""
+    found = {clean_name(value) for value in x.http.headers.getall(header or "", ())}
+    if len(found) > 1:
+        raise BadRequest(f"the header `{header}` stands twice, with two names", code="ambiguous_header")
+    return found.pop() if found else None
 
 
 def clean_name(value: str | None) -> str | None:

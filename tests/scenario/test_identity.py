@@ -6,7 +6,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 
+import aiohttp
 import pytest
+from multidict import CIMultiDict
 from pydantic import SecretStr
 
 from proxy.settings import BackendSettings, ClientSettings, Identify
@@ -137,3 +139,30 @@ async def test_a_model_that_no_backend_serves_there_is_refused(path: str, code: 
             assert reply.status == (400 if code == "wrong_api" else 404)
             assert code in reply.body.decode()
             assert not backend.requests
+
+
+@pytest.mark.parametrize("header", ["x-user-id", "x-app", "cf-ipcountry"])
+async def test_a_name_that_stands_twice_names_nobody(tmp_path: Path, header: str) -> None:
+    """A proxy that adds its header behind the caller's own must not lend the caller's its trust."""
+    identify = Identify(
+        user_header="x-user-id",
+        app_header="x-app",
+        region_header="cf-ipcountry",
+        trusted_proxies=(ip_network("127.0.0.0/8"),),
+    )
+    async with (
+        ScriptedBackend([Json(REPLY)]) as backend,
+        proxy_for(tmp_path, backend.url, identify=identify) as proxy,
+    ):
+        url = f"{proxy.url}/v1/chat/completions"
+        for second, status in (("fr", 400), ("de", 200)):
+            headers = CIMultiDict([(header, "de"), (header, second)])
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(url, json=CHAT, headers=headers) as reply,
+            ):
+                assert (reply.status, f"`{header}` stands twice" in await reply.text()) == (
+                    status,
+                    status == 400,
+                )
+        assert len(backend.requests) == 1
