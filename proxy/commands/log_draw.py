@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from proxy.commands.options import table
 from proxy.log.port import Page
 from proxy.model.record import Json
 
@@ -28,8 +29,36 @@ _STYLES: Final = {
 }
 _MARK: Final = "black on yellow"
 _PIPE_WIDTH: Final = 160
+_WIDE: Final = 120
+_ID_CHARS: Final = 32
 _SHOWN_CHARS_MAX: Final = 20_000
 """A longer text is cut on the screen; `--json` has it whole."""
+
+
+def hits(found: Page, width: int) -> Table:
+    """A row for each exchange. Where not all fits beside the id, which `log show` takes, the most telling does."""
+    most = width >= _WIDE
+    rows = table(
+        "Started", "Id", "Outcome", "Model", *(("App", "User", "Level", "ms") if most else ()), "Rules"
+    )
+    for one in found.exchanges:
+        rules = sorted({str(finding.get("rule")) for finding in _objects(one.get("findings"))})
+        more = (
+            Text(_text(one.get("app"))),
+            Text(_text(_at(one, "subject", "user"))),
+            _text(one.get("level")),
+            _ms(_at(one, "latency_ms", "total")),
+        )
+        rows.add_row(
+            _local(one.get("started_at")),
+            Text(_text(one.get("id"))),
+            _outcome(one),
+            Text(_text(_at(one, "model", "requested"))),
+            *(more if most else ()),
+            Text(", ".join(rules)),
+        )
+    rows.columns[1].min_width = _ID_CHARS
+    return rows
 
 
 def page(found: Page) -> None:
@@ -38,23 +67,7 @@ def page(found: Page) -> None:
     if not found.exchanges and found.next is None:
         console.print("No exchange fits.")
         return
-    table = Table(
-        "Started", "Id", "Outcome", "Model", "App", "User", "Level", "ms", "Rules", header_style="bold"
-    )
-    for one in found.exchanges:
-        rules = sorted({str(finding.get("rule")) for finding in _objects(one.get("findings"))})
-        table.add_row(
-            _local(one.get("started_at")),
-            Text(_text(one.get("id")), no_wrap=True, overflow="fold"),
-            _outcome(one),
-            Text(_text(_at(one, "model", "requested"))),
-            Text(_text(one.get("app"))),
-            Text(_text(_at(one, "subject", "user"))),
-            _text(one.get("level")),
-            _ms(_at(one, "latency_ms", "total")),
-            Text(", ".join(rules)),
-        )
-    console.print(table)
+    console.print(hits(found, console.width))
     if found.next is not None:
         console.print(f"There may be more: --cursor {found.next}")
 
@@ -101,10 +114,10 @@ def figures(stats: Mapping[str, Json]) -> None:
     for title in ("outcomes", "models", "rules"):
         counts = stats.get(title)
         if isinstance(counts, dict) and counts:
-            table = Table(title.capitalize(), "Exchanges", header_style="bold")
+            rows = table(title.capitalize(), "Exchanges")
             for name, count in counts.items():
-                table.add_row(Text(name), str(count))
-            console.print(table)
+                rows.add_row(Text(name), str(count))
+            console.print(rows)
 
 
 def _facts(whole: Mapping[str, Json]) -> Panel:
@@ -239,10 +252,10 @@ def _marks(findings: Sequence[Mapping[str, Json]], direction: str) -> dict[str, 
 
 
 def _findings_table(findings: Sequence[Mapping[str, Json]]) -> Table:
-    table = Table("Rule", "Found", "Score", "Action", "In", "Characters", header_style="bold")
+    rows = table("Rule", "Found", "Score", "Action", "In", "Characters")
     for finding in findings:
         shadow = " (shadow)" if finding.get("mode") == "shadow" else ""
-        table.add_row(
+        rows.add_row(
             Text(_text(finding.get("rule"))),
             Text(_text(finding.get("label"))),
             _number(finding.get("score")),
@@ -250,7 +263,7 @@ def _findings_table(findings: Sequence[Mapping[str, Json]]) -> Table:
             Text(f"{_text(finding.get('direction'))} {_text(finding.get('field'))}"),
             f"{finding.get('start')}–{finding.get('end')}",
         )
-    return table
+    return rows
 
 
 def _outcome(whole: Mapping[str, Json]) -> Text:

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from proxy.commands.admin_client import AdminClient
-from proxy.commands.options import direction_option
+from proxy.commands.options import direction_option, table
 from proxy.commands.turning import (
     HELD,
     Caller,
@@ -21,7 +21,6 @@ from proxy.commands.turning import (
     out,
     over_admin,
     plain,
-    table,
     tell_unstored,
     word,
 )

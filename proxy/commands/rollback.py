@@ -8,6 +8,7 @@ from urllib.parse import quote
 import typer
 from rich.text import Text
 
+from proxy.commands.options import table
 from proxy.commands.turning import (
     HELD,
     Caller,
@@ -19,7 +20,6 @@ from proxy.commands.turning import (
     out,
     over_admin,
     plain,
-    table,
     tell_unstored,
 )
 

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from proxy.commands.admin_client import AdminClient, CallFailed
+from proxy.commands.options import table
 from proxy.commands.turning import (
     HELD,
     Caller,
@@ -20,7 +21,6 @@ from proxy.commands.turning import (
     out,
     over_admin,
     plain,
-    table,
     tell_unstored,
     word,
 )

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from proxy.commands.turning import Caller, local, objects, out, over_admin, plain, table, word
+from proxy.commands.options import table
+from proxy.commands.turning import Caller, local, objects, out, over_admin, plain, word
 from proxy.model.record import Json
 
 _STYLES = {"pending": "yellow", "firing": "bold red", "cooling": "yellow"}

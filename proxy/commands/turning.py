@@ -11,9 +11,7 @@ from typing import Annotated, Final
 from urllib.parse import quote
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from proxy import jsonio
@@ -127,14 +125,6 @@ def out() -> Console:
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     return console
-
-
-def table(*columns: str) -> Table:
-    """One whose words are never cut off, however narrow the terminal: what is read there is typed again."""
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    return made
 
 
 def held(one: Mapping[str, Json]) -> tuple[Text | str, ...]:

@@ -16,7 +16,8 @@ from aiohttp import web
 from rich.console import Console
 
 from proxy.commands.admin_client import CallFailed, connect
-from proxy.commands.turning import HELD, held, table
+from proxy.commands.options import table
+from proxy.commands.turning import HELD, held
 from proxy.settings import Role
 from tests.admin.conftest import TOKENS, Admin
 from tests.fakes import refused_url

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import stat
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from proxy import jsonio
 from proxy.commands.log import app_log
+from proxy.commands.log_draw import hits
+from proxy.log.port import Page
 from proxy.log.schema import FILE_NAME, StoreUnusable
 from proxy.log.store import Store
 from proxy.model.level import Outcome
@@ -74,6 +78,21 @@ def test_search_lists_the_newest_first_and_filters(data: Path) -> None:
     assert run(data, "search", "--until", zone, "--json").stdout.count('"id"') == 1
     assert "under way" in run(data, "search", "--subject", "user:ann").stdout
     assert "No exchange fits" in run(data, "search", "--app", "none").stdout
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_an_id_is_never_cut_off(width: int) -> None:
+    one: dict[str, Json] = {
+        "id": f"{7:032x}", "started_at": "2027-01-15T03:17:00.000Z", "outcome": "blocked_output",
+        "app": "a-long-name-of-an-app", "model": {"requested": "support-bot-of-the-night"}, "level": "restricted",
+        "findings": [{"rule": "pii-in-replies"}, {"rule": "secrets-in-replies"}],
+    }  # fmt: skip
+    with StringIO() as shown:
+        Console(file=shown, width=width).print(hits(Page((one,), None), width))
+        text = shown.getvalue()
+    assert f"{7:032x}" in text
+    assert "…" not in text
+    assert max(len(line) for line in text.splitlines()) <= width
 
 
 def test_a_full_page_tells_how_to_go_on(data: Path) -> None:
