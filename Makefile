@@ -9,6 +9,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_NER := $(VENV)/.installed-ner
 INSTALLED_DETOXIFY_RUN := $(VENV)/.installed-detoxify-run
 INSTALLED_DETOXIFY := $(VENV)/.installed-detoxify
+INSTALLED_ENCRYPTION := $(VENV)/.installed-encryption
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # Locks are made for every platform and every Python from 3.11 on; uv is the one tool that does that in one file.
 UV_VERSION := 0.13.9
@@ -17,8 +18,8 @@ UV_PIP := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-ner install-detoxify-run install-detoxify serve test lint format bench bench-peers e2e soak \
-	prometheus lock clean
+.PHONY: help install install-dev install-ner install-detoxify-run install-detoxify install-encryption serve test lint \
+	format bench bench-peers e2e soak prometheus lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,8 @@ install-ner: $(INSTALLED_NER) ## also what finds names and places (100 MB)
 install-detoxify-run: $(INSTALLED_DETOXIFY_RUN) ## also what runs an exported Detoxify model (30 MB)
 
 install-detoxify: $(INSTALLED_DETOXIFY) ## also what exports one, torch included (200 MB and more)
+
+install-encryption: $(INSTALLED_ENCRYPTION) ## also what encrypts the exchange log (12 MB)
 
 serve: $(INSTALLED) ## run the proxy: CONFIG=proxy.yaml, or without it the demo on loopback
 	@exec $(BIN)/guardrail-proxy $(if $(CONFIG),serve --config $(CONFIG),demo)
@@ -65,7 +68,7 @@ prometheus: .prometheus/usr/bin/promtool ## Debian's prometheus and promtool, fo
 lock: $(INSTALLED_DEV) ## resolve pyproject.toml anew into the lock files (needs the network)
 	$(PIP) install uv==$(UV_VERSION)
 	$(UV_PIP) --upgrade pyproject.toml --group build --excludes requirements-left-out.txt -o requirements.lock
-	$(UV_PIP) --upgrade pyproject.toml requirements-torch.in --group build --extra dev --extra ner --extra detoxify \
+	$(UV_PIP) --upgrade pyproject.toml requirements-torch.in --group build --extra dev --extra ner --extra detoxify --extra encryption \
 		--excludes requirements-torch.txt -c requirements.lock -o requirements-dev.lock
 	grep -v '^spacy$$' requirements-left-out.txt > $(VENV)/left-out-ner.txt
 	$(UV_PIP) --upgrade pyproject.toml --extra ner --excludes $(VENV)/left-out-ner.txt \
@@ -74,6 +77,8 @@ lock: $(INSTALLED_DEV) ## resolve pyproject.toml anew into the lock files (needs
 		-c requirements-dev.lock -o requirements-detoxify-run.lock
 	$(UV_PIP) --upgrade pyproject.toml requirements-torch.in --extra detoxify --excludes requirements-left-out.txt \
 		--excludes requirements-torch.txt -c requirements-dev.lock -o requirements-detoxify.lock
+	$(UV_PIP) --upgrade pyproject.toml --extra encryption --excludes requirements-left-out.txt \
+		-c requirements-dev.lock -o requirements-encryption.lock
 
 clean: ## remove what was built; data/ stays
 	rm -rf $(VENV) .e2e .prometheus build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -168,6 +168,7 @@ class App:
             self._settings.data_dir / "log.sqlite3",
             durability=log.durability,
             keep=Keep(log.keep, log.max_bytes),
+            secrets=log.secrets,
             observer=self.metrics.log_observer(),
             clock=self._clock.now,
         )

@@ -22,7 +22,7 @@ from proxy.commands.log_options import (
     DataOption,
     JsonOption,
     fail,
-    store_path,
+    place_of,
 )
 from proxy.log.export import Export
 from proxy.log.heads import FILE_NAME as HEADS_NAME
@@ -251,7 +251,7 @@ def _export(reader: LogReader, export: Export, out: Path) -> None:
 
 
 def _open(config: Path, data_dir: Path | None) -> LogReader:
-    return LogReader(store_path(config, data_dir))
+    return LogReader(*place_of(config, data_dir))
 
 
 def _search(

@@ -7,12 +7,11 @@ does, in small steps between its records, and the command waits.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from proxy.commands.log_options import DEFAULT_CONFIG, ConfigOption, DataOption, fail, store_path
+from proxy.commands.log_options import DEFAULT_CONFIG, ConfigOption, DataOption, Place, fail, place_of
 from proxy.log.keep import Keep
 from proxy.log.query import LogReader
 from proxy.log.request_erasure import Erasure, ask, erasures
@@ -37,19 +36,20 @@ def erase(
 
     Example: guardrail-proxy log erase --subject user:ann --reason "request 2026-114"
     """
-    path = store_path(config, data_dir)
+    place = place_of(config, data_dir)
+    path = place.path
     try:
         number = ask(path, subject, actor="command", reason=reason, now_ms=int(time.time() * 1000))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     until = time.monotonic() + wait
-    store = Store(path, time.time, Keep())
+    store = Store(path, time.time, Keep(), place.secrets)
     try:
         store.open()
     except StoreLocked:
-        left = _wait_for(path, number, until)
+        left = _wait_for(place, number, until)
     else:
-        left = _carry_out(store, path, number, until)
+        left = _carry_out(store, place, number, until)
         store.put_head(last=True)
     finally:
         store.release()
@@ -75,10 +75,11 @@ def compact(config: ConfigOption = DEFAULT_CONFIG, data_dir: DataOption = None) 
 
     Example: guardrail-proxy log compact --config proxy.yaml
     """
-    path = store_path(config, data_dir)
+    place = place_of(config, data_dir)
+    path = place.path
     open_for_reading(path).close()  # says so where there is none, instead of making one
     before = path.stat().st_size
-    store = Store(path, time.time, Keep())
+    store = Store(path, time.time, Keep(), place.secrets)
     try:
         store.open()
         store.compact()
@@ -89,11 +90,11 @@ def compact(config: ConfigOption = DEFAULT_CONFIG, data_dir: DataOption = None) 
     typer.echo(f"{before:,} bytes before, {path.stat().st_size:,} after")
 
 
-def _carry_out(store: Store, path: Path, number: int, until: float) -> Erasure | None:
+def _carry_out(store: Store, place: Place, number: int, until: float) -> Erasure | None:
     """No proxy runs: do what its writer would."""
     while store.index(INDEX_STEP):
         pass
-    while (left := _state(path, number)) is not None:
+    while (left := _state(place, number)) is not None:
         if left.done:
             store.compact()
         elif not store.upkeep().more:
@@ -103,12 +104,12 @@ def _carry_out(store: Store, path: Path, number: int, until: float) -> Erasure |
     return None
 
 
-def _wait_for(path: Path, number: int, until: float) -> Erasure | None:
-    while (left := _state(path, number)) is not None and not left.done and time.monotonic() < until:
+def _wait_for(place: Place, number: int, until: float) -> Erasure | None:
+    while (left := _state(place, number)) is not None and not left.done and time.monotonic() < until:
         time.sleep(POLL_S)
     return left
 
 
-def _state(path: Path, number: int) -> Erasure | None:
-    with LogReader(path) as reader:
+def _state(place: Place, number: int) -> Erasure | None:
+    with LogReader(*place) as reader:
         return next((one for one in erasures(reader.db) if one.id == number), None)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, NamedTuple, NoReturn
 
 import typer
 
 from proxy.log.schema import FILE_NAME
+from proxy.model.secret import Secrets
 
 DEFAULT_CONFIG: Final = Path("proxy.yaml")
 
@@ -21,20 +22,29 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def store_path(config: Path, data_dir: Path | None) -> Path:
-    """The store's file. Raises ConfigError."""
+class Place(NamedTuple):
+    """Where a log is, and what its content may be encrypted with."""
+
+    path: Path
+    secrets: Secrets | None
+
+
+def place_of(config: Path, data_dir: Path | None) -> Place:
+    """The store's file, and the secrets that the settings name. Raises ConfigError."""
+    secrets = None
     if data_dir is None:
         # Late: reading a log by its folder needs neither settings nor what loads them.
-        from proxy.settings import load, stated_folders
+        from proxy.settings import load, log_secrets, stated_folders
 
         if not config.exists():
             fail(
                 f"there is no {config}: name the settings (--config FILE), or the log's folder (--data-dir data)"
             )
-        # The log is read by people who lack the secrets with which the proxy was started.
+        # The log is read by people who lack the secrets with which the proxy was started, but for its own.
         folders = stated_folders(config)
         data_dir = load(config, os.environ).data_dir if folders is None else folders[1]
-    return data_dir / FILE_NAME
+        secrets = log_secrets(config, os.environ)
+    return Place(data_dir / FILE_NAME, secrets)
 
 
 def fail(message: str) -> NoReturn:

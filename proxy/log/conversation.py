@@ -27,7 +27,6 @@ _ABOUT: Final = "SELECT seq FROM response WHERE address = ? ORDER BY seq"
 def conversation(reader: LogReader, id: str, previous: Previous) -> Chain | None:
     """See `Recorder.conversation`. Raises Damaged, sqlite3.Error."""
     db = reader.db
-    (key,) = db.execute("SELECT key FROM store").fetchone()
     turns: list[tuple[Kept, ...]] = []
     seen: set[str] = set()
     read_bytes = 0
@@ -38,7 +37,7 @@ def conversation(reader: LogReader, id: str, previous: Previous) -> Chain | None
             if following in seen or len(turns) >= TURNS_MAX or read_bytes > BYTES_MAX:
                 return None
             seen.add(following)
-            address = digest.response(key, following)
+            address = digest.response(reader.key, following)
             seqs = {
                 seq
                 for order in ("ASC", "DESC")

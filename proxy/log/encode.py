@@ -115,8 +115,9 @@ class Codec:
         self._unpack = zstandard.ZstdDecompressor()
         self._unpack_words = zstandard.ZstdDecompressor(dict_data=words)
 
-    def pack(self, content: bytes) -> bytes:
-        """The blob of that content, compressed where that makes it smaller."""
+    def pack(self, content: bytes, place: bytes) -> bytes:
+        """The blob of that content, compressed where that makes it smaller. `place` says where it is to lie."""
+        del place  # of no matter while nothing is encrypted
         if len(content) < _SMALL_BYTES:
             codec, payload = _ZSTD_WORDS, self._pack_words.compress(content)
         else:
@@ -126,8 +127,9 @@ class Codec:
         head = bytes((codec,))
         return head + zlib.crc32(payload, codec).to_bytes(4, "big") + payload
 
-    def unpack(self, blob: bytes) -> bytes:
-        """The content of a blob. Raises Damaged for bytes that `pack` did not write."""
+    def unpack(self, blob: bytes, place: bytes) -> bytes:
+        """The content of the blob that lies there. Raises Damaged for bytes that `pack` did not write."""
+        del place
         if len(blob) < 6:
             raise Damaged("a stored blob is cut short")
         codec, payload = blob[0], blob[5:]
@@ -145,6 +147,25 @@ class Codec:
         except zstandard.ZstdError as error:
             raise Damaged(f"a stored blob does not unpack: {error}") from None
         raise Damaged("a stored blob has an unknown codec")
+
+    def salt(self, stored: bytes) -> bytes:
+        """What commitments are salted with, from what lies beside the content."""
+        return stored
+
+
+def part_place(part: int) -> bytes:
+    """Where a part's content lies."""
+    return b"part %d" % part
+
+
+def detail_place(seq: int) -> bytes:
+    """Where the detail of an exchange's end lies."""
+    return b"finish %d" % seq
+
+
+def removal_place(link: int) -> bytes:
+    """Where what a removal says lies."""
+    return b"removal %d" % link
 
 
 def _has_infinity(value: Json) -> bool:

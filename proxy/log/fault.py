@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.log.encode import Damaged
-from proxy.log.schema import StoreUnusable
+from proxy.log.seal import StoreUnusable
 
 
 @dataclass(frozen=True, slots=True)

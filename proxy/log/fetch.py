@@ -8,7 +8,7 @@ from typing import Final
 
 from proxy.log import digest
 from proxy.log.context import join
-from proxy.log.encode import Codec, Damaged, decode, decode_name, encode_name
+from proxy.log.encode import Codec, Damaged, decode, decode_name, detail_place, encode_name, part_place
 from proxy.log.rows import BeginRow, FinishRow, begin_digest, finish_digest
 from proxy.model.record import Json
 
@@ -73,7 +73,7 @@ class Fetch:
 
     def detail(self, finish: FinishRow) -> bytes:
         """The content of an end record's detail."""
-        return self._codec.unpack(finish.detail)
+        return self._codec.unpack(finish.detail, detail_place(finish.seq))
 
     def body(self, skeleton: int | None, node: int) -> Json:
         """A request body, put together again."""
@@ -119,7 +119,7 @@ class Fetch:
             sent_window=self._window_digest(finish.sent_node),
             received=self.commitment(finish.received),
             delivered=self.commitment(finish.delivered),
-            detail=digest.commitment(begin.salt, self.detail(finish)),
+            detail=digest.commitment(self._codec.salt(begin.salt), self.detail(finish)),
         )
 
     def commitment(self, part: int | None) -> bytes | None:
@@ -131,7 +131,7 @@ class Fetch:
             salt, content = self._part(part)
             if len(self._commitments) >= _CACHED_MAX:
                 self._commitments.clear()
-            known = self._commitments[part] = digest.commitment(salt, content)
+            known = self._commitments[part] = digest.commitment(self._codec.salt(salt), content)
         return known
 
     def _window_digest(self, node: int) -> bytes:
@@ -146,4 +146,4 @@ class Fetch:
         row = self._db.execute("SELECT salt, data FROM part WHERE id = ?", (part,)).fetchone()
         if row is None:
             raise Damaged(f"part {part} is missing")
-        return row[0], self._codec.unpack(row[1])
+        return row[0], self._codec.unpack(row[1], part_place(part))

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
 
 from proxy.log import digest
-from proxy.log.encode import Codec, decode_name, encode_name
+from proxy.log.encode import Codec, decode_name, encode_name, part_place
 
 ASKED_AT_ONCE: Final = 256
 _CACHED_MAX: Final = 32_768
@@ -124,12 +124,15 @@ class Intern:
                 f"WHERE a.address IN ({marks(some)})"
             )
             for address, number, salt in self._db.execute(sql, some).fetchall():
-                self._parts[address] = Known(number, digest.commitment(salt, unknown.pop(address)))
+                self._parts[address] = Known(
+                    number, digest.commitment(self._codec.salt(salt), unknown.pop(address))
+                )
         salts = os.urandom(digest.SALT_BYTES * len(unknown))
         for place, (address, content) in enumerate(unknown.items()):
             salt = salts[place * digest.SALT_BYTES : (place + 1) * digest.SALT_BYTES]
-            known = self._parts[address] = Known(self._number("part"), digest.commitment(salt, content))
-            self.add("part", (known.number, salt, self._codec.pack(content)))
+            commitment = digest.commitment(self._codec.salt(salt), content)
+            known = self._parts[address] = Known(self._number("part"), commitment)
+            self.add("part", (known.number, salt, self._codec.pack(content, part_place(known.number))))
             self.add("part_address", (address, known.number))
         return [self._parts[address] for address in addresses]
 

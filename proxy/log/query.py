@@ -16,16 +16,18 @@ from types import TracebackType
 from typing import Final, Self
 
 from proxy.log import record_json
-from proxy.log.encode import Codec, encode_name
+from proxy.log.encode import encode_name
 from proxy.log.fetch import COLUMNS, RECORD, Fetch, read_record
 from proxy.log.filters import Filters
 from proxy.log.index import UNPOSTED, Facet
 from proxy.log.port import PAGE_MAX, Page, Search
 from proxy.log.rows import BeginRow, FinishRow
-from proxy.log.schema import StoreUnusable, open_for_reading
+from proxy.log.schema import open_for_reading
+from proxy.log.seal import StoreUnusable, open_key
 from proxy.log.wording import Place, places
 from proxy.log.words import Words
 from proxy.model.record import Json
+from proxy.model.secret import Secrets
 
 ROWS_MAX: Final = 10_000
 """Rows that one page holds against the conditions."""
@@ -53,10 +55,17 @@ class LogReader:
     StoreUnusable where the file does not.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, secrets: Secrets | None = None) -> None:
         self._path = path
         self._db = open_for_reading(path)
-        self._fetch = Fetch(self._db, Codec())
+        try:
+            opened = open_key(self._db, path, secrets, writes=False)
+        except BaseException:
+            self._db.close()
+            raise
+        self.key = opened.key  # the store's own
+        self.codec = opened.codec()
+        self._fetch = Fetch(self._db, self.codec)
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +98,7 @@ class LogReader:
     def show(self, identity: str) -> dict[str, Json] | None:
         """The whole record of an exchange, None for an unknown id."""
         row = self._db.execute(f"{RECORD} WHERE e.id = ?", (encode_name(identity),)).fetchone()
-        return None if row is None else record_json.full(self._db, self._fetch, *read_record(row))
+        return None if row is None else record_json.full(self._db, self._fetch, self.key, *read_record(row))
 
     def nearest(self, identity: str) -> str | None:
         """The id most like an unknown one: one that begins alike, else the next in time."""
@@ -180,8 +189,7 @@ class LogReader:
     def _worded(self, filters: Filters, upper: Place, lower: int) -> list[Place] | None:
         if not filters.words:
             return None
-        (key,) = self._db.execute("SELECT key FROM store").fetchone()
-        return places(self._db, Words(key), filters.words, upper, lower)
+        return places(self._db, Words(self.key), filters.words, upper, lower)
 
     def _at(self, found: Sequence[Place]) -> Iterator[tuple[Place, BeginRow, FinishRow | None]]:
         for place in found:

@@ -13,8 +13,9 @@ from proxy.log.conversation import conversation
 from proxy.log.encode import Damaged
 from proxy.log.port import Chain, Page, Previous, Search
 from proxy.log.query import LogReader
-from proxy.log.schema import StoreUnusable
+from proxy.log.seal import StoreUnusable
 from proxy.model.record import Json
+from proxy.model.secret import Secrets
 
 READERS: Final = 2
 """For people's questions; exchanges have one of their own, so that a long search keeps none of them waiting."""
@@ -27,8 +28,9 @@ T = TypeVar("T")
 class Readers:
     """Runs reads of the store at `path`. Methods raise LogUnavailable where nothing can be read."""
 
-    def __init__(self, path: Path, threads: int = READERS) -> None:
+    def __init__(self, path: Path, secrets: Secrets | None = None, threads: int = READERS) -> None:
         self._path = path
+        self._secrets = secrets
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="log-reader")
         self._under_way = 0
 
@@ -57,5 +59,5 @@ class Readers:
             self._under_way -= 1
 
     def _ask(self, ask: Callable[[LogReader], T]) -> T:
-        with LogReader(self._path) as reader:
+        with LogReader(self._path, self._secrets) as reader:
             return ask(reader)

@@ -20,8 +20,10 @@ def time_text(ms: int) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
 
 
-def full(db: sqlite3.Connection, fetch: Fetch, begin: BeginRow, finish: FinishRow | None) -> dict[str, Json]:
-    """The whole record. Raises Damaged, sqlite3.Error."""
+def full(
+    db: sqlite3.Connection, fetch: Fetch, key: bytes, begin: BeginRow, finish: FinishRow | None
+) -> dict[str, Json]:
+    """The whole record; `key` is the store's. Raises Damaged, sqlite3.Error."""
     detail = None if finish is None else read_detail(fetch.detail(finish))
     record = _head(fetch, begin, finish)
     record["request"] = _request(fetch, begin, finish)
@@ -39,7 +41,7 @@ def full(db: sqlite3.Connection, fetch: Fetch, begin: BeginRow, finish: FinishRo
         record["response_id"] = detail.response_id
     if begin.body_bytes:
         record["body_bytes"] = begin.body_bytes
-    record["hash"], record["previous_hash"] = _hashes(db, finish)
+    record["hash"], record["previous_hash"] = _hashes(db, key, finish)
     return record
 
 
@@ -113,7 +115,7 @@ def _judgement(detail: Detail | None) -> dict[str, Json]:
     }
 
 
-def _hashes(db: sqlite3.Connection, finish: FinishRow | None) -> tuple[str | None, str | None]:
+def _hashes(db: sqlite3.Connection, key: bytes, finish: FinishRow | None) -> tuple[str | None, str | None]:
     """The record's hash and the one before it, in hex."""
     if finish is None:
         return None, None
@@ -121,7 +123,7 @@ def _hashes(db: sqlite3.Connection, finish: FinishRow | None) -> tuple[str | Non
     own = db.execute(sql, (finish.link,)).fetchone()
     before = db.execute(sql, (finish.link - 1,)).fetchone()
     if before is None and finish.link == 1:
-        created_ms, key = db.execute("SELECT created_ms, key FROM store").fetchone()
+        (created_ms,) = db.execute("SELECT created_ms FROM store").fetchone()
         before = (digest.genesis(key, created_ms),)
     elif before is None:
         sql = (

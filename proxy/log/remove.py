@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.log import digest
-from proxy.log.encode import Codec, Damaged, encode
+from proxy.log.encode import Codec, Damaged, encode, part_place, removal_place
 from proxy.log.fetch import RECORD, Fetch, read_record
 from proxy.log.index import NAMING, UNPOSTED, Facet, found_words, postings, score_step
 from proxy.log.intern import marks, slices
@@ -88,7 +88,10 @@ def remove(session: Session, codec: Codec, seqs: Sequence[int], removal: Removal
     begin_half = digest.removal(now_ms, last_seq, detail)
     session.head = digest.link(session.head, link, KIND_REMOVAL, begin_half, digest.EMPTY_WINDOW)
     session.next_link += 1
-    db.execute("INSERT INTO removal VALUES (?, ?, ?, ?)", (link, now_ms, last_seq, codec.pack(detail)))
+    db.execute(
+        "INSERT INTO removal VALUES (?, ?, ?, ?)",
+        (link, now_ms, last_seq, codec.pack(detail, removal_place(link))),
+    )
     db.execute("INSERT INTO chain VALUES (?, ?, NULL, ?)", (link, KIND_REMOVAL, session.head))
     db.execute("COMMIT")
     return len(records)
@@ -144,7 +147,7 @@ def _sweep_part(session: Session, codec: Codec, part: int) -> None:
     if row is None:
         return
     try:
-        content = codec.unpack(row[0])
+        content = codec.unpack(row[0], part_place(part))
         unword(db, session.words, part, content)
         address = digest.address(session.key, content)
         session.intern.forget_part(address)

@@ -7,8 +7,10 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from proxy.errors import GuardrailError
-from proxy.log import digest, tables
+from proxy.log import tables
+from proxy.log.seal import StoreUnusable as StoreUnusable  # where its readers look for it
+from proxy.log.seal import new_key
+from proxy.model.secret import Secrets
 
 FILE_NAME: Final = "log.sqlite3"
 """The store's name in the data folder."""
@@ -24,15 +26,13 @@ UPGRADES: Final = tables.UPGRADES
 """The steps to the newest form, one after another."""
 
 
-class StoreUnusable(GuardrailError):
-    """The store cannot be used as it is, and trying again will not help: a person has to look."""
-
-
 class StoreLocked(StoreUnusable):
     """Another process writes it."""
 
 
-def open_for_writing(path: Path, now_ms: int, *, busy_ms: int) -> sqlite3.Connection:
+def open_for_writing(
+    path: Path, now_ms: int, *, secrets: Secrets | None = None, busy_ms: int
+) -> sqlite3.Connection:
     """The store at that path, made where there is none, brought to the newest version.
 
     The file is readable by its owner alone, and so is a folder made for it. Raises StoreUnusable, and
@@ -44,7 +44,7 @@ def open_for_writing(path: Path, now_ms: int, *, busy_ms: int) -> sqlite3.Connec
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
         db.execute(f"PRAGMA busy_timeout = {busy_ms}")
-        _prepare(db, path, now_ms)
+        _prepare(db, path, now_ms, secrets)
     except BaseException:
         db.close()
         raise
@@ -96,7 +96,7 @@ def _connect_reading(path: Path, how: str) -> sqlite3.Connection:
     return db
 
 
-def _prepare(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
+def _prepare(db: sqlite3.Connection, path: Path, now_ms: int, secrets: Secrets | None) -> None:
     version = _version(db, path)
     newest = len(UPGRADES) + 1
     if version == 0:
@@ -116,8 +116,7 @@ def _prepare(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
     try:
         if version == 0:
             tables.create(db)
-            key = os.urandom(digest.KEY_BYTES)
-            db.execute("INSERT INTO store VALUES (1, ?, ?, 0)", (now_ms, key))
+            db.execute("INSERT INTO store VALUES (1, ?, ?, 0)", (now_ms, new_key(db, secrets)))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         for step in UPGRADES[max(0, version - 1) :] if version else ():
             step(db)

@@ -50,9 +50,9 @@ class Session:
     ended: list[int]  # begun in an earlier transaction, finished in this one
 
 
-def recall(db: sqlite3.Connection, path: Path, codec: Codec) -> Session:
-    """Where the store stands. Raises sqlite3.Error, Damaged, OSError."""
-    created_ms, key = db.execute("SELECT created_ms, key FROM store").fetchone()
+def recall(db: sqlite3.Connection, path: Path, codec: Codec, key: bytes) -> Session:
+    """Where the store stands; `key` is its own. Raises sqlite3.Error, Damaged, OSError."""
+    (created_ms,) = db.execute("SELECT created_ms FROM store").fetchone()
     last = db.execute("SELECT link, hash FROM chain ORDER BY link DESC LIMIT 1").fetchone()
     fetch = Fetch(db, codec)
     return Session(

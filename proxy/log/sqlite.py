@@ -18,10 +18,11 @@ from proxy.log.keep import Keep
 from proxy.log.port import Chain, LogObserver, Page, Previous, Search
 from proxy.log.prepare import Entry, Revocable
 from proxy.log.reading import Readers
-from proxy.log.schema import StoreUnusable
+from proxy.log.seal import StoreUnusable
 from proxy.log.store import ENDED_ALREADY, Store
 from proxy.log.writer import Item, Settled, Writer
 from proxy.model.record import Begun, Finished, Json
+from proxy.model.secret import Secrets
 
 QUEUE_RECORDS_MAX: Final = 8192
 QUEUE_BYTES_MAX: Final = 256 * 1024 * 1024
@@ -52,15 +53,14 @@ class SqliteRecorder:
         *,
         durability: Literal["before_release", "async"] = "before_release",
         keep: Keep | None = None,
+        secrets: Secrets | None = None,
         observer: LogObserver | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._durable = durability == "before_release"
-        self._observer = observer
-        self._readers = Readers(path)
-        self._own_reader = Readers(path, threads=1)
+        self._durable, self._observer = durability == "before_release", observer
+        self._readers, self._own_reader = Readers(path, secrets), Readers(path, secrets, threads=1)
         self._writer = Writer(
-            Store(path, clock, keep),
+            Store(path, clock, keep, secrets),
             opened=self._opened,
             changed=self._changed,
             settled=self._settled,

@@ -15,7 +15,7 @@ from typing import Final
 
 from proxy.log import digest
 from proxy.log.context import Split
-from proxy.log.encode import Codec
+from proxy.log.encode import Codec, detail_place
 from proxy.log.heads import HEAD_RECORDS, HEAD_S, Head, append_head, heads_path, last_head
 from proxy.log.index import index_some
 from proxy.log.intern import ROOT, Intern, Known, marks, slices
@@ -23,8 +23,10 @@ from proxy.log.keep import Keep, Step, compact, upkeep
 from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, Revocable, prepare
 from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION, BeginRow, FinishRow, begin_digest, finish_digest
 from proxy.log.schema import StoreLocked, open_for_writing
+from proxy.log.seal import open_key
 from proxy.log.session import Open, Session, cut_off, present, recall
 from proxy.log.wording import word_some
+from proxy.model.secret import Secrets
 
 BUSY_MS: Final = 250
 """How long a write waits for another connection's lock before it counts as failed."""
@@ -38,10 +40,13 @@ class Store:
     """One file, one writer; not for two threads at once. Unless said otherwise, methods raise sqlite3.Error
     and OSError for what may pass by itself, and StoreUnusable for what will not; call `close` after either."""
 
-    def __init__(self, path: Path, now: Callable[[], float], keep: Keep | None = None) -> None:
+    def __init__(
+        self, path: Path, now: Callable[[], float], keep: Keep | None = None, secrets: Secrets | None = None
+    ) -> None:
         self._path = path
         self._now = now
         self._keep = keep or Keep()
+        self._secrets = secrets
         self._codec = Codec()
         self._session: Session | None = None
         self._lock: int | None = None
@@ -56,10 +61,12 @@ class Store:
         self._take_lock()
         db, self._spare = self._spare, None
         if db is None:
-            db = open_for_writing(self._path, int(self._now() * 1000), busy_ms=BUSY_MS)
+            db = open_for_writing(self._path, int(self._now() * 1000), secrets=self._secrets, busy_ms=BUSY_MS)
         try:
             db.execute("PRAGMA synchronous = FULL")
-            session = self._session = recall(db, self._path, self._codec)
+            key = open_key(db, self._path, self._secrets, writes=True)
+            self._codec = key.codec()
+            session = self._session = recall(db, self._path, self._codec, key.key)
             if not self._was_open:
                 with suppress(OSError):  # `put_head` tries again, and tells
                     self._learn_head()
@@ -273,7 +280,7 @@ class Store:
                 window.number,
                 None if received is None else received.number,
                 None if delivered is None else delivered.number,
-                self._codec.pack(item.detail),
+                self._codec.pack(item.detail, detail_place(begin.seq)),
             )
         )
         half = finish_digest(
@@ -283,7 +290,7 @@ class Store:
             sent_window=window.digest,
             received=None if received is None else received.digest,
             delivered=None if delivered is None else delivered.digest,
-            detail=digest.commitment(begin.salt, item.detail),
+            detail=digest.commitment(self._codec.salt(begin.salt), item.detail),
         )
         session.head = digest.link(session.head, row.link, KIND_EXCHANGE, begin.digest, half)
         session.next_link += 1

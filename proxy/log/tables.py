@@ -151,9 +151,17 @@ CREATE TABLE erasure (               -- asked for and not done yet; the writer c
 """
 
 
+_SEAL_DDL: Final = """
+CREATE TABLE seal (                  -- one row where content is encrypted; the store's key is sealed then
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  secret TEXT NOT NULL               -- the id of the operator's key that seals it
+) STRICT;
+"""
+
+
 def create(db: sqlite3.Connection) -> None:
     """The tables of the newest form, in an empty file."""
-    _run(db, _DDL + _REMOVAL_DDL + _WORDS_DDL + _RESPONSE_DDL)
+    _run(db, _DDL + _REMOVAL_DDL + _WORDS_DDL + _RESPONSE_DDL + _SEAL_DDL)
     db.execute("INSERT INTO wording VALUES (1, 0, 0)")
 
 
@@ -202,5 +210,15 @@ def _upgrade_3(db: sqlite3.Connection) -> None:
     _run(db, _RESPONSE_DDL)
 
 
-UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_upgrade_1, _upgrade_2, _upgrade_3)
+def _upgrade_4(db: sqlite3.Connection) -> None:
+    """To form 5: content may be encrypted; that of an older store is not."""
+    _run(db, _SEAL_DDL)
+
+
+UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
+    _upgrade_1,
+    _upgrade_2,
+    _upgrade_3,
+    _upgrade_4,
+)
 """The step at place n brings a store of version n + 1 to n + 2, within one transaction for all steps."""

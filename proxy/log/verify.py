@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from proxy.log import digest
-from proxy.log.encode import Codec, Damaged, decode
+from proxy.log.encode import Damaged, decode, removal_place
 from proxy.log.fetch import RECORD, Fetch, read_record
 from proxy.log.heads import FILE_NAME as HEADS_NAME
 from proxy.log.heads import Head, HeadsChanged, HeadsReader
@@ -55,7 +55,8 @@ class _Walk:
     def __init__(self, reader: LogReader, heads: HeadsReader | None) -> None:
         self._db = reader.db
         self._fetch: Fetch = reader.fetch
-        created_ms, self._key = self._db.execute("SELECT created_ms, key FROM store").fetchone()
+        (created_ms,) = self._db.execute("SELECT created_ms FROM store").fetchone()
+        self._key = reader.key
         self.head = digest.genesis(self._key, created_ms)
         self.records = 0
         self.removed = 0
@@ -65,7 +66,7 @@ class _Walk:
         self._last_seq = 0
         self._read = dict.fromkeys(("removal", "removed_link", "removed_seq"), 0)
         self._next_head: Head | None = None
-        self._codec = Codec()
+        self._codec = reader.codec
         self._heads: Iterator[Head] = iter(()) if heads is None else heads.heads(self._key)
         self.guarded = 0  # up to this place of the chain a head vouches
 
@@ -124,6 +125,9 @@ class _Walk:
                 if kind != KIND_EXCHANGE or begin is None or finish is None:
                     yield Fault(f"record {link} of the chain has no exchange", link=link)
                     return
+            elif seq is not None:
+                yield Fault("it is a removal, and names an exchange", link=link)
+                return
             who = None if begin is None else begin.id
             try:
                 halves = (
@@ -194,7 +198,7 @@ class _Walk:
         if row is None:
             raise Damaged("the removal is missing")
         at_ms, last_seq, blob = row
-        content = self._codec.unpack(blob)
+        content = self._codec.unpack(blob, removal_place(link))
         detail = decode(content)
         if not isinstance(detail, dict) or self._runs.pop(link, digest.Runs()).hex() != detail.get("links"):
             raise Damaged("the places that it emptied are not those that are empty")

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from proxy.log.encode import Codec, Damaged
+from proxy.log.encode import Codec, Damaged, part_place
 from proxy.log.index import Facet
 from proxy.log.words import Sought, Words
 
@@ -37,7 +37,7 @@ def word_some(db: sqlite3.Connection, words: Words, codec: Codec) -> tuple[int, 
     size = last = seen = 0
     for part, blob in db.execute(sql, (PARTS_STEP,)):
         last, seen = part, seen + 1
-        content = _content(codec, blob)
+        content = _content(codec, part, blob)
         tokens = _tokens(words, content)
         if tokens:
             rows.append((part, tokens))
@@ -114,9 +114,9 @@ def _places(db: sqlite3.Connection, parts: Iterable[int], upper: Place, lower: i
     return sorted(found, reverse=True)
 
 
-def _content(codec: Codec, blob: bytes) -> bytes:
+def _content(codec: Codec, part: int, blob: bytes) -> bytes:
     try:
-        return codec.unpack(blob)
+        return codec.unpack(blob, part_place(part))
     except Damaged:  # for `verify` to name
         return b""
 

@@ -19,7 +19,7 @@ from proxy.log.encode import Damaged
 from proxy.log.fault import Fault, reason_of
 from proxy.log.heads import HEAD_S
 from proxy.log.prepare import Entry, Revocable
-from proxy.log.schema import StoreUnusable
+from proxy.log.seal import StoreUnusable
 from proxy.log.store import Store
 from proxy.logs import faults
 

@@ -1,6 +1,7 @@
 """proxy.yaml: `load` reads it into the frozen `Settings` that all other modules take."""
 
-from proxy.settings.resolve import load, stated_folders
+from proxy.settings.resolve import load, log_secrets
+from proxy.settings.stated import stated_folders
 from proxy.settings.values import (
     Address,
     Admin,
@@ -45,6 +46,7 @@ __all__ = [
     "Version",
     "demo_settings",
     "load",
+    "log_secrets",
     "parse_address",
     "stated_folders",
 ]

@@ -85,6 +85,15 @@ class IdentifyFile(FileModel):
     trusted_proxies: tuple[Text, ...] = ()
 
 
+class OlderKeyFile(FileModel):
+    key_env: Text | None = None
+    key_file: Text | None = None
+
+
+class EncryptionFile(OlderKeyFile):
+    older: tuple[OlderKeyFile, ...] = ()
+
+
 class LogFile(FileModel):
     durability: Literal["before_release", "async"] = "before_release"
     on_failure: Literal["block", "allow"] = "block"
@@ -92,6 +101,7 @@ class LogFile(FileModel):
     keep: dict[str, Text] = Field(default_factory=dict)
     keep_media: bool = False
     max_bytes: Annotated[int, Field(ge=MEBIBYTE)] | None = None
+    encryption: EncryptionFile | None = None
 
 
 class ToxicityFile(FileModel):

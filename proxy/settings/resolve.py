@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from proxy.errors import ConfigError, Problem
+from proxy.model.secret import Secrets
 from proxy.model.text import Path as At
 from proxy.regions import UnusableDatabase, regions
 from proxy.settings.alerts import resolve_alert
@@ -71,17 +72,18 @@ def load(path: Path, env: Mapping[str, str]) -> Settings:
     return settings
 
 
-def stated_folders(path: Path) -> tuple[Path, Path] | None:
-    """The folders of the rules and of the data that a settings file names, whatever else is wrong with it; None
-    where it cannot be read so far."""
-    try:
-        value = parse(str(path), path.read_bytes()).value
-    except (OSError, ConfigError):
+def log_secrets(path: Path, env: Mapping[str, str]) -> Secrets | None:
+    """What a settings file encrypts the log with, read without any other secret. Raises ConfigError, OSError."""
+    document = parse(str(path), path.read_bytes())
+    stated = document.value.get("log") if isinstance(document.value, dict) else None
+    if not isinstance(stated, dict) or stated.get("encryption") is None:
         return None
-    stated = value if isinstance(value, dict) else {}
-    names = [stated.get(key, SettingsFile.model_fields[key].default) for key in ("rules_dir", "data_dir")]
-    folder = path.absolute().parent
-    return (folder / names[0], folder / names[1]) if all(isinstance(name, str) for name in names) else None
+    resolver = _Resolver(document, path.absolute().parent, env)
+    file = validate(SettingsFile, document, resolver.problems)
+    log = None if file is None else resolve_log(file.log, resolver._secret, resolver._fault)
+    if resolver.problems or log is None:
+        raise ConfigError(tuple(resolver.problems))
+    return log.secrets
 
 
 @dataclass(slots=True)
@@ -106,7 +108,7 @@ class _Resolver:
                 ("listen",),
                 "any caller could use this address: name `clients`, listen on loopback, or say `open: true`",
             )
-        log = resolve_log(file.log, self._fault)
+        log = resolve_log(file.log, self._secret, self._fault)
         data_dir = self.folder / file.data_dir
         scoring = resolve_scoring(file.scoring, self.folder, data_dir, self._fault)
         tls = self._tls(("tls",), file.tls)

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import SecretStr
 
+from proxy.model.secret import Secrets
 from proxy.subjects import SubjectKind, SubjectName
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -134,6 +135,7 @@ class LogSettings:
     keep: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     max_bytes: int | None = None
     keep_media: bool = False
+    secrets: Secrets | None = None  # what content is encrypted with
 
 
 @dataclass(frozen=True, slots=True)

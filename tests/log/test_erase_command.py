@@ -13,7 +13,8 @@ from proxy.commands.log import app_log
 from proxy.log import keep
 from proxy.log.keep import Keep
 from proxy.log.query import LogReader
-from proxy.log.schema import FILE_NAME, StoreUnusable
+from proxy.log.schema import FILE_NAME
+from proxy.log.seal import StoreUnusable
 from proxy.log.sqlite import SqliteRecorder
 from proxy.log.store import Store
 from proxy.log.verify import verify

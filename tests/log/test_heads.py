@@ -18,7 +18,7 @@ from proxy.log import heads, store
 from proxy.log.heads import heads_path
 from proxy.log.port import Search
 from proxy.log.query import LogReader
-from proxy.log.schema import StoreUnusable
+from proxy.log.seal import StoreUnusable
 from proxy.log.sqlite import SqliteRecorder
 from proxy.log.store import Store
 from proxy.log.verify import Verdict, verify

@@ -10,6 +10,7 @@ import pytest
 from proxy.log import store as store_module
 from proxy.log.schema import open_for_writing
 from proxy.log.store import Store
+from proxy.model.secret import Secrets
 from tests.log.make import T0, begun, finished
 
 STEPS_AT_ONCE = 100
@@ -23,8 +24,8 @@ class Counted:
         self.steps = 0
         monkeypatch.setattr(store_module, "open_for_writing", self._open)
 
-    def _open(self, path: Path, now_ms: int, *, busy_ms: int) -> sqlite3.Connection:
-        db = open_for_writing(path, now_ms, busy_ms=busy_ms)
+    def _open(self, path: Path, now_ms: int, *, secrets: Secrets | None, busy_ms: int) -> sqlite3.Connection:
+        db = open_for_writing(path, now_ms, secrets=secrets, busy_ms=busy_ms)
         db.set_progress_handler(self._count, STEPS_AT_ONCE)
         return db
 

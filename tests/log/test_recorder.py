@@ -14,7 +14,7 @@ import pytest
 from proxy.errors import LogUnavailable
 from proxy.log import sqlite
 from proxy.log.port import Search
-from proxy.log.schema import StoreUnusable
+from proxy.log.seal import StoreUnusable
 from proxy.log.sqlite import SqliteRecorder
 from proxy.model.level import Outcome
 from proxy.model.record import Json

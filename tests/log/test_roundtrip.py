@@ -54,7 +54,7 @@ def same(one: Json, other: Json) -> bool:
 def test_a_value_reads_back_from_its_content_and_its_blob(value: Json) -> None:
     content = encode(value)
     codec = Codec()
-    assert codec.unpack(codec.pack(content)) == content
+    assert codec.unpack(codec.pack(content, b""), b"") == content
     assert same(decode(content), value)
 
 
@@ -100,11 +100,11 @@ def test_two_turns_share_the_beginning_of_their_windows() -> None:
 @settings(max_examples=200, deadline=None)
 def test_a_blob_with_any_byte_changed_is_refused(payload: bytes, data: st.DataObject) -> None:
     codec = Codec()
-    blob = bytearray(codec.pack(encode(payload.hex() * 3)))
+    blob = bytearray(codec.pack(encode(payload.hex() * 3), b""))
     at = data.draw(st.integers(0, len(blob) - 1))
     blob[at] ^= data.draw(st.integers(1, 255))
     with pytest.raises(Damaged):
-        codec.unpack(bytes(blob))
+        codec.unpack(bytes(blob), b"")
 
 
 def test_a_part_without_a_place_is_refused() -> None:

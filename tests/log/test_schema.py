@@ -12,7 +12,7 @@ import pytest
 from proxy.log import schema
 from proxy.log.port import Search
 from proxy.log.query import LogReader
-from proxy.log.schema import StoreUnusable
+from proxy.log.seal import StoreUnusable
 from proxy.log.store import Store
 from proxy.log.verify import verify
 from tests.log.make import T0, begun, finished

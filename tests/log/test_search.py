@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from proxy.log import query, wording
 from proxy.log.port import Search
 from proxy.log.query import LogReader
-from proxy.log.schema import StoreUnusable
+from proxy.log.seal import StoreUnusable
 from proxy.log.store import Store
 from proxy.model.level import Level, Outcome
 from proxy.model.record import Json

@@ -7,14 +7,18 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from proxy.log.keep import Keep
 from proxy.log.query import LogReader
+from proxy.log.request_erasure import ask
+from proxy.log.seal import StoreUnusable
 from proxy.log.store import Store
 from proxy.log.verify import Verdict, verify
 from proxy.model.level import Outcome
 from proxy.model.record import Json
+from proxy.model.secret import Secret, Secrets
 from tests.log.make import T0, begun, finding, finished
 
 RECORDS = 8
@@ -53,19 +57,19 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def check(path: Path) -> Verdict:
-    with LogReader(path) as reader:
+def check(path: Path, secrets: Secrets | None = None) -> Verdict:
+    with LogReader(path, secrets) as reader:
         return verify(reader)
 
 
-def tampered(pristine: Path, sql: str, *values: object) -> Verdict:
+def tampered(pristine: Path, sql: str, *values: object, secrets: Secrets | None = None) -> Verdict:
     copy = pristine.with_name("copy.sqlite3")
     shutil.copy(pristine, copy)
     db = sqlite3.connect(copy)
     with db:
         db.execute(sql, values)
     db.close()
-    return check(copy)
+    return check(copy, secrets)
 
 
 def test_an_untouched_store_is_whole(pristine: Path) -> None:
@@ -112,6 +116,65 @@ def test_the_first_bad_record_is_named(pristine: Path, sql: str, link: int, numb
 )
 def test_what_no_hash_covers_is_held_against_the_records(pristine: Path, sql: str) -> None:
     assert tampered(pristine, sql).fault is not None
+
+
+@pytest.fixture(scope="module", params=["plain", "sealed"])
+def thinned(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Secrets | None]:
+    """A store, encrypted or not, of which retention and an erasure have taken records out."""
+    path: Path = tmp_path_factory.mktemp(str(request.param)) / "log.sqlite3"
+    secrets = Secrets(Secret.of("1" * 32)) if request.param == "sealed" else None
+    keep = Keep({str(Outcome.KILLED): 1.0})
+    store = Store(path, lambda: T0 + 100, keep, secrets)
+    for number in range(RECORDS):
+        outcome = Outcome.KILLED if number == 4 else Outcome.RELEASED
+        user = "bob" if number in (1, 2) else "ann"
+        body: Json = {"model": "m", "messages": [{"role": "user", "content": f"turn {number}"}]}
+        store.write([begun(number, body=body, user=user)])
+        store.write([finished(number, outcome=outcome, findings=(finding(),), received=f"so {number}")])
+    ask(path, "user:bob", actor="test", reason=None, now_ms=int(T0 * 1000))
+    while store.index(RECORDS):
+        pass
+    while store.upkeep().more:
+        pass
+    store.checkpoint()
+    store.release()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+    db.close()
+    verdict = check(path, secrets)
+    assert (verdict.fault, verdict.removed, verdict.records) == (None, 3, RECORDS - 3)
+    return path, secrets
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_removals_and_encryption_hide_no_change(
+    thinned: tuple[Path, Secrets | None], data: st.DataObject
+) -> None:
+    path, secrets = thinned
+    with sqlite3.connect(path) as db:
+        table = data.draw(st.sampled_from((*TABLES, "removal", "removed_link", "removed_seq")))
+        columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+        rows = db.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
+    db.close()
+    row = data.draw(st.sampled_from(rows))
+    condition = " AND ".join(f"{column} IS ?" for column in columns)
+    at = data.draw(st.integers(-1, len(columns) - 1))
+    # The last of the chain are removals, which have no postings: so many fewer or more come to the same.
+    assume(at < 0 or columns[at] != "indexed_link")
+    try:
+        if at < 0:
+            verdict = tampered(path, f"DELETE FROM {table} WHERE {condition}", *row, secrets=secrets)
+        else:
+            sql = f"UPDATE {table} SET {columns[at]} = ? WHERE {condition}"
+            verdict = tampered(path, sql, changed(row[at], data), *row, secrets=secrets)
+    except (sqlite3.IntegrityError, StoreUnusable):
+        return  # the tables themselves refuse it, or the store's key does not open
+    if at < 0 and table == "name" and verdict.fault is None:
+        return  # of no record
+    assert verdict.fault is not None, f"{table} {at}: {row!r}"
 
 
 def test_two_records_swapped_are_found(pristine: Path) -> None:
