@@ -1,21 +1,45 @@
 """Load from a process of its own, and a check that every reply came whole.
 
-python -m benchmarks.load URL COUNT AT_ONCE whole|stream [HEADERS as JSON]   → one JSON line on standard output
+python -m benchmarks.load URL COUNT AT_ONCE KIND [HEADERS as JSON]   → one JSON line on standard output
+
+Kinds: `whole`, a small request; `stream`, the same for a streamed reply; `long`, a context of 100 KB that no
+request before held; `turns`, conversations of TURNS turns, each request with all that was said before it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
 import uvloop
 
 REPLY_S_MAX = 30.0
+LONG_CHARS: Final = 100_000
+TURNS: Final = 30
+TURN_WORDS: Final = 60
+WORDS: Final = (
+    "the", "of", "and", "a", "to", "in", "is", "that", "for", "it", "was", "with", "as", "on", "be", "at",
+    "by", "this", "which", "from", "or", "have", "an", "are", "not", "but", "had", "they", "river", "garden",
+    "winter", "story", "friend", "letter", "market", "window", "paper", "summer", "mountain", "bridge",
+    "evening", "question", "answer", "walk", "read", "write", "find", "carry", "open", "close", "begin",
+    "remember", "travel", "listen", "follow", "bring", "keep", "hold",
+)  # fmt: skip
+
+Kind = Literal["whole", "stream", "long", "turns"]
+Message = dict[str, str]
+
+SYSTEM: Final[Message] = {"role": "system", "content": "You are a helpful assistant of a bookshop."}
+QUESTION: Final[Message] = {
+    "role": "user",
+    "content": "Which of your books would you give to a friend who likes long walks?",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +53,31 @@ class Load:
     p99_ms: float
 
 
-def request_bytes(host: str, headers: Mapping[str, str], *, stream: bool) -> bytes:
-    """One small chat request, the same every time."""
-    messages = [
-        {"role": "system", "content": "You are a helpful assistant of a bookshop."},
-        {"role": "user", "content": "Which of your books would you give to a friend who likes long walks?"},
-    ]
-    body = json.dumps({"model": "bench", "messages": messages, "stream": stream}).encode()
+def prose(words: int) -> str:
+    """Sentences that are new each time: nothing that was remembered helps."""
+    drawn = random.choices(WORDS, k=words)
+    sentences = (" ".join(drawn[at : at + 12]).capitalize() for at in range(0, words, 12))
+    return ". ".join(sentences) + "."
+
+
+def contexts(kind: Kind) -> Iterator[list[Message]]:
+    """The messages of one caller's requests, without end."""
+    while True:
+        if kind == "long":
+            yield [SYSTEM, {"role": "user", "content": prose(LONG_CHARS // 4)[:LONG_CHARS]}]
+        elif kind == "turns":
+            messages = [SYSTEM]
+            for _ in range(TURNS):
+                messages.append({"role": "user", "content": prose(TURN_WORDS)})
+                yield messages
+                messages.append({"role": "assistant", "content": prose(TURN_WORDS)})
+        else:
+            yield [SYSTEM, QUESTION]
+
+
+def request_bytes(host: str, headers: Mapping[str, str], kind: Kind, messages: list[Message]) -> bytes:
+    """One chat request."""
+    body = json.dumps({"model": "bench", "messages": messages, "stream": kind == "stream"}).encode()
     given = {"authorization": "Bearer none"} | dict(headers)
     more = "".join(f"{name}: {value}\r\n" for name, value in given.items())
     head = (
@@ -60,23 +102,24 @@ async def read_reply(reader: asyncio.StreamReader) -> bytes:
     return bytes(body)
 
 
-async def run(url: str, count: int, at_once: int, headers: Mapping[str, str], *, stream: bool) -> Load:
+async def run(url: str, count: int, at_once: int, headers: Mapping[str, str], kind: Kind) -> Load:
     """That many requests, so many at a time on kept connections. Raises RuntimeError for any that failed."""
     host = urlsplit(url).netloc
     name, port = host.split(":")
-    request = request_bytes(host, headers, stream=stream)
     remaining = iter(range(count))
     latencies: list[float] = []
+    end = b"data: [DONE]\n\n" if kind == "stream" else b"}"
 
     async def work() -> None:
         reader, writer = await asyncio.open_connection(name, int(port))
-        for _ in remaining:
+        for _, messages in zip(remaining, contexts(kind), strict=False):
+            request = request_bytes(host, headers, kind, messages)
             began = time.perf_counter()
             writer.write(request)
             async with asyncio.timeout(REPLY_S_MAX):
                 body = await read_reply(reader)
             latencies.append(time.perf_counter() - began)
-            if not body.endswith(b"data: [DONE]\n\n" if stream else b"}"):
+            if not body.endswith(end):
                 raise RuntimeError(f"a reply was cut: {body[-80:]!r}")
         writer.close()
 
@@ -96,5 +139,5 @@ async def run(url: str, count: int, at_once: int, headers: Mapping[str, str], *,
 if __name__ == "__main__":
     url, count, at_once, kind, *more = sys.argv[1:]
     headers = json.loads(more[0]) if more else {}
-    found = uvloop.run(run(url, int(count), int(at_once), headers, stream=kind == "stream"))
+    found = uvloop.run(run(url, int(count), int(at_once), headers, cast(Kind, kind)))
     print(json.dumps(asdict(found)))

@@ -1,26 +1,30 @@
 """`make bench`: what the proxy costs over a bare pass-through, in one run against one backend process.
 
-Both stand side by side with the same backend; rounds alternate between them, so that a noisy neighbour hits
-both, and the medians of the rounds' ratios are what to trust. CPU is that of the process tree, read after the
-log came to rest. The proxy runs as shipped: shipped rules, every exchange durably on the log before release.
+All stand side by side before the same backend: the bare pass-through, the proxy as shipped (shipped rules, every
+exchange durably on the log before release), and the proxy with each of its parts off in turn. Rounds alternate
+between them, so that a noisy neighbour hits all, and the medians of the rounds' ratios are what to trust. CPU is
+that of the process tree, read after the log came to rest.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
-from benchmarks.process import cpu_s, memory_mb, rest, running
+from benchmarks.load import Kind
+from benchmarks.process import memory_mb, rest, running
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PYTHON: Final = sys.executable
@@ -29,12 +33,10 @@ AT_ONCE: Final = 16
 LOAD_S_MAX: Final = 300.0
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
-Kind = Literal["whole", "stream"]
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One of the two that are compared."""
+    """One of those that are compared."""
 
     name: str
     url: str
@@ -55,19 +57,42 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """All rounds of one kind of request; the proxy's figures over the bare ones', round by round."""
+class Case:
+    """One load: so many requests of a kind in a round, so many at once."""
 
+    name: str
     kind: Kind
-    bare: tuple[Sample, ...]
-    proxy: tuple[Sample, ...]
-
-    @property
-    def cpu_ratio(self) -> float:
-        return median(proxy.cpu_ms / bare.cpu_ms for bare, proxy in zip(self.bare, self.proxy, strict=True))
+    count: int
+    at_once: int
 
 
-def measure(target: Target, kind: Kind, count: int, headers: Mapping[str, str] = NO_HEADERS) -> Sample:
+CASES: Final = (
+    Case("small", "whole", 600, 16),
+    Case("100 KB", "long", 12, 4),
+    Case("a turn of 30", "turns", 120, 4),
+    Case("stream", "stream", 3, 1),
+    Case("16 streams", "stream", 32, 16),
+)
+"""A stream has 100 chunks. Each is a column of the table."""
+
+FILES: Final = {
+    "rules": "[1-7][0-9]-*.yaml",
+    "scoring": "40-toxicity.yaml",
+    "tripwires": "80-tripwires.yaml",
+}
+"""The shipped files that hold a part. (A policy needs one file: what the dial's levels mean stays.)"""
+
+KEPT: Final = "75-containment.yaml"
+
+PARTS: Final = ("rules", "scoring", "log", "metrics", "tripwires")
+BARE, WHOLE = "bare", "proxy"
+Samples = dict[tuple[str, str], list[Sample]]
+"""By target and case."""
+
+
+def measure(
+    target: Target, kind: Kind, count: int, headers: Mapping[str, str] = NO_HEADERS, at_once: int = AT_ONCE
+) -> Sample:
     """Drive one target from a load process. Raises CalledProcessError when any reply was not whole."""
     before = rest(target.pid)
     command = [
@@ -76,7 +101,7 @@ def measure(target: Target, kind: Kind, count: int, headers: Mapping[str, str] =
         "benchmarks.load",
         target.url,
         str(count),
-        str(AT_ONCE),
+        str(at_once),
         kind,
         json.dumps(dict(headers)),
     ]
@@ -91,26 +116,41 @@ def measure(target: Target, kind: Kind, count: int, headers: Mapping[str, str] =
     )
 
 
-def compare(bare: Target, proxy: Target, kind: Kind, count: int, rounds: int) -> Comparison:
-    """Alternate between the two; the first round of each only warms up."""
-    samples: dict[str, list[Sample]] = {"bare": [], "proxy": []}
+def compare(targets: Sequence[Target], rounds: int) -> Samples:
+    """Alternate between them, load by load; a smaller load before only warms up."""
+    samples: Samples = {}
     for turn in range(rounds + 1):
-        # Who comes first alternates as well, so that neither always follows the other's heat.
-        for target in (bare, proxy) if turn % 2 else (proxy, bare):
-            sample = measure(target, kind, count if turn else max(AT_ONCE, count // 4))
-            if turn:
-                samples[target.name].append(sample)
-                print(f"{kind} {target.name}: {sample.cpu_ms:.3f} ms CPU", file=sys.stderr, flush=True)
-    return Comparison(kind, tuple(samples["bare"]), tuple(samples["proxy"]))
+        for case in CASES:
+            # Who comes first alternates as well, so that neither always follows the other's heat.
+            for one in targets if turn % 2 else reversed(targets):
+                if turn == 0:
+                    if case.name in ("small", "16 streams"):
+                        measure(one, case.kind, case.at_once * 4, at_once=case.at_once)
+                    continue
+                sample = measure(one, case.kind, case.count, at_once=case.at_once)
+                samples.setdefault((one.name, case.name), []).append(sample)
+                print(f"{case.name}, {one.name}: {sample.cpu_ms:.3f} ms CPU", file=sys.stderr, flush=True)
+    return samples
 
 
-def settings(folder: Path, listen: int, admin: int, backend: int) -> Path:
-    """proxy.yaml for the measured proxy."""
+def rules_without(parts: frozenset[str], shipped: Path, folder: Path) -> Path:
+    """A copy of the shipped rules without the files of these parts."""
+    left_out = {file for part in parts if part in FILES for file in shipped.glob(FILES[part])}
+    folder.mkdir(parents=True)
+    for file in shipped.glob("*.yaml"):
+        if file.name == KEPT or (file not in left_out and not file.name.endswith(".test.yaml")):
+            shutil.copy(file, folder)
+    return folder
+
+
+def settings(folder: Path, listen: int, admin: int, backend: int, off: frozenset[str] = frozenset()) -> Path:
+    """proxy.yaml for the measured proxy, with the rules of the parts that are not off."""
+    rules = rules_without(off, ROOT / "rules", folder / "rules") if off else ROOT / "rules"
     path = folder / "proxy.yaml"
     path.write_text(
         f"listen: 127.0.0.1:{listen}\n"
         f"data_dir: {folder / 'data'}\n"
-        f"rules_dir: {ROOT / 'rules'}\n"
+        f"rules_dir: {rules}\n"
         f"admin: {{listen: '127.0.0.1:{admin}'}}\n"
         f"backends:\n  bench: {{url: 'http://127.0.0.1:{backend}', api: openai}}\n"
         "default_backend: bench\n"
@@ -138,68 +178,78 @@ def target(name: str, port: int, started: tuple[int, float]) -> Target:
 
 
 def row(*cells: str) -> str:
-    return "".join(cell.ljust(34) if n == 0 else cell.rjust(14) for n, cell in enumerate(cells))
+    return "".join(cell.ljust(26) if n == 0 else cell.rjust(20) for n, cell in enumerate(cells))
 
 
-def table(bare: Target, proxy: Target, comparisons: Sequence[Comparison]) -> str:
-    lines = [row("", "bare", "proxy", "ratio")]
-    for found in comparisons:
-        name = "small reply" if found.kind == "whole" else "stream of 100 chunks"
-        for label, figure in (
-            ("CPU ms", "cpu_ms"),
-            ("p50 ms", "p50_ms"),
-            ("p99 ms", "p99_ms"),
-            ("per s", "per_s"),
-        ):
-            values = [
-                median(getattr(sample, figure) for sample in side) for side in (found.bare, found.proxy)
-            ]
-            ratio = found.cpu_ratio if figure == "cpu_ms" else values[1] / values[0]
-            lines.append(row(f"{name}, {label}", f"{values[0]:.3f}", f"{values[1]:.3f}", f"{ratio:.2f}"))
-    for label, a, b in (
-        ("start-up s", bare.start_s, proxy.start_s),
-        ("RSS at rest MB", bare.rest_rss_mb, proxy.rest_rss_mb),
-        ("PSS at rest MB", bare.rest_pss_mb, proxy.rest_pss_mb),
-    ):
-        lines.append(row(label, f"{a:.2f}", f"{b:.2f}", f"{b / a:.2f}"))
+def table(targets: Sequence[Target], samples: Samples) -> str:
+    """CPU in ms, and how many times the bare pass-through's of the same round that is; then the median latency."""
+    lines = [row("CPU ms a request", *(case.name for case in CASES))]
+    for one in targets:
+        cells = []
+        for case in CASES:
+            own, bare = samples[one.name, case.name], samples[BARE, case.name]
+            ratio = median(a.cpu_ms / b.cpu_ms for a, b in zip(own, bare, strict=True))
+            cells.append(f"{median(sample.cpu_ms for sample in own):.3f} ({ratio:.1f}x)")
+        lines.append(row(one.name, *cells))
+    for figure in ("p50_ms", "p99_ms"):
+        for one in targets[:2]:
+            values = (
+                median(getattr(sample, figure) for sample in samples[one.name, case.name]) for case in CASES
+            )
+            lines.append(row(f"{figure[:3]} ms, {one.name}", *(f"{value:.1f}" for value in values)))
+    lines.append("")
+    lines += [
+        f"{one.name}: start to ready {one.start_s:.2f} s, at rest RSS {one.rest_rss_mb:.0f} MB, "
+        f"PSS {one.rest_pss_mb:.0f} MB"
+        for one in targets[:2]
+    ]
     return "\n".join(lines)
+
+
+def started(stack: ExitStack, folder: Path, backend: int, off: frozenset[str]) -> Target:
+    """The proxy, without these parts."""
+    listen, admin = free_ports(2)
+    folder.mkdir()
+    config = str(settings(folder, listen, admin, backend, off))
+    command = [PYTHON, "-m", "benchmarks.without", ",".join(off)] if off else [str(PROXY)]
+    running_since = stack.enter_context(
+        running([*command, "serve", "--config", config], f"http://127.0.0.1:{admin}/readyz")
+    )
+    name = WHOLE if not off else "without all of these" if len(off) > 1 else f"without {next(iter(off))}"
+    return target(name, listen, running_since)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each target that count")
-    parser.add_argument("--requests", type=int, default=2000, help="small requests in a round")
-    parser.add_argument("--streams", type=int, default=160, help="streams in a round")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds that count")
+    parser.add_argument("--whole", action="store_true", help="not with each part off in turn")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse_args()
-    at_backend, at_bare, at_proxy, at_admin = free_ports(4)
-    backend_url = f"http://127.0.0.1:{at_backend}"
-    with tempfile.TemporaryDirectory() as folder:
-        config = settings(Path(folder), at_proxy, at_admin, at_backend)
+    at_backend, at_bare = free_ports(2)
+    backend_url, bare_url = f"http://127.0.0.1:{at_backend}", f"http://127.0.0.1:{at_bare}"
+    offs = [frozenset[str]()]
+    if not args.whole:
+        offs += [*(frozenset({part}) for part in PARTS), frozenset(PARTS)]
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         backend_command = [PYTHON, "-m", "benchmarks.backend", str(at_backend)]
+        stack.enter_context(running(backend_command, f"{backend_url}/readyz"))
         bare_command = [PYTHON, "-m", "benchmarks.bare", str(at_bare), backend_url]
-        proxy_command = [str(PROXY), "serve", "--config", str(config)]
-        with (
-            running(backend_command, f"{backend_url}/readyz"),
-            running(bare_command, f"http://127.0.0.1:{at_bare}/readyz") as bare_started,
-            running(proxy_command, f"http://127.0.0.1:{at_admin}/readyz") as proxy_started,
-        ):
-            bare, proxy = target("bare", at_bare, bare_started), target("proxy", at_proxy, proxy_started)
-            found = [
-                compare(bare, proxy, "whole", args.requests, args.rounds),
-                compare(bare, proxy, "stream", args.streams, args.rounds),
-            ]
-            loaded = memory_mb(proxy.pid)
-            total = cpu_s(proxy.pid)
+        bare = target(BARE, at_bare, stack.enter_context(running(bare_command, f"{bare_url}/readyz")))
+        targets = [bare]
+        for number, off in enumerate(offs):
+            targets.append(started(stack, Path(folder) / str(number), at_backend, off))
+        found = compare(targets, args.rounds)
+        loaded = memory_mb(targets[1].pid)
     if args.json:
-        comparisons = [asdict(entry) | {"cpu_ratio": entry.cpu_ratio} for entry in found]
-        targets = {"bare": asdict(bare), "proxy": asdict(proxy)}
-        print(json.dumps({"targets": targets, "comparisons": comparisons, "proxy_loaded_mb": loaded}))
+        samples = [
+            {"target": name, "case": case, "samples": [asdict(sample) for sample in list_]}
+            for (name, case), list_ in found.items()
+        ]
+        listed = [asdict(one) for one in targets]
+        print(json.dumps({"targets": listed, "samples": samples, "proxy_loaded_mb": loaded}))
     else:
-        print(table(bare, proxy, found))
-        print(
-            f"\nproxy after the load: RSS {loaded[0]:.0f} MB, PSS {loaded[1]:.0f} MB, {total:.1f} s of CPU in all"
-        )
+        print(table(targets, found))
+        print(f"{WHOLE} after the load: RSS {loaded[0]:.0f} MB, PSS {loaded[1]:.0f} MB")
     return 0
 
 

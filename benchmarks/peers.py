@@ -20,11 +20,11 @@ from statistics import median
 from typing import Final
 
 from benchmarks.backend import STREAM_CHUNKS
+from benchmarks.load import Kind
 from benchmarks.overhead import (
     PROXY,
     PYTHON,
     ROOT,
-    Kind,
     Sample,
     Target,
     free_ports,
