@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -14,6 +15,8 @@ from proxy.errors import Invalid
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
+ADDRESSES_KEPT_MAX: Final = 4096
+"""Addresses whose form is kept: an exchange reads its caller's several times."""
 NAME_CHARS_MAX: Final = 256
 """The longest name of a subject, a model or an app."""
 CALLS_MAX: Final = 100_000
@@ -106,6 +109,7 @@ def printable(text: str) -> bool:
     return not any(unicodedata.category(char) in _UNPRINTABLE for char in text)
 
 
+@lru_cache(maxsize=ADDRESSES_KEPT_MAX)
 def plain_address(text: str) -> IPv4Address | IPv6Address:
     """An address in the one form in which exchanges carry it: an IPv4 address that is mapped into IPv6 is itself.
     Raises ValueError."""

@@ -20,10 +20,12 @@ from proxy.detect.obfuscation_encoded import (
     CODE,
     CODE_BEGINS,
     ENCODED_TEXT,
+    PUNCTUATION,
     SOLID_CHARS_MIN,
     TOKEN,
     in_codes,
     in_token,
+    next_telling,
 )
 from proxy.detect.obfuscation_marks import (
     BIDI_CONTROL,
@@ -45,7 +47,6 @@ KINDS: Final = (INVISIBLE_TEXT, SPLIT_WORD, BIDI_CONTROL, MIXED_SCRIPT, ENCODED_
 
 _CODE_GAP_CHARS_MAX: Final = 3
 _ENDS: Final = frozenset("RPn")
-_PUNCTUATION: Final = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +188,20 @@ class _ObfuscationScan(InlineScan):
     def _encoded(self, final: bool) -> int:
         """Judge the tokens and rows that are complete; gives where the first begins that is not."""
         text, base, length = self._text, self._base, len(self._text)
-        hold = length
-        for token in TOKEN.finditer(text, self._encoded_at - base):
-            start, end = token.span()
-            if not final and end == length and end - start < HELD_CHARS_MAX:
+        at, hold = self._encoded_at - base, length
+        subject = b""  # the window in UTF-8
+        while True:
+            if not (self._codes.tokens or self._cipher.tokens):  # nothing that other words could part
+                subject = subject or text.encode()
+                at = next_telling(text, subject, at)
+            token = TOKEN.search(text, at)
+            if token is None:
+                break
+            start, at = token.span()
+            if not final and at == length and at - start < HELD_CHARS_MAX:
                 hold = start
                 break
-            self._token(token[0], base + start, base + end)
+            self._token(token[0], base + start, base + at)
         self._encoded_at = base + hold
         now = base + length
         codes = self._codes
@@ -219,7 +227,7 @@ class _ObfuscationScan(InlineScan):
         if len(token) >= SOLID_CHARS_MIN:
             self._take((start + first, start + last, ENCODED_TEXT) for first, last in in_token(token))
         else:
-            word = (token if token.isalpha() else token.strip(_PUNCTUATION)).lower()
+            word = (token if token.isalpha() else token.strip(PUNCTUATION)).lower()
             if word in CIPHERED:
                 cipher.add(word, start, end, self._number)
 

@@ -10,10 +10,12 @@ import base64
 import binascii
 import codecs
 import re
+import string
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from proxy.detect.base import HELD_CHARS_MAX
+from proxy.detect.regexes import Leftmost
 
 ENCODED_TEXT: Final = "ENCODED_TEXT"
 
@@ -65,6 +67,17 @@ CIPHERED_MIN: Final = 3
 CIPHERED_GAP_MAX: Final = 6
 """Each among so many tokens behind the one before."""
 
+PUNCTUATION: Final = string.punctuation
+"""May stand around a word."""
+
+_BESIDE: Final = f"[{re.escape(PUNCTUATION)}]*"
+_NO_TOKEN: Final = r"(?:[^!-~]|\z)"
+_TELLING: Final = Leftmost(
+    rf"(?:\A|[^!-~])(?:(?:{CODE.pattern}){_NO_TOKEN}|[!-~]{{{SOLID_CHARS_MIN}}}|[!-~]+\z"
+    rf"|{_BESIDE}(?i:{'|'.join(sorted(CIPHERED))}){_BESIDE}{_NO_TOKEN})"
+)
+"""A token that is a code, long enough to be decoded, a word of CIPHERED, or not complete; and what is before it."""
+
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _CASED: Final = re.compile(r"[A-Z]?[a-z'’-]+|[A-Z'’-]+")
 _VOWEL: Final = re.compile(r"[aeiouyAEIOUY]")
@@ -77,6 +90,18 @@ _LETTERS_SHARE_MIN: Final = 0.5
 _LIKELY_SHARE_MIN: Final = 0.7
 _PRINTABLE: Final = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]+")
 _BETWEEN: Final = re.compile(r"[ ,.!?'\"\-:;()\n’]")
+
+
+def next_telling(text: str, subject: bytes, at: int) -> int:
+    """Where from `at` on the next token may be that tells of words in code: nearly no word of a text does.
+    `subject` is the text in UTF-8."""
+    if 0 < at < len(text) and "!" <= text[at] <= "~":
+        if "!" <= text[at - 1] <= "~":
+            return at  # the rest of a word that is too long for one token
+        at -= 1
+    if len(subject) == len(text):
+        return _TELLING.at(subject, at)
+    return len(subject[: _TELLING.at(subject, len(text[:at].encode()))].decode())
 
 
 def readable(text: str) -> bool:

@@ -8,7 +8,7 @@ the text that some phrase begins with, and a match whose next character is still
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
@@ -92,6 +92,7 @@ class PhraseBank:
         self.first_inside = frozenset(word[0] for word in inside)
         self.longest = max(map(len, words), default=0)
         self._disguised(words)
+        self.begins = _begins(self.first, self.first_inside)
 
     def _disguised(self, words: Mapping[str, tuple[set[int], set[int]]]) -> None:
         """The automata of the other looks."""
@@ -122,6 +123,15 @@ _NONE: Final = _Word(0, (), ())
 _PARTS_OF_ONE: Final = re.compile("[\u1160-\u11ff\u3099\u309a]")  # jamo and voicing marks that end a syllable
 
 
+def _begins(first: frozenset[str], inside: frozenset[str]) -> re.Pattern[str]:
+    """Where in ASCII a phrase may begin that begins with one of `first`, or within a word with one of `inside`."""
+    letters, signs = filter(str.isalnum, first), (char for char in first if not char.isalnum())
+    within = filter(str.isalnum, inside)
+    ways = [(r"(?<![0-9A-Za-z])", letters), ("", signs), ("", within)]
+    spelt = ((before, "".join(map(re.escape, sorted(chars)))) for before, chars in ways)
+    return re.compile("|".join(f"{before}[{chars}]" for before, chars in spelt if chars) or r"(?!)")
+
+
 def _word(word: str, whole: set[int], loose: set[int], leet: str = "") -> _Word:
     return _Word(len(word), tuple(sorted(whole - loose)), tuple(sorted(loose)), leet)
 
@@ -141,8 +151,6 @@ class _PhraseScan(InlineScan):
         "_apart_open",
         "_bank",
         "_covered",
-        "_first",
-        "_first_inside",
         "_found",
         "_hold",
         "_longest",
@@ -156,8 +164,6 @@ class _PhraseScan(InlineScan):
         self._bank = bank
         self._apart_open = False  # whether letters set apart may go on into a phrase
         self._hold = 0  # where the last answer's safe part ended
-        self._first = bank.first
-        self._first_inside = bank.first_inside
         self._longest = bank.longest
         self._open: list[int] = []  # where a phrase may have begun that is not complete
         self._pending: list[tuple[int, int, _Word]] = []  # complete, but what follows is not known
@@ -187,7 +193,8 @@ class _PhraseScan(InlineScan):
                     self._pending.append((end - word.length, end, word))
             if self._bank.leet and disguise.MIXED.search(reader.text, first - reader.base):
                 self._find_leet(old, first - reader.base)
-            self._find_open(old, shown)
+            if not final:
+                self._find_open(old, shown)
         if self._pending:
             self._judge_pending(final)
         hold = reader.end
@@ -250,18 +257,26 @@ class _PhraseScan(InlineScan):
         reader, text, base = self._reader, self._reader.text, self._reader.base
         limit = reader.length - HELD_CHARS_MAX
         still = [start for start in self._open if self._may_begin(start)]
-        first, inside, skip = self._first, self._first_inside, max(0, len(shown) - self._longest)
-        at = old + skip - base
-        joined = at > 0 and joins(text[at - 1])
-        for start, char in enumerate(shown[skip:] if skip else shown, old + skip):
-            in_word = char.isalnum() if char.isascii() else joins(char)
-            # Most phrases begin with a word; few at any letter.
-            if char in (inside if joined and in_word else first) and self._may_begin(start):
-                still.append(start)
-            joined = in_word
+        at = old + max(0, len(shown) - self._longest) - base
+        if text.isascii():
+            starts: Iterable[int] = (one.start() for one in self._bank.begins.finditer(text, at))
+        else:
+            starts = self._starts(at)
+        # Most phrases begin with a word; few at any letter.
+        still += [base + start for start in starts if self._may_begin(base + start)]
         if still and not reader.in_step:
             still = [start for start in still if reader.raw_start(start) >= limit]
         self._open = still
+
+    def _starts(self, at: int) -> Iterator[int]:
+        """From there on in the window, where a phrase may begin by its first character alone."""
+        text, first, inside = self._reader.text, self._bank.first, self._bank.first_inside
+        joined = at > 0 and joins(text[at - 1])
+        for start in range(at, len(text)):
+            in_word = joins(text[start])
+            if text[start] in (inside if joined and in_word else first):
+                yield start
+            joined = in_word
 
     def _may_begin(self, start: int) -> bool:
         """Whether some phrase begins with the text from there on."""

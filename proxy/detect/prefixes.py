@@ -72,6 +72,9 @@ _ONE_CHAR_ESCAPE: Final = re.compile(
 )
 _ASSERTION: Final = re.compile(r"\\[AbBz]|[$^]")
 _CLASS: Final = re.compile(r"\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]", re.DOTALL)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 ]+(?![*+?{])")
+"""Characters that stand for themselves, once each."""
+
 _COUNT: Final = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 _GROUP: Final = re.compile(r"\((?:\?P?<\w+>|\?([imsU]*(?:-[imsU]+)?)([:)])|(?!\?))")
 
@@ -106,7 +109,9 @@ class _Parser:
     def sequence(self) -> Node:
         parts: list[Node] = []
         while self.at < len(self.pattern) and self.pattern[self.at] not in "|)":
-            if self.pattern.startswith(r"\Q", self.at):
+            if plain := self._take(_PLAIN):  # most of a pattern
+                parts.extend(map(Atom, plain.group()))
+            elif self.pattern.startswith(r"\Q", self.at):
                 end = self.pattern.find(r"\E", self.at)
                 end = len(self.pattern) if end < 0 else end
                 parts.extend(Atom(_literal(char)) for char in self.pattern[self.at + 2 : end])
@@ -178,7 +183,7 @@ def width(node: Node) -> int:
         case Atom():
             return 1
         case Sequence(parts):
-            return min(WIDTH_MAX, sum(map(width, parts)))
+            return min(WIDTH_MAX, sum([1 if isinstance(part, Atom) else width(part) for part in parts]))
         case Choice(parts):
             return max(map(width, parts))
         case Repeat(part, _, most):
@@ -194,7 +199,7 @@ def least_width(node: Node) -> int:
         case Atom():
             return 1
         case Sequence(parts):
-            return min(WIDTH_MAX, sum(map(least_width, parts)))
+            return min(WIDTH_MAX, sum([1 if isinstance(part, Atom) else least_width(part) for part in parts]))
         case Choice(parts):
             return min(map(least_width, parts))
         case Repeat(part, least, _):

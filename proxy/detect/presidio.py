@@ -15,8 +15,9 @@ import importlib.abc
 import importlib.machinery
 import re
 import sys
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import MappingProxyType, ModuleType
 from typing import Final, Protocol, cast
 
 from proxy.detect.entities import RECOGNIZERS
@@ -45,6 +46,7 @@ _KEPT_OUT: Final = frozenset(
         "transformers",
     ]
 )
+_PATTERN: Final = f"{_PACKAGE}.pattern"
 _ENGINE_CLASSES: Final = (
     "NerModelConfiguration",
     "NlpArtifacts",
@@ -95,6 +97,11 @@ class _Guard(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname.partition(".")[0] in _KEPT_OUT:
             raise ModuleNotFoundError(f"{fullname} is kept out of this process", name=fullname)
+        if fullname == _PATTERN:
+            spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _Unchecked(spec.loader)
+            return spec
         return importlib.machinery.ModuleSpec(fullname, self) if fullname == _ENGINES else None
 
     def exec_module(self, module: ModuleType) -> None:
@@ -102,10 +109,25 @@ class _Guard(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             setattr(module, name, type(name, (), {}))
 
 
-def load_recognizers() -> dict[str, Recognizer]:
-    """Presidio's recognizers that need no language model, by entity.
+class _Unchecked(importlib.abc.Loader):
+    """Loads Presidio's patterns without their check, which compiles every pattern of every country, and those that
+    are used a second time: a quarter of a second. What is used is compiled by `matching`, which fails where a
+    pattern is none."""
 
-    To be called at start, from one thread: it sets the import system up and back.
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        self._loader = loader
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        module.Pattern._Pattern__validate_regex = staticmethod(lambda _: None)
+
+
+@cache
+def load_recognizers() -> Mapping[str, Recognizer]:
+    """Presidio's recognizers that need no language model, by entity. They keep nothing of a text, and are loaded
+    once: the suffix list alone takes 15 MB.
+
+    To be called first at start, from one thread: it sets the import system up and back.
     """
     before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in _KEPT_OUT}
     whole = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == _PACKAGE}
@@ -132,7 +154,7 @@ def load_recognizers() -> dict[str, Recognizer]:
     # the text: no part of a text could ever be settled.
     pan = recognizers["IN_PAN"]
     vars(pan)["patterns"] = [pattern for pattern in pan.patterns if ".*?" not in pattern.regex]
-    return recognizers
+    return MappingProxyType(recognizers)
 
 
 def _keep_offline(email: Recognizer) -> None:

@@ -114,6 +114,10 @@ def test_every_recognizer_that_needs_no_language_model_is_offered() -> None:
     assert shipped - {f"{name}Recognizer" for name in asking} == set(ENTITY_CLASSES.values())
 
 
+def test_recognizers_are_loaded_once() -> None:
+    assert load_recognizers() is RECOGNIZERS, "each load takes a second and 15 MB"
+
+
 def test_language_models_find_what_no_pattern_does() -> None:
     from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
