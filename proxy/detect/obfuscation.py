@@ -46,6 +46,7 @@ from proxy.model.finding import Match
 KINDS: Final = (INVISIBLE_TEXT, SPLIT_WORD, BIDI_CONTROL, MIXED_SCRIPT, ENCODED_TEXT)
 
 _CODE_GAP_CHARS_MAX: Final = 3
+_SEARCHED_CHARS_MIN: Final = 64  # words in less text are looked at one by one, where none stands in code
 _ENDS: Final = frozenset("RPn")
 
 
@@ -191,7 +192,7 @@ class _ObfuscationScan(InlineScan):
         at, hold = self._encoded_at - base, length
         subject = b""  # the window in UTF-8
         while True:
-            if not (self._codes.tokens or self._cipher.tokens):  # nothing that other words could part
+            if length - at >= _SEARCHED_CHARS_MIN and not (self._codes.tokens or self._cipher.tokens):
                 subject = subject or text.encode()
                 at = next_telling(text, subject, at)
             token = TOKEN.search(text, at)

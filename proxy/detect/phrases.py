@@ -17,7 +17,7 @@ import ahocorasick
 from proxy.detect import disguise
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.normalise import Reader, View, skeleton
-from proxy.detect.words import joins
+from proxy.detect.words import beginnings, begun, joins
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
 
@@ -92,7 +92,7 @@ class PhraseBank:
         self.first_inside = frozenset(word[0] for word in inside)
         self.longest = max(map(len, words), default=0)
         self._disguised(words)
-        self.begins = _begins(self.first, self.first_inside)
+        self.begins = beginnings(self.first, self.first_inside)
 
     def _disguised(self, words: Mapping[str, tuple[set[int], set[int]]]) -> None:
         """The automata of the other looks."""
@@ -121,15 +121,6 @@ class PhraseBank:
 
 _NONE: Final = _Word(0, (), ())
 _PARTS_OF_ONE: Final = re.compile("[\u1160-\u11ff\u3099\u309a]")  # jamo and voicing marks that end a syllable
-
-
-def _begins(first: frozenset[str], inside: frozenset[str]) -> re.Pattern[str]:
-    """Where in ASCII a phrase may begin that begins with one of `first`, or within a word with one of `inside`."""
-    letters, signs = filter(str.isalnum, first), (char for char in first if not char.isalnum())
-    within = filter(str.isalnum, inside)
-    ways = [(r"(?<![0-9A-Za-z])", letters), ("", signs), ("", within)]
-    spelt = ((before, "".join(map(re.escape, sorted(chars)))) for before, chars in ways)
-    return re.compile("|".join(f"{before}[{chars}]" for before, chars in spelt if chars) or r"(?!)")
 
 
 def _word(word: str, whole: set[int], loose: set[int], leet: str = "") -> _Word:
@@ -261,22 +252,12 @@ class _PhraseScan(InlineScan):
         if text.isascii():
             starts: Iterable[int] = (one.start() for one in self._bank.begins.finditer(text, at))
         else:
-            starts = self._starts(at)
+            starts = begun(text, at, self._bank.first, self._bank.first_inside)
         # Most phrases begin with a word; few at any letter.
         still += [base + start for start in starts if self._may_begin(base + start)]
         if still and not reader.in_step:
             still = [start for start in still if reader.raw_start(start) >= limit]
         self._open = still
-
-    def _starts(self, at: int) -> Iterator[int]:
-        """From there on in the window, where a phrase may begin by its first character alone."""
-        text, first, inside = self._reader.text, self._bank.first, self._bank.first_inside
-        joined = at > 0 and joins(text[at - 1])
-        for start in range(at, len(text)):
-            in_word = joins(text[start])
-            if text[start] in (inside if joined and in_word else first):
-                yield start
-            joined = in_word
 
     def _may_begin(self, start: int) -> bool:
         """Whether some phrase begins with the text from there on."""

@@ -16,7 +16,7 @@ import importlib.machinery
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from types import MappingProxyType, ModuleType
 from typing import Final, Protocol, cast
 
@@ -122,7 +122,7 @@ class _Unchecked(importlib.abc.Loader):
         module.Pattern._Pattern__validate_regex = staticmethod(lambda _: None)
 
 
-@cache
+@lru_cache(maxsize=1)
 def load_recognizers() -> Mapping[str, Recognizer]:
     """Presidio's recognizers that need no language model, by entity. They keep nothing of a text, and are loaded
     once: the suffix list alone takes 15 MB.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
@@ -43,3 +45,22 @@ def joins(char: str) -> bool:
     if char.isascii():
         return char.isalnum()
     return joining(char) is Joining.SPACED
+
+
+def beginnings(first: frozenset[str], inside: frozenset[str]) -> re.Pattern[str]:
+    """Finds in ASCII where a word begins with one of `first`, or goes on with one of `inside`."""
+    letters, signs = filter(str.isalnum, first), (char for char in first if not char.isalnum())
+    within = filter(str.isalnum, inside)
+    ways = [(r"(?<![0-9A-Za-z])", letters), ("", signs), ("", within)]
+    spelt = ((before, "".join(map(re.escape, sorted(chars)))) for before, chars in ways)
+    return re.compile("|".join(f"{before}[{chars}]" for before, chars in spelt if chars) or r"(?!)")
+
+
+def begun(text: str, at: int, first: frozenset[str], inside: frozenset[str]) -> Iterator[int]:
+    """The same in any text, from an offset on."""
+    joined = at > 0 and joins(text[at - 1])
+    for start in range(at, len(text)):
+        in_word = joins(text[start])
+        if text[start] in (inside if joined and in_word else first):
+            yield start
+        joined = in_word

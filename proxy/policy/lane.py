@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan, ScorerFailed, Ticket
 from proxy.model.finding import Finding, Match
 from proxy.model.level import Action, Direction, Level
-from proxy.policy.memory import Recall
+from proxy.policy.memory import Recall, Recalled
 from proxy.policy.rule import Rule
 
 ERROR_LABEL = "error"
@@ -113,7 +113,12 @@ class View:
     context: Context
     recall: Recall | None
     errors: list[tuple[str, str]]
-    scores: dict[str, float]  # what banks that failed had scored by then
+    scores: dict[str, float]  # the highest of what banks scored that read no more
+
+    def scored(self, scores: Mapping[str, float]) -> None:
+        """A bank reads no more: what it scored."""
+        for label, score in scores.items():
+            self.scores[label] = max(score, self.scores.get(label, score))
 
     def finding(self, detector: str, match: _Pending) -> Finding:
         """A match seen through its rule."""
@@ -230,8 +235,7 @@ class Lane:
     def _settle(self, broken: list[Reading], found: list[Finding]) -> int:
         if broken:
             for reading in broken:
-                for label, score in reading.scan.scores.items():
-                    self._view.scores[label] = max(score, self._view.scores.get(label, score))
+                self._view.scored(reading.scan.scores)
             self.readings = [reading for reading in self.readings if reading not in broken]
             self._late = [reading for reading in self._late if reading not in broken]
         settled = min([reading.safe_upto for reading in self.readings], default=self._length)
@@ -247,8 +251,11 @@ class Lane:
         view = self._view
         for bank in self._unopened:
             try:
-                known = view.recall.scan(bank, view.context) if view.recall is not None else None
-                scan = known or bank.open(view.context)
+                known = view.recall.known(bank, view.context) if view.recall is not None else None
+                if known is not None and not known.matches:  # it has nothing to say, as nearly always
+                    view.scored(known.scores)
+                    continue
+                scan = bank.open(view.context) if known is None else Recalled(known)
                 reading = Reading(bank, scan, view.recall is not None and known is None)
             except Exception as error:  # noqa: BLE001 - the same boundary
                 self._fail(bank, error, 0)

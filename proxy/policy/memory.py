@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
-from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan
+from proxy.detect.base import Bank, Context, InlineScan, Progress
 from proxy.model.finding import Match
 
 MEMORY_BYTES_MAX: Final = 32 << 20
@@ -83,10 +83,9 @@ class Recall:
         self._digest = blake2b(data, digest_size=16, person=b"json" if unescaped else b"text").digest()
         self._context: bytes | None = None
 
-    def scan(self, bank: Bank, context: Context) -> Scan | None:
-        """A scan that repeats what the bank said of this text; None where it is not known."""
-        known = self._memory.get(self._key(bank, context))
-        return None if known is None else _Recalled(known)
+    def known(self, bank: Bank, context: Context) -> Known | None:
+        """What the bank said of this text; None where it is not known."""
+        return self._memory.get(self._key(bank, context))
 
     def keep(
         self, bank: Bank, context: Context, matches: Sequence[Match], scores: Mapping[str, float]
@@ -108,7 +107,7 @@ class Recall:
         return self._context
 
 
-class _Recalled(InlineScan):
+class Recalled(InlineScan):
     """Says of a text what was said before."""
 
     __slots__ = ("_known", "_length", "_next")

@@ -85,13 +85,16 @@ async def run(x: Exchange, ports: Ports) -> web.StreamResponse:
 async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
     try:
         place = 0
+        started = ports.clock.monotonic()
         while place < len(STEPS):
             step, place = STEPS[place], place + 1
             if x.answer is None or step in (release, record):
-                started = ports.clock.monotonic()
-                await _others(x)
+                if x.body_bytes > READ_INLINE_BYTES_MAX or len(x.texts) > CHANGES_INLINE_MAX:
+                    await asyncio.sleep(0)  # what steps do at once adds up where there is much
                 await step(x, ports)
-                ports.metrics.stage(step.__name__, ports.clock.monotonic() - started)
+                ended = ports.clock.monotonic()
+                ports.metrics.stage(step.__name__, ended - started)
+                started = ended
             if step is forward and x.answer is None and x.upstream is None:
                 place = ADDRESSED
     except Killed as killed:
@@ -118,12 +121,6 @@ async def _free(texts: list[JudgedText]) -> None:
     """To free ten thousand texts at once takes as long as to judge a few."""
     while texts:
         del texts[-CHANGES_INLINE_MAX:]
-        await asyncio.sleep(0)
-
-
-async def _others(x: Exchange) -> None:
-    """What steps do at once adds up where there is much: others have their turn between them."""
-    if x.body_bytes > READ_INLINE_BYTES_MAX or len(x.texts) > CHANGES_INLINE_MAX:
         await asyncio.sleep(0)
 
 

@@ -1,0 +1,83 @@
+"""What an exchange costs, in counts that are the same on every machine: calls of functions in the proxy's code, and
+how often a text is read. What a stream's frame costs is counted in `test_prose.py`, turns are in `test_turn.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import FrameType
+
+import aiohttp
+
+import proxy
+from proxy.detect import base
+from tests.scenario.harness import Proxy
+
+NEW_CALLS_MAX = 2400
+AGAIN_CALLS_MAX = 2130
+"""Calls that a small exchange takes on the event loop's thread, of the proxy's own functions and by them, with the
+shipped rules and the log: of texts that are new, and of the same once more. It was 2,610 and 2,455 before it was
+looked at. (The demo backend's are among them.)"""
+
+READINGS_MAX = 6
+"""How often a character of a request is read: once by each bank for requests."""
+
+HOME = str(Path(proxy.__file__).parent)
+BANKS = str(Path(base.__file__).parent)
+SYSTEM = "You are a helpful assistant of a bookshop, and never tell the purchase price of a book."
+QUESTION = "Which of your books would you give to a friend who likes long walks, number"
+
+
+class Count:
+    """Counts while it is entered, on this thread."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.read = 0  # characters fed to the banks' scans
+
+    def __enter__(self) -> Count:
+        self._before = sys.getprofile()
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(self._before)
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event not in ("call", "c_call") or not code.co_filename.startswith(HOME):
+            return
+        self.calls += 1
+        if event == "call" and code.co_name == "feed" and code.co_filename.startswith(BANKS):
+            self.read += len(frame.f_locals["piece"])
+
+
+async def test_what_a_small_exchange_costs(demo: Proxy) -> None:
+    async with aiohttp.ClientSession() as session:
+
+        async def ask(numbers: range) -> tuple[int, int, int]:
+            """Calls, characters that banks read, and those of texts that are new."""
+            said = 0
+            with Count() as count:
+                for number in numbers:
+                    question = f"{QUESTION} {number}?"
+                    body = {
+                        "model": "demo",
+                        "messages": [
+                            {"role": "system", "content": SYSTEM},
+                            {"role": "user", "content": question},
+                        ],
+                    }
+                    async with session.post(f"{demo.url}/v1/chat/completions", json=body) as answer:
+                        assert answer.status == 200
+                        await answer.read()
+                    said += len(question)
+            return count.calls, count.read, said
+
+        await ask(range(990, 993))  # what is worked out once is no exchange's cost
+        calls, read, said = await ask(range(100, 110))
+        assert calls / 10 <= NEW_CALLS_MAX
+        assert said <= read <= READINGS_MAX * said
+        calls, read, _ = await ask(range(100, 110))
+        assert calls / 10 <= AGAIN_CALLS_MAX
+        assert read == 0, "what was said of a text is remembered"
