@@ -183,7 +183,12 @@ class App:
             settings.rules_dir,
             settings.data_dir / "policy",
             now=self._clock.now,
-            offers=replace(scorers.offers, backends=settings.stand_ins, unmatched=settings.unmatched),
+            offers=replace(
+                scorers.offers,
+                backends=settings.stand_ins,
+                unmatched=settings.unmatched,
+                alerts=settings.alert_names,
+            ),
             prepare=lambda policy: scorers.prepare(policy.needs),
         )
         self.policy.subscribe(self._policy_changed)

@@ -71,7 +71,9 @@ def check(
         settings = load(config, os.environ)
         rules_dir = settings.rules_dir
         offers = ScorerService(settings.scoring, settings.data_dir, NOBODY).offers
-        offers = replace(offers, backends=settings.stand_ins, unmatched=settings.unmatched)
+        offers = replace(
+            offers, backends=settings.stand_ins, unmatched=settings.unmatched, alerts=settings.alert_names
+        )
     except ConfigError as error:
         problems.extend(error.problems)
         offers, rules_dir = _without_settings(config) if rules_dir is None else (NO_SCORERS, None)
@@ -230,7 +232,12 @@ def _compiled(folder: Path, config: Path | None) -> Iterator[Policy]:
         with blocking_scorers(scoring, settings.data_dir if settings is not None else None) as scorers:
             offers = scorers.offers
             if settings is not None:
-                offers = replace(offers, backends=settings.stand_ins, unmatched=settings.unmatched)
+                offers = replace(
+                    offers,
+                    backends=settings.stand_ins,
+                    unmatched=settings.unmatched,
+                    alerts=settings.alert_names,
+                )
             policy = compile_policy(read_folder(folder), None, offers)
             if faults := scorers.prepare(policy.needs):
                 raise ConfigError(tuple(Problem(str(folder), 1, 1, fault) for fault in faults))

@@ -19,8 +19,8 @@ class Offers:
     `ner` finds named entities; where it is None, `ner_missing` says what to do about it. `toxicity` scores
     `toxicity_labels`; where it is None the word model does, and `toxicity_missing` says what others would need.
     `backends` are all of the settings, each with why it cannot answer in place of a killed model, or None where it
-    can; `unmatched` tells of a caller's name why no exchange can carry it, or None. Both are None as a whole where
-    no settings are known.
+    can; `unmatched` tells of a caller's name why no exchange can carry it, or None; `alerts` are the names of the
+    alert targets. All three are None as a whole where no settings are known.
     """
 
     ner: Scorer | None = None
@@ -30,6 +30,7 @@ class Offers:
     toxicity_missing: str = "it needs the detoxify engine"
     backends: Mapping[str, str | None] | None = None
     unmatched: Callable[[SubjectName], str | None] | None = None
+    alerts: frozenset[str] | None = None
 
 
 NO_SCORERS = Offers()

@@ -98,7 +98,7 @@ class _Reader(Reading):
         self.containment = ContainmentReader(self.problems, self.warnings, self.offers)
         self.cards = CardsReader(self.problems)
         self.standing = StandingReader(self.problems, self.warnings, self.offers)
-        self.tripwires = TripwiresReader(self.problems)
+        self.tripwires = TripwiresReader(self.problems, self.warnings, self.offers.alerts)
 
     def file(self, name: str) -> None:
         label = self.folder.label(name)

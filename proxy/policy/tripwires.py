@@ -117,6 +117,8 @@ class TripwiresReader:
     """Takes the tripwires of one file after another."""
 
     problems: list[Problem]
+    warnings: list[Problem]
+    targets: frozenset[str] | None  # of alerts; None where no settings are known
     tripwires: list[Tripwire] = field(default_factory=list)
     _places: dict[str, str] = field(default_factory=dict)
 
@@ -243,6 +245,7 @@ class _OneReader:
             self._fault(at, f"is one of {', '.join(ThenFile.model_fields)}; several are several entries")
             return None
         if file.alert is not None:
+            self._target((*at, "alert"), file.alert)
             return Alert(file.alert)
         if file.dial is not None:
             if per is Per.USER:
@@ -261,6 +264,14 @@ class _OneReader:
                 self._fault((*at, "limit", "rate"), str(error))
             return LimitCaller(file.limit.rate, self._ttl((*at, "limit"), file.limit))
         return BlockCaller(self._ttl((*at, "block"), file.block) if file.block is not None else None)
+
+    def _target(self, at: Path, name: str) -> None:
+        """A name that the settings do not have only warns: for a mistyped alert, the rest must not stay behind."""
+        known = self.out.targets
+        if known is not None and name not in known:
+            message = f"the settings have no alert target `{name}`, so nobody is told; `alerts` has: "
+            message += ", ".join(sorted(known)) or "none"
+            self.out.warnings.append(self.document.problem((*self.at, *at), message))
 
     def _ttl(self, at: Path, file: TtlFile) -> float | None:
         return None if file.ttl is None else self._duration((*at, "ttl"), file.ttl, 1, TTL_S_MAX)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
 
-from proxy.model.tripwire import Alert, Tripwire
 from proxy.respond.channels import Channel, NotDelivered, channel_for
 from proxy.respond.notice import Notice
 from proxy.settings import AlertTarget
@@ -77,15 +76,6 @@ class Alerts:
     def targets(self) -> tuple[str, ...]:
         """Their names."""
         return tuple(self._queues)
-
-    def check(self, tripwires: Iterable[Tripwire]) -> None:
-        """Warn of tripwires that would tell somebody whom the settings do not know."""
-        for wire in tripwires:
-            for one in wire.then:
-                if isinstance(one, Alert) and one.target not in self._queues:
-                    _log.warning(
-                        "alert_target_unknown", target=one.target, tripwire=wire.id, known=list(self._queues)
-                    )
 
     def tell(self, notice: Notice) -> None:
         """Take a notice for all whom it concerns. Never waits."""

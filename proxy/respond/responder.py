@@ -12,7 +12,7 @@ import structlog
 from proxy.dial.control import Dial
 from proxy.model.card import Card, card_for
 from proxy.model.record import Json
-from proxy.model.tripwire import Per, State, Tripwire
+from proxy.model.tripwire import Per, State
 from proxy.respond import keep
 from proxy.respond.act import Acts
 from proxy.respond.alerts import Alerts
@@ -51,7 +51,6 @@ class Responder:
         self._learned_path = path.with_name("baselines.json")
         self._clock = clock
         self._alerts = alerts
-        self._checked: tuple[Tripwire, ...] = ()
         self._acts = Acts(dial, models)
         self._rounds = 0
         self._unwritten = set[Path]()
@@ -95,10 +94,6 @@ class Responder:
 
     async def round(self) -> None:
         """Look once at every tripwire."""
-        tripwires = self._watch.tripwires
-        if tripwires != self._checked:
-            self._checked = tripwires
-            self._alerts.check(tripwires)
         for many in self._watch.look(self._clock()):
             for turned in many:
                 await self.respond(turned)

@@ -225,6 +225,11 @@ class Settings:
         return None
 
     @property
+    def alert_names(self) -> frozenset[str]:
+        """The names of the alert targets."""
+        return frozenset(one.name for one in self.alerts)
+
+    @property
     def stand_ins(self) -> Mapping[str, str | None]:
         """Every backend, with why it cannot answer in place of a killed model: it must not be one."""
         asked = {name: self._asked_for(name, backend) for name, backend in self.backends.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.detect.offers import Offers
 from proxy.model.level import Level
 from proxy.model.observation import Metric
 from proxy.model.tripwire import Alert, BlockCaller, LimitCaller, Per, RollBack, Stat, Tripwire, TurnDial
@@ -57,6 +58,18 @@ def test_what_may_happen_to_a_caller() -> None:
         LimitCaller("5/minute", 1800),
         BlockCaller(None),
     )
+
+
+def test_an_alert_that_would_reach_nobody_is_a_warning_with_its_place() -> None:
+    """`check` prints it, and a load logs it; the policy is in force all the same."""
+    files = folder(
+        "tripwires: [{id: a, metric: error_rate, above: 0.5, then: [{alert: oncall}, {alert: onkall}]}]\n"
+    )
+    policy = compile_policy(files, None, Offers(alerts=frozenset({"oncall"})))
+    assert [str(one) for one in policy.warnings] == [
+        "rules/a.yaml:1:85: the settings have no alert target `onkall`, so nobody is told; `alerts` has: oncall"
+    ]
+    assert compile_policy(files).warnings == ()
 
 
 BASE = "id: a, metric: error_rate, above: 0.2"

@@ -11,7 +11,7 @@ from benchmarks.watch_weeks import SIGMA, Week, learning, sigma, weeks
     "seeds", [range(1), pytest.param(range(20), marks=pytest.mark.soak)], ids=["short", "long"]
 )
 def test_a_normal_week_is_quiet_and_a_shift_is_seen_within_half_an_hour(seeds: range) -> None:
-    wire = learning(3)
+    wire = learning(2.5)
     told: dict[str, list[Week]] = {}
     for seed in seeds:
         for kind, week in weeks(seed, (wire,)):
