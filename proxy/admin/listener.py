@@ -23,6 +23,8 @@ without a token, take every descriptor of the process."""
 
 _NOT_HTTP: Final = "this is no HTTP request: its first line or a header is malformed or too long"
 
+_NOT_EXPECTED: Final = "of the header Expect only `100-continue` is known here"
+
 
 def marked(response: web.StreamResponse, id: str) -> None:
     """Give an answer the headers that all have."""
@@ -81,6 +83,10 @@ class _Server(web.Server):
         connection = self._idle.pop(request.protocol, None)
         try:
             return await self._answer(request)
+        except web.HTTPExpectationFailed:  # found before anything of ours is asked
+            response = answer(ApiError(417, "not_expected", _NOT_EXPECTED).body(), status=417)
+            marked(response, self._id())
+            return response
         finally:
             if connection is not None and connection in self._open:
                 self._idle[connection] = connection

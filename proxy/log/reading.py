@@ -21,6 +21,8 @@ READERS: Final = 2
 """For people's questions; exchanges have one of their own, so that a long search keeps none of them waiting."""
 READS_MAX: Final = 32
 """Reads under way and waiting; one more fails at once."""
+OWN_READS_MAX: Final = 1024
+"""The same for exchanges: each takes a millisecond or a few, and whoever waits too long for one gives up."""
 
 T = TypeVar("T")
 
@@ -28,9 +30,16 @@ T = TypeVar("T")
 class Readers:
     """Runs reads of the store at `path`. Methods raise LogUnavailable where nothing can be read."""
 
-    def __init__(self, path: Path, secrets: Secrets | None = None, threads: int = READERS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        secrets: Secrets | None = None,
+        threads: int = READERS,
+        reads_max: int = READS_MAX,
+    ) -> None:
         self._path = path
         self._secrets = secrets
+        self._reads_max = reads_max
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="log-reader")
         self._under_way = 0
 
@@ -48,8 +57,8 @@ class Readers:
         return await self._read(lambda reader: conversation(reader, id, previous))
 
     async def _read(self, ask: Callable[[LogReader], T]) -> T:
-        if self._under_way >= READS_MAX:
-            raise LogUnavailable(f"more than {READS_MAX} reads of the log at once")
+        if self._under_way >= self._reads_max:
+            raise LogUnavailable(f"more than {self._reads_max} reads of the log at once")
         self._under_way += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, ask)

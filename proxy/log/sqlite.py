@@ -17,7 +17,7 @@ from proxy.log.fault import Fault
 from proxy.log.keep import Keep
 from proxy.log.port import Chain, LogObserver, Page, Previous, Search
 from proxy.log.prepare import Entry, Revocable
-from proxy.log.reading import Readers
+from proxy.log.reading import OWN_READS_MAX, Readers
 from proxy.log.seal import StoreUnusable
 from proxy.log.store import ENDED_ALREADY, Store
 from proxy.log.writer import Item, Settled, Writer
@@ -58,7 +58,8 @@ class SqliteRecorder:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._durable, self._observer = durability == "before_release", observer
-        self._readers, self._own_reader = Readers(path, secrets), Readers(path, secrets, threads=1)
+        self._readers = Readers(path, secrets)
+        self._own_reader = Readers(path, secrets, threads=1, reads_max=OWN_READS_MAX)
         self._writer = Writer(
             Store(path, clock, keep, secrets),
             opened=self._opened,
@@ -73,8 +74,7 @@ class SqliteRecorder:
         self._end: asyncio.Future[None] | None = None
         self._waiting: deque[tuple[Item, asyncio.Future[None] | None]] = deque()
         self._bytes = 0
-        self._stalled = False
-        self._watching = False
+        self._stalled = self._watching = False
         self._stopping = False
         self._over = False
         self._told_at: float | None = None  # since when it was said to be down

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -275,3 +277,17 @@ async def admin(store_path: Path) -> AsyncIterator[Admin]:
     await running.start()
     yield running
     await running.stop()
+
+
+async def raw(admin: Admin, request: bytes) -> tuple[int, dict[str, object]]:
+    """The status and JSON body of an answer to bytes that no HTTP library would send."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
+    writer.write(request)
+    await writer.drain()
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    length = next(
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+    )
+    body = await asyncio.wait_for(reader.readexactly(length), 10)
+    writer.close()
+    return int(head.split(b" ", 2)[1]), json.loads(body)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from proxy.model.level import Level
 from proxy.model.record import Json
 from tests.admin.conftest import Admin
-from tests.dial.helpers import Running
+from tests.dial.helpers import Running, until
 from tests.watch.support import seen
 
 
@@ -228,6 +229,34 @@ async def test_without_a_disk_a_kill_holds_and_says_that_it_is_not_durable(admin
     status = (await admin.call("GET", "/admin/v1/status")).body["dial"]
     assert isinstance(status, dict)
     assert status["unstored_changes"] == 1
+
+
+async def test_what_was_turned_while_a_loosening_was_stored_stays(admin: Admin) -> None:
+    await put(admin, "global", "degraded")
+    admin.store.gate.clear()
+    admin.store.entered.clear()
+    loosening = asyncio.ensure_future(
+        admin.call("PUT", "/admin/v1/dial/global", json={"level": "guarded", "reason": "x"})
+    )
+    try:
+        await asyncio.to_thread(admin.store.entered.wait, 20)
+        turning = asyncio.ensure_future(put(admin, "global", "killed"))
+        await until(lambda: admin.dial.snapshot().settings[0].level is Level.KILLED)
+    finally:
+        admin.store.gate.set()
+    answer = await loosening
+    assert (answer.status, answer.code) == (409, "conflict")
+    await turning
+    assert (await admin.call("GET", "/admin/v1/dial/effective")).body["level"] == "killed"
+
+
+async def test_a_full_dial_takes_no_more_and_says_so(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.dial.setting_turn.SETTINGS_MAX", 1)
+    await put(admin, "app:one", "degraded")
+    answer = await admin.call("PUT", "/admin/v1/dial/app:two", json={"level": "killed", "reason": "x"})
+    assert (answer.status, answer.code) == (409, "too_many_settings")
+    assert "clear some first" in str(answer.body["error"])
+    assert [str(one.scope) for one in admin.dial.snapshot().settings] == ["app:one"]
 
 
 async def test_without_a_disk_a_loosening_is_refused(admin: Admin) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-import json
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
@@ -16,7 +13,7 @@ from proxy.admin.gate import Gate, host_name
 from proxy.admin.later import PATHS
 from proxy.model.record import Json
 from proxy.settings import Role
-from tests.admin.conftest import TOKENS, Admin
+from tests.admin.conftest import TOKENS, Admin, raw
 from tests.admin.test_external_api import GPU
 
 KILL = {"level": "killed", "reason": "x"}
@@ -29,20 +26,6 @@ BODIES: dict[str, Json] = {
     "/admin/v1/metrics": {"name": "gpu-busy", "value": 0.5},
     "/admin/v1/rules/patch": {"phrases": ["falcon"], "on": "output", "action": "block", "reason": "x"},
 }
-
-
-async def raw(admin: Admin, request: bytes) -> tuple[int, dict[str, object]]:
-    """The status and JSON body of an answer to bytes that no HTTP library would send."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
-    writer.write(request)
-    await writer.drain()
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-    length = next(
-        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
-    )
-    body = await asyncio.wait_for(reader.readexactly(length), 10)
-    writer.close()
-    return int(head.split(b" ", 2)[1]), json.loads(body)
 
 
 @pytest.mark.parametrize(
@@ -249,35 +232,6 @@ async def test_a_compressed_body_counts_as_what_it_opens_to(admin: Admin) -> Non
     )
     assert answer.status == 400
     assert answer.code
-
-
-TOKEN_LINE = f"Authorization: Bearer {TOKENS['admin']}\r\n"
-
-
-@pytest.mark.parametrize(
-    "request_head",
-    [
-        "no HTTP at all\r\n\r\n",
-        f"GET /{'a' * 20_000} HTTP/1.1\r\nHost: localhost\r\n{TOKEN_LINE}\r\n",
-        f"GET /admin/v1/dial HTTP/1.1\r\nHost: localhost\r\n{TOKEN_LINE}X: {'a' * 20_000}\r\n\r\n",
-        f"GET /admin/v1/dial HTTP/1.1\r\nHost: localhost\r\n{TOKEN_LINE}a header without a colon\r\n\r\n",
-        f"PUT /admin/v1/dial/global HTTP/1.1\r\nHost: localhost\r\n{TOKEN_LINE}Content-Length: x\r\n\r\n",
-    ],
-    ids=["no HTTP", "long line", "long header", "bad header", "bad length"],
-)
-async def test_bytes_that_are_no_http_are_answered_in_the_one_shape(
-    admin: Admin, request_head: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    status, body = await raw(admin, request_head.encode())
-    assert (status, body["error"]["code"]) == (400, "invalid_http")  # type: ignore[index]
-    assert set(body) == {"error"}
-    assert TOKENS["admin"] not in json.dumps(body) + "".join(capfd.readouterr())
-
-
-async def test_the_longest_name_of_a_scope_fits_into_a_request_line(admin: Admin) -> None:
-    scope = "model:" + "\U0001f512" * 256
-    answer = await admin.call("PUT", f"/admin/v1/dial/{quote(scope, safe='')}", json=KILL)
-    assert (answer.status, answer.body["scope"]) == (200, scope)
 
 
 @pytest.mark.parametrize("query", ["?limt=1", "?limit=1&limit=2", "?x"])

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from proxy.errors import LogUnavailable
 from proxy.log import sqlite
 from proxy.log.port import Search
+from proxy.log.reading import READS_MAX
 from proxy.log.seal import StoreUnusable
 from proxy.log.sqlite import SqliteRecorder
 from proxy.model.level import Outcome
@@ -266,3 +268,14 @@ async def test_two_proxies_do_not_write_one_log(recorder: SqliteRecorder, tmp_pa
     with pytest.raises(StoreUnusable, match="another proxy"):
         await second.start()
     await second.stop()
+
+
+async def test_two_hundred_conversations_are_told_at_once_whatever_people_ask(
+    recorder: SqliteRecorder,
+) -> None:
+    await recorder.begin(begun(1, body={"input": "hi"}))
+    await recorder.finish(replace(finished(1), response_id="resp_1"))
+    searches = [asyncio.ensure_future(recorder.search(Search())) for _ in range(READS_MAX)]
+    chains = await asyncio.gather(*(recorder.conversation("resp_1", lambda _: None) for _ in range(200)))
+    assert {chain and chain[0][0].reply for chain in chains} == {"good day"}
+    await asyncio.gather(*searches)
