@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from proxy.errors import BackendFault
-from proxy.model.finding import Finding
+from proxy.model.finding import Hit
 from proxy.model.level import Level, Outcome
 
 OTHER = "other"
@@ -134,9 +134,9 @@ class Metrics:
     def exchange(self, api: str, model: str, outcome: Outcome) -> None:
         self._count(("exchange", api, model, outcome), self._exchanges)
 
-    def finding(self, finding: Finding) -> None:
-        rule = finding.rule if finding.rule in self._rules else OTHER
-        self._count(("finding", rule, finding.direction, finding.action, finding.mode), self._rule_hits)
+    def hits(self, hit: Hit, times: int) -> None:
+        rule = hit.rule if hit.rule in self._rules else OTHER
+        self._count(("hit", *hit._replace(rule=rule)), self._rule_hits, times)
 
     def score(self, label: str, model: str, value: float) -> None:
         self._observe(("score", label, model), self._score, value)

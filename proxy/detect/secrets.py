@@ -19,8 +19,9 @@ from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.escapes import ESCAPE
 from proxy.detect.hold import hold_of
 from proxy.detect.normalise import Reader, View, latin
-from proxy.detect.regexes import RegexSet, compile_unchecked
+from proxy.detect.regexes import compile_unchecked
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
+from proxy.detect.sieve import Sieve
 from proxy.errors import GuardrailError
 from proxy.model.finding import Match
 
@@ -114,7 +115,7 @@ class SecretsBank:
         self._view = latin()
         self._forms = tuple(_compiled(form) for form in FORMS if form.kind in wanted)
         loose = [loosened(one.form.pattern) for one in self._forms]
-        self._set = RegexSet(loose)
+        self._set = Sieve(loose)
         lengths = [one.length for one in self._forms]
         # Where the value of every form that is open stands in the last word, the words before it are free.
         named = [form.group == 1 and not form.form.spaced for form in self._forms]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.model.level import Action, Direction, Mode
 
@@ -17,6 +18,15 @@ class Match:
     start: int
     end: int
     cut: bool = False  # it reached the detector's bound and might have gone on: the rule's on_error decides
+
+
+class Hit(NamedTuple):
+    """What findings are counted by."""
+
+    rule: str
+    direction: Direction
+    action: Action
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,11 @@ PLANS_MAX: Final = 512
 """Selections whose plan is remembered; then all are forgotten. Clients can choose their app's name freely."""
 
 WARM_TEXT: Final = (
-    "Call +1 415 555 0132 or +44 20 7946 0958, mail jane.doe@example.com, pay 4111 1111 1111 1111."
+    "Call +1 415 555 0132 or +44 20 7946 0958, mail jane.doe@example.com, pay 4111 1111 1111 1111.\n"
+    "See https://www.example.com/a/b?c=1&d=2 on 2024-05-17 at 10:32, or 192.168.0.1; 212 555 0123 4 212 555.\n"
+    'Of 1,234.56 in all 99% are {"key": ["value", 3.14]}; QmFzZTY0IHRleHQgaXMgbGlrZSB0aGlz, ＷＩＤＥ, é, юникод.'
 )
+"""Words, addresses, numbers and codes, of which RE2 then knows the most common states."""
 
 LONG_LIST_PHRASES: Final = 1000
 """Rules with so many phrases share a bank of their own."""

@@ -8,12 +8,13 @@ the one before takes over what it knows, and a changed bank knows nothing.
 
 from __future__ import annotations
 
-import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, TypeAlias
+from itertools import count
+from typing import Final
+from weakref import WeakKeyDictionary
 
 from proxy.detect.base import Bank, Context, InlineScan, Progress
 from proxy.model.finding import Match
@@ -28,8 +29,6 @@ MATCH_BYTES: Final = 160
 REMEMBERED_CHARS_MIN: Final = 48
 """Shorter texts are judged anew: that costs about as much as remembering them."""
 
-Key: TypeAlias = tuple[weakref.ref[Bank], bytes, bytes]
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -43,12 +42,18 @@ class Known:
         return ENTRY_BYTES + MATCH_BYTES * (len(self.matches) + len(self.scores))
 
 
+NOTHING: Final = Known((), {})
+"""What most banks say of most texts: one object for all, since the garbage collector walks each that there is."""
+
+
 class Memory:
     """What is known of texts, bounded in bytes. For one thread."""
 
     def __init__(self, bytes_max: int = MEMORY_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
-        self._known: OrderedDict[Key, Known] = OrderedDict()
+        self._known: OrderedDict[bytes, Known] = OrderedDict()
+        self._numbers: WeakKeyDictionary[Bank, bytes] = WeakKeyDictionary()
+        self._next = count()
         self.bytes = 0
 
     def of(self, text: str, *, unescaped: bool) -> Recall | None:
@@ -56,13 +61,20 @@ class Memory:
         undone before it is judged."""
         return Recall(self, text, unescaped) if len(text) >= REMEMBERED_CHARS_MIN else None
 
-    def get(self, key: Key) -> Known | None:
+    def number(self, bank: Bank) -> bytes:
+        """A number of the bank's own, never given to another."""
+        known = self._numbers.get(bank)
+        if known is None:
+            known = self._numbers[bank] = next(self._next).to_bytes(8, "big")
+        return known
+
+    def get(self, key: bytes) -> Known | None:
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)
         return known
 
-    def put(self, key: Key, known: Known) -> None:
+    def put(self, key: bytes, known: Known) -> None:
         if known.bytes > self._bytes_max // 16 or key in self._known:
             return  # a text made of findings must not drive out all others
         self._known[key] = known
@@ -91,10 +103,12 @@ class Recall:
         self, bank: Bank, context: Context, matches: Sequence[Match], scores: Mapping[str, float]
     ) -> None:
         """Remember what the bank said, once all of it is said."""
-        self._memory.put(self._key(bank, context), Known(tuple(matches), dict(scores)))
+        known = Known(tuple(matches), dict(scores)) if matches or scores else NOTHING
+        self._memory.put(self._key(bank, context), known)
 
-    def _key(self, bank: Bank, context: Context) -> Key:
-        return weakref.ref(bank), self._digest, self._of_context(context) if bank.reads_context else b""
+    def _key(self, bank: Bank, context: Context) -> bytes:
+        key = self._memory.number(bank) + self._digest
+        return key + self._of_context(context) if bank.reads_context else key
 
     def _of_context(self, context: Context) -> bytes:
         if self._context is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from proxy.errors import UnreadableReply
 from proxy.model.text import Edit, Replacement
@@ -56,8 +56,20 @@ class Waiting(NamedTuple):
     large: bool  # it takes long to render
 
 
-Rendered: TypeAlias = tuple[bytes, dict[int, Edit]]
-"""A frame as it goes out, and its edits."""
+class Rendered(NamedTuple):
+    """A frame as it goes out."""
+
+    raw: bytes
+    edits: dict[int, Edit]
+    gone: dict[JudgedText, int]  # how far its texts have gone out then
+
+
+class Look(NamedTuple):
+    """What is known of a frame: what it must wait for, what blocks its choice, or how it goes out."""
+
+    waits_for: Mark | None = None
+    blocking: Mark | None = None
+    rendered: Rendered | None = None
 
 
 class Outlet:
@@ -76,6 +88,7 @@ class Outlet:
         self._queue: deque[Waiting] = deque()
         self._untold: list[tuple[Event, Mapping[int, Edit]]] = []  # of the tail, which may never go out
         self._rendering = False  # a thread reads the texts
+        self._waits_for: Mark | None = None  # what the first frame waits for, where it is a large one
         self._changes: list[
             Callable[[], None]
         ] = []  # that wait for it: one for each level that the dial rises
@@ -97,29 +110,27 @@ class Outlet:
         """What waits stays back."""
         self._queue.clear()
 
-    def drain(self, out: bytearray) -> Iterator[int | Job[Rendered]]:
+    def drain(self, out: bytearray) -> Iterator[int | Job[Look]]:
         """Release what is settled, by steps. Raises UnreadableReply."""
         released = 0
         while self._queue:
             waiting = self._queue[0]
-            if waiting.large:
-                yield 0
-            # From here to where it leaves nobody else has a turn: it is looked at, and goes out, under one plan.
-            blocking = self._blocking(waiting)
-            if blocking is None and not self._ready(waiting):
+            # From here to where it leaves nobody else changes its texts: it is looked at, and goes out, under one
+            # plan.
+            if self._waits_for is not None and self._is_open(self._waits_for):
                 break
-            if waiting.large and blocking is None:
-                rendered = yield from self._beside(waiting)
-                if rendered is None:
-                    continue
-            else:
-                rendered = None
+            look = (yield from self._beside(waiting)) if waiting.large else self._look(waiting)
+            if look is None:
+                continue
+            self._waits_for = look.waits_for if waiting.large else None
+            if look.waits_for is not None:
+                break
             self._queue.popleft()
             self.held -= waiting.chars
-            if blocking is not None:
-                self._block(waiting, blocking, out)
-            else:
-                self._put_out(waiting, *(rendered or self._rendered(waiting)), out)
+            if look.blocking is not None:
+                self._block(waiting, look.blocking, out)
+            elif look.rendered is not None:
+                self._put_out(waiting, look.rendered, out)
             released += 1
             if released % RELEASED_AT_ONCE == 0:
                 yield 0
@@ -131,17 +142,26 @@ class Outlet:
         else:
             change()
 
-    def _beside(self, waiting: Waiting) -> Generator[Job[Rendered], None, Rendered | None]:
-        """The frame, rendered in a thread; None where what it says was changed meanwhile."""
-        job = Job(partial(self._rendered, waiting))
+    def _look(self, waiting: Waiting) -> Look:
+        blocking = self._blocking(waiting)
+        if blocking is not None:
+            return Look(blocking=blocking)
+        for mark in waiting.marks:
+            if not self._is_settled(mark):
+                return Look(waits_for=mark)
+        return Look(rendered=self._rendered(waiting))
+
+    def _beside(self, waiting: Waiting) -> Generator[Job[Look], None, Look | None]:
+        """The frame, looked at in a thread; None where what it says was changed meanwhile."""
+        job = Job(partial(self._look, waiting))
         self._rendering = True
         yield job
         self._rendering = False
-        rendered, changes = job.result(), self._changes
+        look, changes = job.result(), self._changes
         self._changes = []
         for change in changes:
             change()
-        return None if changes else rendered
+        return None if changes else look
 
     def overtake(self, out: bytearray) -> None:
         """One text's open end holds up too much: let frames of settled texts go before it, in order within each
@@ -170,27 +190,31 @@ class Outlet:
             raise UnreadableReply("its texts cannot be judged in the order in which they came")
 
     def _release(self, waiting: Waiting, out: bytearray) -> None:
-        self._put_out(waiting, *self._rendered(waiting), out)
+        self._put_out(waiting, self._rendered(waiting), out)
 
     def _rendered(self, waiting: Waiting) -> Rendered:
         edits: dict[int, Edit] = {}
+        gone: dict[JudgedText, int] = {}
         for mark in waiting.marks:
             if mark.piece < 0:
                 continue
+            gone[mark.text] = mark.end  # the marks of a text ascend
             edit = self._edit_of(mark)
             if edit is not None:
                 edits[mark.piece] = edit
         event = waiting.event
+        raw = event.frame.raw
         if edits or not event.choices.isdisjoint(self.blocked):
             # A frame with several choices may also finish one that was blocked: the wire cuts that out.
-            return self._reader.edit(event, edits), edits
-        return event.frame.raw, edits
+            raw = self._reader.edit(event, edits)
+        return Rendered(raw, edits, gone)
 
-    def _put_out(self, waiting: Waiting, raw: bytes, edits: dict[int, Edit], out: bytearray) -> None:
-        event = waiting.event
-        for mark in waiting.marks:
-            if mark.piece >= 0:
-                self._let_go(mark.text, mark.end)
+    def _put_out(self, waiting: Waiting, rendered: Rendered, out: bytearray) -> None:
+        event, (raw, edits, gone) = waiting.event, rendered
+        for text, upto in gone.items():
+            if upto > text.released:
+                text.released = upto
+            self.let_go[text] = text.released
         if waiting.last or out is self.tail:
             self._untold.append((event, edits))
         else:
@@ -290,6 +314,10 @@ class Outlet:
             if not self._is_settled(mark):
                 return False
         return True
+
+    def _is_open(self, mark: Mark) -> bool:
+        """Whether nothing has become of it."""
+        return mark.text.block is None and not self._is_settled(mark)
 
     def _is_settled(self, mark: Mark) -> bool:
         return mark.text.settled >= mark.end or mark.text.channel.choice in self.blocked

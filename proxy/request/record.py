@@ -6,11 +6,13 @@ Always runs, whatever became of the steps before it.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.errors import LogUnavailable
+from proxy.model.finding import Hit
 from proxy.model.level import Direction, Outcome
 from proxy.model.observation import Observation
 from proxy.model.record import Begun, Finished, Json, Latency, ModelUsed
@@ -125,12 +127,14 @@ class _Ended(NamedTuple):
 
     record: Finished
     observed: Observation | None
+    hits: Counter[Hit]
 
 
 def _ended(x: Exchange, ports: Ports) -> _Ended:
     """Pure but for the exchange itself: of a large one it is worked out in a thread."""
     record = _finished(x, ports)
-    return _Ended(record, observation(x, ports, ports.clock.monotonic() - x.started))
+    hits = Counter(Hit(one.rule, one.direction, one.action, one.mode) for one in x.findings)
+    return _Ended(record, observation(x, ports, ports.clock.monotonic() - x.started), hits)
 
 
 def _finished(x: Exchange, ports: Ports) -> Finished:
@@ -236,8 +240,8 @@ def _count(x: Exchange, ports: Ports, ended: _Ended) -> None:
     metrics = ports.metrics
     model = metrics.model_label(x.view.model if x.view is not None else None)
     metrics.exchange(x.api, model, x.outcome)
-    for finding in x.findings:
-        metrics.finding(finding)
+    for hit, times in ended.hits.items():
+        metrics.hits(hit, times)
     for label, score in x.scores.items() if not x.stand_in else ():
         metrics.score(label, model, score)  # which a model that is killed has none of
     for reason, characters in x.unscanned.items():

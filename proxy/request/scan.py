@@ -11,7 +11,7 @@ from proxy.request.exchange import Exchange, Ports
 from proxy.request.inflow import Answers
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
-from proxy.request.turn import Turn
+from proxy.request.turn import TEXTS_AT_ONCE, Turn
 
 LARGE_CHARS = 131_072
 """Bodies with more text than this wait for their turn: only a few are judged at once."""
@@ -65,8 +65,12 @@ async def _judge(
             asking.append(text)
         while len(asking) >= ASKING_TEXTS_MAX:
             asking = await _answered(x, turn, answers, asking)
-    asking = [text for text in judged if text.waiting]
-    await turn.done()
+    asking = []
+    for number, text in enumerate(judged, start=1):
+        if text.waiting:
+            asking.append(text)
+        if number % TEXTS_AT_ONCE == 0:
+            await turn.done()
     while asking:
         asking = await _answered(x, turn, answers, asking)
 

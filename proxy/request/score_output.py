@@ -24,6 +24,9 @@ from proxy.wire.base import ReplyView, RequestView, Wire
 PASSED_BYTES_KEPT_MAX = 65_536
 """How much of a reply that no wire reads is kept for the log."""
 
+PROMPTS_INLINE_CHARS_MAX = 8192
+"""Longer prompts are read in a thread, where they are new."""
+
 _BODY_HEADERS = ("content-length", "content-md5", "digest", "content-digest", "repr-digest", "etag")
 """Headers that speak of the body's very bytes; an edited body goes without them."""
 
@@ -41,7 +44,11 @@ async def score_output(x: Exchange, ports: Ports) -> None:
         if upstream.status >= 400:
             x.outcome = Outcome.BACKEND_ERROR
             x.error = f"the backend answered {upstream.status}"
-    elif upstream.content_type == "text/event-stream":
+        return
+    prompts = x.context.prompts
+    if sum(map(len, prompts)) > PROMPTS_INLINE_CHARS_MAX:
+        await beside(True, x.policy.plan(Direction.OUTPUT, x.selection).learn, prompts)
+    if upstream.content_type == "text/event-stream":
         _stream(x, ports)
     else:
         await _whole(x, ports)
@@ -74,7 +81,7 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     if x.killed is not None:  # the dial was turned while the reply was judged
         raise Killed(x.killed)
     headers = upstream.headers
-    many = max(len(judged), sum(len(text.findings) for text in judged)) > CHANGES_INLINE_MAX
+    many = len(judged) > CHANGES_INLINE_MAX or sum(len(text.findings) for text in judged) > CHANGES_INLINE_MAX
     edited = await beside(many, _apply, x, raw, body, view)
     if edited is not None:
         headers = _without(headers, _BODY_HEADERS)

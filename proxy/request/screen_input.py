@@ -47,11 +47,9 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
         if plan.unlogged:
             x.judged, x.judged_raw = tuple(judged), x.sent_raw
         on_record = OnRecord(x)
-        x.take_findings(judged, on_record.findings)
-    for text in judged:
-        if text.block is not None:
-            raise ContentFiltered(text.block.message)
-    many = max(len(x.findings), len(judged)) > CHANGES_INLINE_MAX
+        many = len(judged) > CHANGES_INLINE_MAX
+        await beside(many, x.take_findings, judged, on_record.findings)
+    many = many or len(x.findings) > CHANGES_INLINE_MAX
     if plan.unlogged and (many or x.body_bytes > READ_INLINE_BYTES_MAX):
         x.logged = await beside(True, lambda: masked(on_record.body()))
     changed = await beside(many, _edited, x.wire, x.sent_raw, texts, judged, x.kept)
@@ -67,7 +65,11 @@ def _edited(
     kept: KeptConversation | None,
 ) -> tuple[bytes, Json] | None:
     """The request with what its findings ask for; None where they ask for nothing. What the backend keeps cannot be
-    edited there: it is sent edited, in place of its name. Raises ContentFiltered where that cannot be."""
+    edited there: it is sent edited, in place of its name. Raises ContentFiltered where that cannot be, and for what
+    blocks it."""
+    for text in judged:
+        if text.block is not None:
+            raise ContentFiltered(text.block.message)
     edits = [
         (source, edit)
         for source, text in zip(sources, judged, strict=True)

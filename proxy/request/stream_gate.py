@@ -21,8 +21,8 @@ from proxy.model.text import Channel, Kind
 from proxy.policy.match import Plan
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
-from proxy.request.outlet import MARKS_AT_ONCE, Mark, Outlet, Rendered, Waiting
-from proxy.request.turn import READ_INLINE_BYTES_MAX, Job
+from proxy.request.outlet import MARKS_AT_ONCE, Look, Mark, Outlet, Waiting
+from proxy.request.turn import READ_INLINE_BYTES_MAX, TEXTS_AT_ONCE, Job
 from proxy.wire.base import Event, ReplyFacts, StreamReader
 from proxy.wire.once import STREAM_TEXTS_MAX
 from proxy.wire.sse import Frame, FrameDecoder
@@ -33,9 +33,8 @@ ANSWERS_CHARS_MAX = 32_768
 BATCH_FRAMES = 64
 BATCH_CHARS = 2048
 """How many frames of one read, or how much text, are read before it is judged and released."""
-
-TEXTS_AT_ONCE = 8
-"""How many texts of one frame are begun, or looked at, in one step."""
+CLOSED_AT_ONCE = 512
+"""How many texts end in one step."""
 
 
 class StreamGate:
@@ -106,7 +105,7 @@ class StreamGate:
         if frames:
             yield None
 
-    def pump(self, slice_chars: Callable[[], int]) -> Iterator[int | Job[Rendered]]:
+    def pump(self, slice_chars: Callable[[], int]) -> Iterator[int | Job[Look]]:
         """Judge what was read and take what was answered, then let out what that settles. Goes by steps of at most
         `slice_chars()` characters, and yields how many each judged. Raises UnreadableReply."""
         yield from self.judge(slice_chars)
@@ -234,9 +233,7 @@ class StreamGate:
                 copies.append(index)
                 continue
             if index % TEXTS_AT_ONCE == TEXTS_AT_ONCE - 1:
-                self._halfway = True
-                yield None
-                self._halfway = False
+                yield from self._between()
             text = self._text(piece.channel)
             if piece.channel.kind is Kind.REASONING:
                 self._reasoning.setdefault(piece.channel.choice, {})[text] = None
@@ -249,8 +246,10 @@ class StreamGate:
         last = event.ends or (self._choices == 1 and facts.finish_reason is not None)
         closes = event.closes if not event.ends else tuple(self.texts)
         # After its finish a reply waits for the log anyway: its texts stay open, in case they go on all the same.
-        for channel in closes if event.ends or not last else ():
+        for number, channel in enumerate(closes if event.ends or not last else (), start=1):
             closing = self.texts.get(channel)
+            if number % CLOSED_AT_ONCE == 0:
+                yield from self._between()
             if closing is not None:
                 closing.close()
                 self._unjudged[closing] = None
@@ -263,6 +262,12 @@ class StreamGate:
         chars = self._unjudged_chars - already
         large = large or len(marks) > MARKS_AT_ONCE
         self._outlet.put(Waiting(event, tuple(marks), last, facts, chars, large))
+
+    def _between(self) -> Iterator[None]:
+        """Others have their turn within a frame: what it holds so far is judged, and nothing is let out."""
+        self._halfway = True
+        yield None
+        self._halfway = False
 
     def _text(self, channel: Channel) -> JudgedText:
         text = self.texts.get(channel)

@@ -11,18 +11,20 @@ from proxy.clock import Clock
 P = ParamSpec("P")
 T = TypeVar("T")
 
-YIELD_S = 0.004
+YIELD_S = 0.002
 """How long an exchange may keep the event loop before others have their turn."""
 
-SLICE_S = 0.002
+SLICE_S = 0.001
 """How long judging one slice should take at most."""
 
 SLICE_CHARS_FIRST = 256
 SLICE_CHARS_MIN = 64
-SLICE_CHARS_MAX = 1024
+SLICE_CHARS_MAX = 512
 """How much of a text is judged before the clock is looked at. What a character costs differs a hundredfold between
 prose and lists of numbers (each may be a telephone number), so the slice follows what the last one took."""
 
+TEXTS_AT_ONCE: Final = 8
+"""How many texts are begun, or looked at, in one step."""
 
 READ_INLINE_BYTES_MAX: Final = 32_768
 """A larger body is read in a thread, so that the loop goes on beside it."""

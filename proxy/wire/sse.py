@@ -193,6 +193,6 @@ def with_data(frame: Frame, data: bytes) -> bytes:
 def _fields(raw: bytes, *, bom: bool) -> Iterator[tuple[bytes, bytes]]:
     if bom:
         raw = raw.removeprefix(_BOM)
-    for line in _LINE_END.split(raw):
+    for line in raw.splitlines():
         name, _, value = line.partition(b":")
         yield name, value.removeprefix(b" ")

@@ -16,6 +16,7 @@ from proxy.detect.regexes import RegexSet
 from proxy.detect.secret_checks import base62
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
 from proxy.detect.secrets import SecretEntry, SecretError, SecretsBank, loosened
+from proxy.detect.sieve import Sieve
 from tests.detect.secret_letters import jwt, mixed
 from tests.detect.secret_samples import ENDLESS, IN_CONTEXT, OTHER_FORMS, PHRASE, TOKENS
 from tests.detect.support import HARMLESS, assert_any_cut_is_the_same, shown, sizes, texts_of, whole
@@ -293,7 +294,7 @@ def test_the_loosened_pattern_hits_wherever_the_form_does(form: Form) -> None:
 
 
 class _Counting:
-    def __init__(self, inner: RegexSet) -> None:
+    def __init__(self, inner: Sieve) -> None:
         self.inner = inner
         self.characters = 0
 

@@ -23,7 +23,8 @@ from proxy.policy.compile import Policy, compile_policy
 from proxy.policy.match import Selection
 from proxy.policy.reading import read_folder
 from proxy.request.judged import JudgedText
-from proxy.request.stream_gate import TEXTS_AT_ONCE, StreamGate
+from proxy.request.stream_gate import StreamGate
+from proxy.request.turn import TEXTS_AT_ONCE
 from proxy.wire.once import STREAM_TEXTS_MAX
 from tests.wire import replies
 from tests.wire.catalogue import STREAMS

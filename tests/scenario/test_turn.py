@@ -14,13 +14,14 @@ from proxy.model.record import Json
 from proxy.model.text import Channel
 from proxy.policy.match import Judge, plan
 from proxy.request.judged import JudgedText
-from proxy.request.stream_gate import BATCH_CHARS, TEXTS_AT_ONCE, StreamGate
+from proxy.request.stream_gate import BATCH_CHARS, StreamGate
 from proxy.request.turn import (
     READ_INLINE_BYTES_MAX,
     SLICE_CHARS_FIRST,
     SLICE_CHARS_MAX,
     SLICE_CHARS_MIN,
     SLICE_S,
+    TEXTS_AT_ONCE,
     YIELD_S,
     Turn,
     beside,
@@ -191,10 +192,12 @@ def test_a_frame_of_many_texts_goes_by_steps_whatever_it_is_of() -> None:
                 step.do()
     assert begun == TEXTS + 1
     assert most <= TEXTS_AT_ONCE
-    assert len(jobs) == 1, "to read it"
+    assert len(jobs) == 2, "to read it, and to look what it waits for"
+    jobs.extend(step for step in gate.pump(lambda: 64) if not isinstance(step, int))
+    assert len(jobs) == 2, "it still waits for that"
     gate.end()
     jobs.extend(step for step in gate.pump(lambda: 64) if not isinstance(step, int))
-    assert len(jobs) == 2, "to render it"
+    assert len(jobs) == 3, "to render it"
     assert b"secret" not in gate.out + gate.tail
 
 
