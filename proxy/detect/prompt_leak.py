@@ -11,24 +11,21 @@ guess was right, and who can have it repeated would be exempt from the rule.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from threading import Lock
 from typing import Final
 
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.normalise import Reader, skeleton
 from proxy.detect.prompt_leak_index import (
     BEGUN_LETTERS,
-    RUN_WORDS_MAX,
     PromptIndex,
     Prompts,
     Run,
     Seen,
     Units,
 )
+from proxy.detect.prompt_leak_known import KnownPrompts
 from proxy.model.finding import Match
 
 LABEL: Final = "PROMPT_LEAK"
@@ -38,12 +35,6 @@ RUN_CHARS_MAX: Final = HELD_CHARS_MAX // 2 - 64
 
 _NEAR_CHARS: Final = HELD_CHARS_MAX - RUN_CHARS_MAX
 """Raw characters from a run's first word within which the next must begin to be of the same finding."""
-
-KEPT_WORDS_MAX: Final = 4 * RUN_WORDS_MAX
-"""Words in the runs remembered from exchange to exchange, some 16 MB; what was used longest ago goes first."""
-
-ENTRY_WORDS: Final = 100
-"""What an entry without any run counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +59,13 @@ class PromptLeakBank:
             words: tuple(entry.rule for entry in entries if entry.words == words)
             for words in sorted({entry.words for entry in entries})
         }
-        self._known: OrderedDict[bytes, tuple[PromptIndex, ...]] = OrderedDict()
-        self._kept = 0
-        self._lock = Lock()  # of these two; held for moments
+        self.known = KnownPrompts()
 
-    def learn(self, prompts: tuple[str, ...]) -> None:
-        """Read prompts before a text is opened under them: new ones take 0.2 ms for each 1,000 characters, which
-        `open` would take at once. From any thread. Raises PromptTooLong."""
-        self._indexes(prompts)
+    def read(self, prompts: tuple[str, ...]) -> tuple[PromptIndex, ...]:
+        """What `open` needs of prompts: some 0.2 ms for each 1,000 characters, in any thread. Raises
+        PromptTooLong."""
+        read = Prompts(prompts, self.view, self.units)
+        return tuple(PromptIndex(read, words) for words in self._words)
 
     def open(self, context: Context) -> _PromptLeakScan:
         """Raises PromptTooLong."""
@@ -88,35 +78,11 @@ class PromptLeakBank:
         return _PromptLeakScan(self, looks)
 
     def _indexes(self, prompts: tuple[str, ...]) -> tuple[PromptIndex, ...]:
-        key = _digest(prompts)
-        with self._lock:
-            known = self._known.get(key)
-            if known is not None:
-                self._known.move_to_end(key)
-                return known
-        read = Prompts(prompts, self.view, self.units)
-        made = tuple(PromptIndex(read, words) for words in self._words)
-        with self._lock:
-            if key not in self._known:
-                self._known[key] = made
-                self._kept += _size(made)
-            while self._kept > KEPT_WORDS_MAX and len(self._known) > 1:
-                _, gone = self._known.popitem(last=False)
-                self._kept -= _size(gone)
-        return made
-
-
-def _size(indexes: tuple[PromptIndex, ...]) -> int:
-    return ENTRY_WORDS + sum(index.words for index in indexes)
-
-
-def _digest(prompts: tuple[str, ...]) -> bytes:
-    out = blake2b(digest_size=16)
-    for prompt in prompts:
-        raw = prompt.encode("utf-8", "surrogatepass")
-        out.update(len(raw).to_bytes(8, "big"))
-        out.update(raw)
-    return out.digest()
+        found = self.known.get(prompts)
+        if found is None:
+            found = self.read(prompts)
+            self.known.keep(prompts, found)
+        return found
 
 
 @dataclass(slots=True, eq=False)

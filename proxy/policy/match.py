@@ -10,14 +10,12 @@ is, and goes on when it is polled. With nothing known of clocks or sockets, the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from proxy.detect.base import NO_CONTEXT, Bank, Context, Ticket
 from proxy.detect.prompt_leak import PromptLeakBank
-from proxy.detect.prompt_leak_index import PromptTooLong
 from proxy.model.finding import Finding
 from proxy.model.level import Action, Direction, Level
 from proxy.policy.lane import Lane, View
@@ -63,12 +61,10 @@ class Plan:
     def idle(self) -> bool:
         return not self.active
 
-    def learn(self, prompts: tuple[str, ...]) -> None:
-        """Read what is new in an exchange's prompts before its texts are judged, in any thread."""
-        for bank in (*self.holding, *self.watching):
-            if isinstance(bank, PromptLeakBank):
-                with suppress(PromptTooLong):  # to open a text says so again, and the rule's on_error decides
-                    bank.learn(prompts)
+    @property
+    def prompt_banks(self) -> tuple[PromptLeakBank, ...]:
+        """Those that compare a reply with its exchange's prompts."""
+        return tuple(bank for bank in (*self.holding, *self.watching) if isinstance(bank, PromptLeakBank))
 
     @cached_property
     def pseudonymizes(self) -> bool:

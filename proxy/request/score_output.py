@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 
 from multidict import CIMultiDict
 
 from proxy import jsonio
+from proxy.detect.prompt_leak_index import PromptTooLong
 from proxy.errors import BackendFailed, ReplyFiltered, UnreadableReply
 from proxy.model.level import Direction, Outcome
 from proxy.model.record import Json
@@ -25,7 +26,7 @@ PASSED_BYTES_KEPT_MAX = 65_536
 """How much of a reply that no wire reads is kept for the log."""
 
 PROMPTS_INLINE_CHARS_MAX = 8192
-"""Longer prompts are read in a thread, where they are new."""
+"""Longer prompts are read in a thread."""
 
 _BODY_HEADERS = ("content-length", "content-md5", "digest", "content-digest", "repr-digest", "etag")
 """Headers that speak of the body's very bytes; an edited body goes without them."""
@@ -45,13 +46,22 @@ async def score_output(x: Exchange, ports: Ports) -> None:
             x.outcome = Outcome.BACKEND_ERROR
             x.error = f"the backend answered {upstream.status}"
         return
-    prompts = x.context.prompts
-    if sum(map(len, prompts)) > PROMPTS_INLINE_CHARS_MAX:
-        await beside(True, x.policy.plan(Direction.OUTPUT, x.selection).learn, prompts)
+    await _read_prompts(x)
     if upstream.content_type == "text/event-stream":
         _stream(x, ports)
     else:
         await _whole(x, ports)
+
+
+async def _read_prompts(x: Exchange) -> None:
+    """Long prompts that are new are read in a thread, before a text is judged under them."""
+    prompts = x.context.prompts
+    if sum(map(len, prompts)) <= PROMPTS_INLINE_CHARS_MAX:
+        return
+    for bank in x.policy.plan(Direction.OUTPUT, x.selection).prompt_banks:
+        if bank.known.get(prompts) is None:
+            with suppress(PromptTooLong):  # judging hears it again, and the rule's on_error decides
+                bank.known.keep(prompts, await beside(True, bank.read, prompts))
 
 
 async def _whole(x: Exchange, ports: Ports) -> None:

@@ -21,8 +21,9 @@ from proxy.model.text import Channel, Kind
 from proxy.policy.match import Plan
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
-from proxy.request.outlet import MARKS_AT_ONCE, Look, Mark, Outlet, Waiting
+from proxy.request.outlet import MARKS_AT_ONCE, Outlet
 from proxy.request.turn import READ_INLINE_BYTES_MAX, TEXTS_AT_ONCE, Job
+from proxy.request.waiting import Look, Mark, Waiting
 from proxy.wire.base import Event, ReplyFacts, StreamReader
 from proxy.wire.once import STREAM_TEXTS_MAX
 from proxy.wire.sse import Frame, FrameDecoder

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.detect import prompt_leak
+from proxy.detect import prompt_leak_known
 from proxy.detect.base import HELD_CHARS_MAX, Context, Scan
 from proxy.detect.prompt_leak import RUN_CHARS_MAX, PromptLeakBank, PromptLeakEntry
 from proxy.detect.prompt_leak_index import PROMPT_CHARS_MAX, RUN_WORDS_MAX, PromptTooLong
@@ -211,13 +211,13 @@ def test_prompts_beyond_the_limit_are_a_failure_of_the_detector() -> None:
 
 
 def test_what_was_made_of_prompts_is_remembered_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompt_leak, "KEPT_WORDS_MAX", 1000)
+    monkeypatch.setattr(prompt_leak_known, "KEPT_WORDS_MAX", 1000)
     bank = PromptLeakBank([PromptLeakEntry(0, 8)])
     first = bank._indexes((PROMPT,))
     assert bank._indexes((PROMPT,)) is first
     for at in range(10):
         bank._indexes((f"{at} {PROMPT}",))
-        assert sum(index.words for made in bank._known.values() for index in made) <= 1000
+        assert sum(index.words for made in bank.known._known.values() for index in made) <= 1000
     assert bank._indexes((PROMPT,)) is not first
 
 
