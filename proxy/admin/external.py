@@ -35,12 +35,12 @@ async def post(call: Call) -> web.Response:
     at = _number(body, "at")
     if at is not None and not now - LATE_S_MAX <= at <= now + EARLY_S_MAX:
         raise unprocessable(
-            "invalid_request",
+            "not_now",
             f"`at` must be Unix seconds of the last {LATE_S_MAX:g} s: a sample counts when it comes",
         )
-    group = text_of(body, "group") or "global"
+    group = text_of(body, "group")
     try:
-        scope = str(Scope.parse(group))
+        scope = str(Scope.parse("global" if group is None else group))
     except Invalid as error:
         raise unprocessable("invalid_request", f"`group`: {error}") from None
     kind, _, about = scope.partition(":")
@@ -68,9 +68,9 @@ ENDPOINTS: Final = (
         "POST", "/admin/v1/metrics", "operator", post, "Post a sample for the tripwires with `metric: external`",
         shapes.record({"name": shapes.TEXT, "value": shapes.NUMBER, "group": shapes.TEXT}),
         {200: "It was taken", 422: "It is no sample, or no tripwire watches its series"},
-        body={"name": shapes.said(shapes.TEXT, "The `name` of the tripwire"),
-              "value": shapes.said(shapes.NUMBER, "The sample"),
-              "group": shapes.said(shapes.TEXT_OR_NULL, "`model:NAME`, `app:NAME` or `global` (the default)"),
+        body={"name": {"type": "string", "pattern": SERIES_NAME, "description": "The `name` of the tripwire"},
+              "value": {"type": "number", "minimum": -VALUE_MAX, "maximum": VALUE_MAX, "description": "The sample"},
+              "group": shapes.said(shapes.or_null(shapes.SCOPE), "`global` where none is named"),
               "at": shapes.said(shapes.or_null(shapes.NUMBER), "Unix seconds, of the last five minutes")},
         required=("name", "value"),
     ),

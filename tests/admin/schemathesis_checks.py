@@ -16,6 +16,8 @@ BEYOND_SCHEMAS: Final = {
     "invalid_version": "which versions a model has is known by the settings",
     "unknown_target": "which targets there are is known by the settings",
     "invalid_patch": "a phrase of blanks only has nothing to look for",
+    "unknown_series": "which series tripwires watch is known by the rules",
+    "not_now": "when a sample is too old depends on the time",
     "invalid_search": "a cursor is of a search",
 }
 """Why a request that fits the schema can be refused with 400 or 422 all the same."""
