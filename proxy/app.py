@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from random import Random
 
 import structlog
 from aiohttp import web
@@ -33,9 +34,11 @@ from proxy.log.sqlite import SqliteRecorder
 from proxy.metrics import Metrics
 from proxy.model.record import Json
 from proxy.policy.store import PolicyStore, ReloadResult
+from proxy.probe.prober import Prober
 from proxy.regions import regions
 from proxy.request.connections import room
 from proxy.request.exchange import Ports
+from proxy.request.probe_door import ProbeDoor
 from proxy.request.server import KEEP_ALIVE_S, Front
 from proxy.respond.alerts import Alerts
 from proxy.respond.responder import Responder
@@ -88,18 +91,17 @@ class App:
         """Refuse new exchanges, let those under way end for `drain_s`, then end them; close everything."""
         self._ready = False
         self._stopping.set()
+        await self.prober.stop()
         await self.front.drain(self._settings.drain_s)
         await self._stack.aclose()
 
     async def _start(self) -> Bound:
         settings, stack = self._settings, self._stack
         stack.callback(claim(settings.data_dir).close)
-        self.metrics = metrics = Metrics(
-            settings.models, settings.backends, (target.name for target in settings.alerts)
-        )
+        targets = [target.name for target in settings.alerts]
+        self.metrics = metrics = Metrics(settings.models, settings.backends, targets)
 
         await self._open_policy()
-
         self.recorder = self._recorder()
         await self.recorder.start()
         stack.push_async_callback(self.recorder.stop)
@@ -158,14 +160,26 @@ class App:
             stopping=self._stopping,
         )
         self.front = Front(ports, fits.clients)
+        self.prober = await self._prober(router)
         admin = await self._serve_admin(router)
         client = await self._serve_clients(fits.backlog)
         watcher = asyncio.create_task(self.policy.watch(), name="policy-watch")
-        watcher.add_done_callback(_died)
         stack.callback(watcher.cancel)
+        watcher.add_done_callback(_died)
+        self.prober.start()
         self._ready = True
         self.start_s = time.monotonic() - self._started
         return Bound(client=client, admin=admin)
+
+    async def _prober(self, router: Router) -> Prober:
+        door = await self._stack.enter_async_context(ProbeDoor(self.front))
+        prober = Prober(
+            door.ask, self._settings, router, self.dial, self.watch, self.metrics, self._clock,
+            in_flight=lambda: self.front.in_flight, chance=Random().random,
+        )  # fmt: skip
+        prober.take(self.policy.current)
+        self.policy.subscribe(lambda result: prober.take(self.policy.current) if result.swapped else None)
+        return prober
 
     def _recorder(self) -> SqliteRecorder:
         log = self._settings.log
@@ -225,6 +239,7 @@ class App:
             settings=settings,
             watch=self.watch,
             alerts=self.alerts,
+            probes=self.prober,
         )
         runner = AdminRunner(
             build_admin(context), lambda: new_id(self._clock.now()), keepalive_s=KEEP_ALIVE_S

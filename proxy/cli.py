@@ -26,6 +26,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "rules": "rules",
         "cards": "cards",
         "tripwires": "tripwires",
+        "probes": "probes",
         "alerts": "alerts",
         "dial": "dial",
         "block": "subjects",

@@ -6,8 +6,7 @@ number is bounded because every label value is taken from a closed set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,6 +15,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from proxy.errors import BackendFault
 from proxy.model.finding import Hit
 from proxy.model.level import Level, Outcome
+from proxy.model.probe import Ran, Result
+from proxy.observers import BackendMetrics, DialMetrics, LogMetrics, ScorerMetrics
 
 OTHER = "other"
 
@@ -101,8 +102,15 @@ class Metrics:
         self._wire_state = gauge("tripwire_state", "0 ok, 1 pending, 2 firing, 3 cooling", "tripwire", "per")
         self._wire_value = gauge("tripwire_value", "What a tripwire's window says", "tripwire", "per")
         self._wire_limit = gauge("tripwire_threshold", "What is too much", "tripwire", "per")
+        self._probes = counter("probe_runs", "Probes by how they went", "probe", "model", "result")
+        self._probe_passed = gauge("probe_passed", "Whether a probe's last run passed", "probe", "model")
+        self._probe_at = gauge("probe_timestamp_seconds", "When a probe last ran", "probe", "model")
+        self._probe_gap = gauge(
+            "probe_gap", "How far apart the answers for several groups lay", "probe", "model", "measure"
+        )
         self._alerts = counter("alerts", "Deliveries of alerts by how they ended", "target", "outcome")
         self._alerts_waiting = gauge("alerts_waiting", "Alerts that are not delivered yet", "target")
+        self._probed: set[tuple[str, str]] = set()
         self._counters: dict[tuple[str, ...], Counter] = {}
         self._histograms: dict[tuple[str, ...], Histogram] = {}
         self._from_zero(tuple(alert_targets))
@@ -198,6 +206,34 @@ class Metrics:
             if limit is not None:
                 self._wire_limit.labels(id, per).set(limit)
 
+    def probes(self, known: Iterable[tuple[str, str]]) -> None:
+        """These probes, each for a model, are in force and have not run yet: what stands of others goes."""
+        keys = set(known)
+        for key in self._probed - keys:
+            for result in Result:
+                self._probes.remove(*key, result.value)
+                self._counters.pop(("probe", *key, result.value), None)
+        for gauge in (self._probe_passed, self._probe_at, self._probe_gap):
+            gauge.clear()
+        for key in keys:
+            for result in Result:
+                self._probes.labels(*key, result.value)
+        self._probed = keys
+
+    def probe_ran(self, ran: Ran) -> None:
+        """A probe was put to a model."""
+        self._count(("probe", ran.probe, ran.model, ran.result.value), self._probes)
+        self.probe_stands(ran)
+
+    def probe_stands(self, ran: Ran) -> None:
+        """The last run of a probe for a model."""
+        key = (ran.probe, ran.model)
+        self._probe_at.labels(*key).set(ran.at)
+        if ran.result in (Result.PASSED, Result.FAILED):
+            self._probe_passed.labels(*key).set(ran.result is Result.PASSED)
+        for measure, gap in ran.gaps.items():
+            self._probe_gap.labels(*key, measure).set(gap)
+
     def on_alert(self, target: str, outcome: str) -> None:
         self._count(("alert", target, outcome), self._alerts)
 
@@ -227,90 +263,3 @@ class Metrics:
         if child is None:
             child = self._histograms[key] = histogram.labels(*key[1:])
         child.observe(value)
-
-
-@dataclass(frozen=True, slots=True)
-class LogMetrics:
-    """What the exchange log tells of itself."""
-
-    commit: Histogram
-    records: Counter
-    failures: Counter
-    queue: Gauge
-    removed: Counter
-
-    def on_commit(self, seconds: float, records: int) -> None:
-        self.commit.observe(seconds)
-        self.records.inc(records)
-
-    def on_failure(self, reason: str) -> None:
-        self.failures.labels(reason).inc()
-
-    def on_queue(self, records: int) -> None:
-        self.queue.set(records)
-
-    def on_removed(self, why: str, exchanges: int) -> None:
-        self.removed.labels(why).inc(exchanges)
-
-
-@dataclass(frozen=True, slots=True)
-class ScorerMetrics:
-    """What the scorer processes tell of themselves."""
-
-    queue: Gauge
-    seconds: Histogram
-    errors: Counter
-
-    def on_queue(self, scorer: str, questions: int) -> None:
-        self.queue.labels(scorer).set(questions)
-
-    def on_answer(self, scorer: str, seconds: float) -> None:
-        self.seconds.labels(scorer).observe(seconds)
-
-    def on_error(self, scorer: str, reason: str) -> None:
-        self.errors.labels(scorer, reason).inc()
-
-
-@dataclass(frozen=True, slots=True)
-class BackendMetrics:
-    """What a backend's health tells of itself."""
-
-    states: Gauge
-    failures: Counter
-
-    def on_state(self, backend: str, rank: int) -> None:
-        self.states.labels(backend).set(rank)
-
-    def on_failure(self, backend: str, reason: str) -> None:
-        self.failures.labels(backend, reason).inc()
-
-
-@dataclass(frozen=True, slots=True)
-class DialMetrics:
-    """What the dial tells of itself."""
-
-    levels: Gauge
-    changes: Counter
-    restraints: Gauge
-    unstored: Gauge
-    dropped: Counter
-
-    def on_change(self, actor_kind: str, level: Level) -> None:
-        self.changes.labels(actor_kind, level.word).inc()
-
-    def on_level(self, scope: str, level: Level | None) -> None:
-        if level is None:
-            self.levels.labels(scope)  # a series that was never set cannot be removed
-            self.levels.remove(scope)
-        else:
-            self.levels.labels(scope).set(int(level))
-
-    def on_restraints(self, counts: Mapping[str, int]) -> None:
-        for kind, count in counts.items():
-            self.restraints.labels(kind).set(count)
-
-    def on_unstored(self, changes: int) -> None:
-        self.unstored.set(changes)
-
-    def on_dropped(self, changes: int) -> None:
-        self.dropped.inc(changes)

@@ -19,7 +19,7 @@ LAYERS: Final = (
     ("app",),
     ("in_step",),
     ("admin",),
-    ("request", "respond"),
+    ("request", "respond", "probe"),
     ("backend", "dial", "log", "policy", "scoring", "watch"),
     ("wire", "detect"),
     (
@@ -31,6 +31,7 @@ LAYERS: Final = (
         "jsonio",
         "logs",
         "metrics",
+        "observers",
         "own_secret",
         "regions",
         "scopes",

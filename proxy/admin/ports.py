@@ -12,6 +12,7 @@ from proxy.errors import Problem, Refused
 from proxy.log.port import Page, Search
 from proxy.model.record import Json
 from proxy.policy.rule import Rule
+from proxy.probe.prober import Prober
 from proxy.respond.alerts import Alerts
 from proxy.settings import Settings, Token
 from proxy.watch.watch import Watch
@@ -135,7 +136,8 @@ class AdminContext:
     Prometheus text. `hosts` are names beyond loopback and the listener's own address under which it may be
     reached; `listen_host` is the name it was told to listen at. `known` gives every name of a model and
     the version that it is served as. `settings` say which models and callers there can be. `watch` has the models'
-    cards, which of them are in use, and where the tripwires stand; `alerts` the targets of alerts.
+    cards, which of them are in use, and where the tripwires stand; `alerts` the targets of alerts; `probes` what is
+    asked of models on a schedule.
     """
 
     dial: Dial
@@ -150,5 +152,6 @@ class AdminContext:
     settings: Settings
     watch: Watch
     alerts: Alerts
+    probes: Prober
     listen_host: str = ""
     known: Callable[[str, Mapping[str, str]], Known] = only_itself

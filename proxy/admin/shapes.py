@@ -222,6 +222,19 @@ TRIPWIRE: Final = record(
         "samples": COUNT, "min_samples": COUNT, "severity": TEXT,
     }
 )  # fmt: skip
+RAN: Final = record(
+    {
+        "probe": TEXT, "model": TEXT, "result": {"enum": ["passed", "failed", "error", "skipped"]}, "why": TEXT,
+        "at": MOMENT, "seconds": NUMBER, "version": or_null(TEXT), "exchanges": several(TEXT),
+        "gaps": {"type": "object", "additionalProperties": NUMBER},
+    }
+)  # fmt: skip
+PROBE: Final = record(
+    {
+        "id": TEXT, "model": TEXT, "every_s": NUMBER, "asks": COUNT, "timeout_s": NUMBER,
+        "last": or_null(RAN),
+    }
+)  # fmt: skip
 DELIVERY: Final = record({"target": TEXT, "delivered": FLAG, "error": or_null(TEXT)})
 STATUS: Final = record(
     {

@@ -51,6 +51,7 @@ class AdminClient:
     url: str
     token: str | None
     token_of: str = ""
+    timeout_s: float = TIMEOUT_S
 
     def call(
         self,
@@ -73,7 +74,7 @@ class AdminClient:
         proxies = [urllib.request.ProxyHandler({})] if is_loopback(self.url) else []
         opener = urllib.request.build_opener(_NoRedirects(), *proxies)
         try:
-            with opener.open(request, timeout=TIMEOUT_S) as response:
+            with opener.open(request, timeout=self.timeout_s) as response:
                 return self._object(response.read(ANSWER_BYTES_MAX))
         except urllib.error.HTTPError as error:
             with error:
@@ -82,7 +83,7 @@ class AdminClient:
             raise self._unreached(error.reason) from None
         except TimeoutError:
             raise CallFailed(
-                f"{self.url} did not answer within {TIMEOUT_S:g} s",
+                f"{self.url} did not answer within {self.timeout_s:g} s",
                 "The change may or may not have been made: look with `guardrail-proxy dial show`.",
             ) from None
         except (http.client.HTTPException, OSError, ValueError) as error:
@@ -144,7 +145,7 @@ class AdminClient:
         if isinstance(reason, ConnectionRefusedError):
             text = "nothing listens there"
         elif isinstance(reason, TimeoutError):
-            text = f"no answer within {TIMEOUT_S:g} s"
+            text = f"no answer within {self.timeout_s:g} s"
         else:
             text = str(reason) or type(reason).__name__
         return CallFailed(

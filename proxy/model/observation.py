@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Metric(StrEnum):
-    """What tripwires can watch. The rates are 1 or 0 of each exchange."""
+    """What tripwires can watch. The rates are 1 or 0 of each exchange, or of each probe."""
 
     TOXICITY = "toxicity"
     BLOCKED_RATE = "blocked_rate"
@@ -25,6 +26,12 @@ class Metric(StrEnum):
     REFUSAL_RATE = "refusal_rate"
     NEW_PROMPTS = "new_prompts"  # 1 where its caller did not say the same lately
     EXTERNAL = "external"  # posted, each series under its own name
+    PROBE_PASS_RATE = "probe_pass_rate"  # of probes, which are no exchanges of anybody's
+    PROBE_BIAS_RATE = "probe_bias_rate"
+
+
+PROBED: Final = frozenset({Metric.PROBE_PASS_RATE, Metric.PROBE_BIAS_RATE})
+"""Those that only probes tell."""
 
 
 @dataclass(frozen=True, slots=True)

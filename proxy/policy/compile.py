@@ -29,6 +29,7 @@ from proxy.errors import Problem
 from proxy.model.card import Card
 from proxy.model.finding import Finding
 from proxy.model.level import Direction
+from proxy.model.probe import Probe
 from proxy.model.tripwire import Tripwire
 from proxy.policy.folder import Folder
 from proxy.policy.lane import scaled_rule
@@ -97,6 +98,7 @@ class Policy:
     files_digest: str = ""
     patches: tuple[Rule, ...] = ()
     tripwires: tuple[Tripwire, ...] = ()
+    probes: tuple[Probe, ...] = ()
     _plans: dict[tuple[Direction, Selection], Plan] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -174,6 +176,7 @@ def compile_policy(
         cards=found.cards,
         standing=found.standing,
         tripwires=found.tripwires,
+        probes=found.probes,
         files_digest=files_digest,
         patches=patches,
     )

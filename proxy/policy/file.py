@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, StrictBool
 
@@ -160,13 +160,10 @@ class ContainmentFile(FileModel):
 class PolicyFile(FileModel):
     """One rule file's top level."""
 
-    LATER: ClassVar[Mapping[str, str]] = {
-        "probes": "",
-    }
-
     rules: tuple[JsonValue, ...] = ()  # each read as a RuleFile of its own, so that one fault hides no other
     containment: ContainmentFile | None = None
     tripwires: tuple[JsonValue, ...] = ()  # each a TripwireFile
+    probes: tuple[JsonValue, ...] = ()  # each a ProbeFile
     cards: tuple[JsonValue, ...] = ()  # likewise, each a CardFile
     blocks: tuple[JsonValue, ...] = ()  # a BlockFile
     limits: tuple[JsonValue, ...] = ()  # a LimitFile

@@ -10,6 +10,7 @@ from proxy.detect.offers import NO_SCORERS, Offers
 from proxy.errors import ConfigError, Problem
 from proxy.model.card import Card
 from proxy.model.level import Action, Direction, Level, Mode
+from proxy.model.probe import Probe
 from proxy.model.text import Path
 from proxy.model.tripwire import Tripwire
 from proxy.policy.cards import CardsReader
@@ -17,6 +18,7 @@ from proxy.policy.containment import ContainmentReader
 from proxy.policy.detectors import DetectReader, Reading
 from proxy.policy.file import PolicyFile, RuleFile
 from proxy.policy.folder import Folder, is_rule_file
+from proxy.policy.probes import ProbesReader
 from proxy.policy.rule import STRICTNESS, Containment, Rule, When
 from proxy.policy.standing import Standing, StandingReader
 from proxy.policy.tripwires import TripwiresReader
@@ -50,6 +52,7 @@ class RuleSet:
     cards: tuple[Card, ...] = ()
     standing: Standing = field(default_factory=Standing)
     tripwires: tuple[Tripwire, ...] = ()
+    probes: tuple[Probe, ...] = ()
 
 
 def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCORERS) -> RuleSet:
@@ -80,6 +83,7 @@ def read(folder: Folder, known: Documents | None = None, offers: Offers = NO_SCO
         tuple(reader.cards.cards),
         reader.standing.value,
         tuple(reader.tripwires.tripwires),
+        tuple(reader.probes.probes),
     )
 
 
@@ -90,6 +94,7 @@ class _Reader(Reading):
     cards: CardsReader = field(init=False)
     standing: StandingReader = field(init=False)
     tripwires: TripwiresReader = field(init=False)
+    probes: ProbesReader = field(init=False)
     known: Documents = field(default_factory=dict)
     documents: dict[str, tuple[bytes, Document]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)  # rule id → where it stands
@@ -99,6 +104,7 @@ class _Reader(Reading):
         self.cards = CardsReader(self.problems)
         self.standing = StandingReader(self.problems, self.warnings, self.offers)
         self.tripwires = TripwiresReader(self.problems, self.warnings, self.offers.alerts)
+        self.probes = ProbesReader(self.problems)
 
     def file(self, name: str) -> None:
         label = self.folder.label(name)
@@ -129,6 +135,7 @@ class _Reader(Reading):
         sets = 0 if file.containment is None else len(file.containment.set)
         self.standing.take(document, sets=sets, blocks=len(file.blocks), limits=len(file.limits))
         self.tripwires.take(document, len(file.tripwires))
+        self.probes.take(document, len(file.probes))
 
     def _parsed(self, name: str, label: str) -> Document:
         raw = self.folder.files[name]

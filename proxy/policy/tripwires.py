@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from proxy.errors import Invalid, Problem
 from proxy.model.level import Level
-from proxy.model.observation import Metric
+from proxy.model.observation import PROBED, Metric
 from proxy.model.record import Json
 from proxy.model.text import Path
 from proxy.model.tripwire import (
@@ -92,7 +92,7 @@ class TripwireFile(FileModel):
         Literal[
             "toxicity", "blocked_rate", "redacted_rate", "reply_length", "latency_s", "error_rate", "tokens",
             "pii_rate", "secret_rate", "unscanned_rate", "refusal_rate", "flagged_rate", "first_byte_s",
-            "new_prompts", "external",
+            "new_prompts", "external", "probe_pass_rate", "probe_bias_rate",
         ],
         BeforeValidator(_available),
     ]  # fmt: skip
@@ -214,6 +214,8 @@ class _OneReader:
         return stat
 
     def _limits(self, file: TripwireFile, metric: Metric) -> None:
+        if metric in PROBED and file.per in ("app", "user"):
+            self._fault(("per",), "probes are nobody's: use global or model")
         above, below = file.above, file.below
         baselines = [name for name in ("above_baseline", "below_baseline") if getattr(file, name) is not None]
         if above is None and below is None and not baselines:

@@ -29,6 +29,7 @@ from proxy.policy.compile import Policy
 from proxy.policy.match import Selection
 from proxy.policy.pseudonym import Pseudonyms
 from proxy.request.judged import JudgedText
+from proxy.request.probing import Probing
 from proxy.request.stream_gate import StreamGate
 from proxy.settings import ClientSettings, Settings
 from proxy.watch.watch import Watch
@@ -99,14 +100,15 @@ class Exchange:
         "begun", "body", "body_bytes", "body_read", "client", "counted", "cut", "effective", "error", "facts",
         "failures", "findings", "first_byte", "first_sent_at", "gate", "given", "given_bytes", "given_messages",
         "guard_s", "http", "id", "judged", "judged_raw", "kept", "killed", "level", "logged", "messages",
-        "outcome", "passed", "passing", "path", "policy", "pseudonyms", "raw", "reach", "received", "recorded",
-        "reply_media", "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw",
+        "outcome", "passed", "passing", "path", "policy", "probe", "pseudonyms", "raw", "reach", "received",
+        "recorded", "reply_media", "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw",
         "settled", "stand_in", "started", "started_at", "static", "subject", "tail", "taken_back", "task",
         "texts", "unscanned", "upstream", "user_verified", "view", "waiting", "wire",
     )  # fmt: skip
 
     def __init__(self, http: web.BaseRequest, *, id: str, now: float, started: float, policy: Policy) -> None:
         self.http = http
+        self.probe: Probing | None = None  # it is a question of the proxy's own
         self.id = id
         self.started_at = now
         self.started = started

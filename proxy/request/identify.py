@@ -9,6 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 from proxy.errors import BadRequest
+from proxy.model.probe import PROBE_APP
 from proxy.model.subject import Subject
 from proxy.request.exchange import Exchange, Ports
 from proxy.subjects import plain_address
@@ -22,6 +23,10 @@ NAME_CHARS_MAX = 256
 
 async def identify(x: Exchange, ports: Ports) -> None:
     """Names the caller. Raises BadRequest."""
+    if x.probe is not None:
+        x.app, x.app_verified, x.user_verified = PROBE_APP, True, True
+        x.subject = Subject(key=f"probe:{x.probe.id}")
+        return
     names = ports.settings.identify
     headers = x.http.headers
     peer_trusted = _trusted(x.http.remote, ports)

@@ -237,6 +237,10 @@ def _with_messages(x: Exchange, delivered: Json) -> Json:
 
 
 def _count(x: Exchange, ports: Ports, ended: _Ended) -> None:
+    if x.probe is not None:
+        # The figures are of what people asked; what probes found has figures of its own.
+        x.probe.ended, x.probe.observed = ended
+        return
     metrics = ports.metrics
     model = metrics.model_label(x.view.model if x.view is not None else None)
     metrics.exchange(x.api, model, x.outcome)

@@ -14,6 +14,7 @@ from proxy.model.level import Outcome
 from proxy.request.connections import Connections
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.pipeline import refuse, run
+from proxy.request.probing import Probing
 from proxy.request.release import finish
 from proxy.wire.registry import wire_for
 
@@ -65,7 +66,7 @@ class Front:
             async with asyncio.timeout(END_S):
                 await self._none_under_way.wait()
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest, probe: Probing | None = None) -> web.StreamResponse:
         ports = self._ports
         now = ports.clock.now()
         x = Exchange(
@@ -75,6 +76,7 @@ class Front:
             started=ports.clock.monotonic(),
             policy=ports.policy.current,
         )
+        x.probe = probe
         x.api = _api(request)
         self.server.busy(request)
         if ports.stopping.is_set() or self.in_flight >= ports.settings.limits.max_in_flight:

@@ -131,6 +131,10 @@ class Watch:
         """The series from elsewhere that some tripwire watches."""
         return tuple(sorted({wire.name for wire in self.tripwires if wire.name is not None}))
 
+    def probed(self, one: Observation) -> None:
+        """What a probe found: nobody's exchange, and no sign of life of its model."""
+        self._take(one)
+
     def _take(self, one: Observation) -> None:
         self._fresh.append(one)
         if len(self._fresh) >= FRESH_MAX:

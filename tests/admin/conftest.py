@@ -18,17 +18,20 @@ from proxy.admin.api import build_admin
 from proxy.admin.listener import AdminRunner
 from proxy.admin.ports import AdminContext, known_by
 from proxy.backend.route import Router
-from proxy.clock import new_id
+from proxy.clock import SystemClock, new_id
 from proxy.dial.control import Dial
 from proxy.dial.restraint import Restraint
 from proxy.dial.state import SqliteDialStore
 from proxy.errors import LogUnavailable, Problem
 from proxy.log.port import Page, Search
 from proxy.metrics import Metrics
-from proxy.model.level import Action, Direction, Level
+from proxy.model.level import Action, Direction, Level, Outcome
+from proxy.model.probe import Heard
 from proxy.model.record import Json
+from proxy.policy.compile import compile_policy
 from proxy.policy.patch import Patch, digest_with
 from proxy.policy.rule import Pattern, Phrases, Pii, Regex, Rule, Secrets, Toxicity, When
+from proxy.probe.prober import Prober
 from proxy.respond.alerts import Alerts
 from proxy.respond.channels import NotDelivered
 from proxy.respond.notice import Notice
@@ -45,6 +48,9 @@ from proxy.settings import (
 )
 from proxy.watch.watch import Watch
 from tests.dial.helpers import TurnedClock, UnreliableStore
+from tests.policy.folders import folder
+
+PROBES = "probes: [{id: capital, every: 1h, models: [support-bot], prompt: Hi, expect: {contains: paris}}]\n"
 
 TOKENS: Mapping[Role, str] = {
     role: f"secret-of-the-{role}-{'x' * 32}" for role in ("viewer", "operator", "admin")
@@ -200,10 +206,19 @@ class Admin:
             (AlertTarget("oncall"),), self.metrics, clock=self.clock, channels={"oncall": self.channel}
         )
         self.settings = settings_with_models(path.parent)
+        self.prober = Prober(
+            self.ask, self.settings, Router(self.settings), self.dial, self.watch, self.metrics, SystemClock(),
+            in_flight=lambda: 0, chance=lambda: 0.5,
+        )  # fmt: skip
+        self.prober.take(compile_policy(folder(PROBES)))
         self.url = ""
         self.port = 0
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
+
+    async def ask(self, probe: str, path: str, body: bytes, timeout_s: float) -> Heard:
+        """What a probe's exchange comes to."""
+        return Heard(f"exchange-of-{probe}", Outcome.RELEASED, "It is Paris.", None, "v2", None, None)
 
     async def start(self, hosts: tuple[str, ...] = (), address: str = "127.0.0.1") -> None:
         await self.dial.start()
@@ -221,6 +236,7 @@ class Admin:
             settings=self.settings,
             watch=self.watch,
             alerts=self.alerts,
+            probes=self.prober,
         )
         self._runner = AdminRunner(build_admin(context), lambda: new_id(self.clock()))
         await self._runner.setup()

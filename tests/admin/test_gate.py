@@ -24,6 +24,7 @@ BODIES: dict[str, Json] = {
     "/admin/v1/limits": {"subject": "user:1", "rate": "1/day", "reason": "x"},
     "/admin/v1/alerts/test": {"reason": "x"},
     "/admin/v1/metrics": {"name": "gpu-busy", "value": 0.5},
+    "/admin/v1/probes/run": {"id": "capital"},
     "/admin/v1/rules/patch": {"phrases": ["falcon"], "on": "output", "action": "block", "reason": "x"},
 }
 
@@ -56,6 +57,8 @@ ROLES: list[tuple[str, str, set[Role]]] = [
     ("DELETE", "/admin/v1/dial/global?reason=x", {"operator", "admin"}),
     ("GET", "/admin/v1/cards", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/tripwires", {"viewer", "operator", "admin"}),
+    ("GET", "/admin/v1/probes", {"viewer", "operator", "admin"}),
+    ("POST", "/admin/v1/probes/run", {"operator", "admin"}),
     ("POST", "/admin/v1/alerts/test", {"operator", "admin"}),
     ("POST", "/admin/v1/metrics", {"operator", "admin"}),
     ("GET", "/admin/v1/blocks", {"viewer", "operator", "admin"}),
@@ -227,9 +230,8 @@ async def test_a_compressed_body_counts_as_what_it_opens_to(admin: Admin) -> Non
     bomb = gzip.compress(b" " * 10_000_000)
     answer = await admin.call("PUT", "/admin/v1/dial/global", data=bomb, headers={"Content-Encoding": "gzip"})
     assert (answer.status, answer.code) == (413, "body_too_large")
-    answer = await admin.call(
-        "PUT", "/admin/v1/dial/global", data=b"no gzip", headers={"Content-Encoding": "gzip"}
-    )
+    packed = {"Content-Encoding": "gzip"}
+    answer = await admin.call("PUT", "/admin/v1/dial/global", data=b"no gzip", headers=packed)
     assert answer.status == 400
     assert answer.code
 

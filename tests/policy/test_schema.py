@@ -267,7 +267,6 @@ def test_a_label_that_the_engine_does_not_score_is_a_warning_beside_one_that_it_
         ({"a.yaml": BLOCK_ALPHA, "b.yml": ""}, "b.yml:1:1: rule files are named *.yaml, not *.yml"),
         ({"a.yaml": "- x\n"}, "a.yaml:1:1: must be a mapping of keys to values"),
         ({"a.yaml": "rule: []\n"}, "a.yaml:1:1: unknown key `rule`; did you mean `rules`?"),
-        ({"a.yaml": "probes: []\n"}, "a.yaml:1:1: `probes` is not available in this version yet"),
     ],
 )
 def test_an_empty_or_misnamed_file_is_a_problem_not_an_empty_policy(
