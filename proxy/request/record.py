@@ -239,7 +239,7 @@ def _with_messages(x: Exchange, delivered: Json) -> Json:
 def _count(x: Exchange, ports: Ports, ended: _Ended) -> None:
     if x.probe is not None:
         # The figures are of what people asked; what probes found has figures of its own.
-        x.probe.ended, x.probe.observed = ended
+        x.probe.ended, x.probe.observed = ended.record, ended.observed
         return
     metrics = ports.metrics
     model = metrics.model_label(x.view.model if x.view is not None else None)
