@@ -170,7 +170,9 @@ async def main(kinds: list[str], *, where: bool) -> None:
         if sampler is not None:
             sampler.start()
         try:
-            with closing(Collector(lambda: app.under_way)) as collector:  # as `serve` has it
+            with closing(
+                Collector(lambda: app.front.in_flight + app.recorder.queue_depth)
+            ) as collector:  # as `serve` has it
                 collector.run()
                 await measure(f"http://{bound.client}", kinds, sampler)
         finally:

@@ -82,11 +82,6 @@ class App:
             await self._stack.aclose()
             raise
 
-    @property
-    def under_way(self) -> int:
-        """Exchanges that are served, and ends of others that are being written."""
-        return self.front.in_flight + self.recorder.queue_depth
-
     async def stop(self) -> None:
         """Refuse new exchanges, let those under way end for `drain_s`, then end them; close everything."""
         self._ready = False

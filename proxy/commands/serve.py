@@ -103,7 +103,7 @@ async def _run(settings: Settings, banner: str | None = None) -> int:
                 command=_command(),
             )
         )
-    with closing(Collector(lambda: app.under_way)) as collector:
+    with closing(Collector(lambda: app.front.in_flight + app.recorder.queue_depth)) as collector:
         collector.run()
         await stop.wait()
     # A second signal ends the wait for running exchanges.

@@ -52,7 +52,7 @@ class Memory:
     def __init__(self, bytes_max: int = MEMORY_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
         self._known: OrderedDict[bytes, Known] = OrderedDict()
-        self._numbers: WeakKeyDictionary[Bank, bytes] = WeakKeyDictionary()
+        self.numbers: WeakKeyDictionary[Bank, bytes] = WeakKeyDictionary()
         self._next = count()
         self.bytes = 0
 
@@ -62,11 +62,9 @@ class Memory:
         return Recall(self, text, unescaped) if len(text) >= REMEMBERED_CHARS_MIN else None
 
     def number(self, bank: Bank) -> bytes:
-        """A number of the bank's own, never given to another."""
-        known = self._numbers.get(bank)
-        if known is None:
-            known = self._numbers[bank] = next(self._next).to_bytes(8, "big")
-        return known
+        """A new number of the bank's own, never given to another."""
+        number = self.numbers[bank] = next(self._next).to_bytes(8, "big")
+        return number
 
     def get(self, key: bytes) -> Known | None:
         known = self._known.get(key)
@@ -107,7 +105,7 @@ class Recall:
         self._memory.put(self._key(bank, context), known)
 
     def _key(self, bank: Bank, context: Context) -> bytes:
-        key = self._memory.number(bank) + self._digest
+        key = (self._memory.numbers.get(bank) or self._memory.number(bank)) + self._digest
         return key + self._of_context(context) if bank.reads_context else key
 
     def _of_context(self, context: Context) -> bytes:

@@ -13,11 +13,12 @@ import proxy
 from proxy.detect import base
 from tests.scenario.harness import Proxy
 
-NEW_CALLS_MAX = 2400
-AGAIN_CALLS_MAX = 2130
+NEW_CALLS_MAX = 2560
+AGAIN_CALLS_MAX = 2320
 """Calls that a small exchange takes on the event loop's thread, of the proxy's own functions and by them, with the
 shipped rules and the log: of texts that are new, and of the same once more. It was 2,610 and 2,455 before it was
-looked at. (The demo backend's are among them.)"""
+looked at, and 2,310 and 2,040 before kept conversations, probes, and rules that keep texts off the log came. (The
+demo backend's are among them.)"""
 
 READINGS_MAX = 6
 """How often a character of a request is read: once by each bank for requests."""
