@@ -23,7 +23,7 @@ from proxy.model.finding import Match
 
 __all__ = ["NER_ENTITIES", "PATTERN_ENTITIES", "PiiBank", "PiiEntry", "PiiError"]
 
-SEGMENT_CHARS_MAX: Final = 1024
+SEGMENT_CHARS_MAX: Final = 768
 """Raw characters that are held for want of a cut."""
 
 

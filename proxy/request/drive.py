@@ -74,6 +74,7 @@ class Drive:
         unanswered = sum(text.length - min(text.settled, text.length) for text in gate.judged())
         if unanswered:
             gate.unscanned["unanswered"] += unanswered
+        await turn.done()
 
     async def _pump_all(self) -> None:
         await self._steps(self._gate.pump(self._slice))

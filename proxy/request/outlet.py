@@ -95,7 +95,7 @@ class Outlet:
             elif look.rendered is not None:
                 self._put_out(waiting, look.rendered, out)
             released += 1
-            if released % RELEASED_AT_ONCE == 0:
+            if waiting.large or released % RELEASED_AT_ONCE == 0:
                 yield 0
 
     def when_idle(self, change: Callable[[], None]) -> None:

@@ -24,7 +24,6 @@ from proxy.request.contain import answer_killed, contain, cut_killed
 from proxy.request.exchange import Answer, Exchange, Killed, Ports
 from proxy.request.forward import forward
 from proxy.request.identify import identify
-from proxy.request.judged import JudgedText
 from proxy.request.read import read
 from proxy.request.record import end, record
 from proxy.request.release import finish, release
@@ -32,7 +31,7 @@ from proxy.request.resolve import resolve
 from proxy.request.restrict import restrict
 from proxy.request.score_output import score_output
 from proxy.request.screen_input import screen_input
-from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX
+from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, free
 from proxy.wire.errors import error_body
 
 Step = Callable[[Exchange, Ports], Awaitable[None]]
@@ -79,7 +78,7 @@ async def run(x: Exchange, ports: Ports) -> web.StreamResponse:
         texts = list(x.texts)
         x.over()
         if len(texts) > CHANGES_INLINE_MAX:
-            ports.spawn(_free(texts))
+            ports.spawn(free(texts))
 
 
 async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
@@ -115,13 +114,6 @@ async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:
         refuse(x, fault)
         await _record_refusal(x, ports, fault)
     return await finish(x, ports)
-
-
-async def _free(texts: list[JudgedText]) -> None:
-    """To free ten thousand texts at once takes as long as to judge a few."""
-    while texts:
-        del texts[-CHANGES_INLINE_MAX:]
-        await asyncio.sleep(0)
 
 
 async def _kill(x: Exchange, ports: Ports, level: Level, reason: str) -> None:

@@ -158,6 +158,7 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
                 yield out
         await drive.end()
         _end(x, ports, gate, complete=drive.complete)
+        await drive.turn.done()
     except (BackendFailed, UnreadableReply) as error:
         upstream.close()
         x.outcome, x.error = Outcome.BACKEND_ERROR, str(error)

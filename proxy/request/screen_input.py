@@ -14,7 +14,7 @@ from proxy.request.judged import JudgedText
 from proxy.request.on_record import OnRecord
 from proxy.request.scan import judge_texts
 from proxy.request.target import target_texts
-from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, beside
+from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, beside, free
 from proxy.wire.base import Wire
 from proxy.wire.credentials import masked
 from proxy.wire.openai_responses_kept import KeptConversation, edited, explicit
@@ -55,6 +55,8 @@ async def screen_input(x: Exchange, ports: Ports) -> None:
     changed = await beside(many, _edited, x.wire, x.sent_raw, texts, judged, x.kept)
     if changed is not None:
         x.sent_raw, x.sent = changed
+    if many:
+        ports.spawn(free(judged))
 
 
 def _edited(
