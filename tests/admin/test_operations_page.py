@@ -12,8 +12,8 @@ from proxy.admin.api import ENDPOINTS
 from tests.admin.conftest import Admin
 from tests.admin.test_dial_command import ROOT, run
 
-AT_NIGHT = (ROOT / "docs" / "at-3-am.md").read_text("utf-8")
-PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
+AT_NIGHT = (ROOT / "docs" / "operations.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "operating.md").read_text("utf-8")
 OVER_THE_API = {"dial", "block", "limit", "rollback", "patch", "changes"}
 
 
