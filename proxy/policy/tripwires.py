@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
@@ -27,6 +25,7 @@ from proxy.model.tripwire import (
     Tripwire,
     TurnDial,
 )
+from proxy.policy.duration import duration_s
 from proxy.subjects import Rate
 from proxy.yaml_model import FileModel, validate
 from proxy.yaml_source import Document
@@ -41,8 +40,6 @@ TTL_S_MAX: Final = 366 * DAY_S
 SUBJECTS_MAX: Final = 50
 
 _LATER: Final = ("sentiment",)
-_DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
-_UNIT_S: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400})
 
 
 def _available(value: Json) -> Json:
@@ -279,14 +276,11 @@ class _OneReader:
         return None if file.ttl is None else self._duration((*at, "ttl"), file.ttl, 1, TTL_S_MAX)
 
     def _duration(self, at: Path, text: str, least_s: float, most_s: float) -> float:
-        found = _DURATION.fullmatch(text)
-        if found is None:
-            self._fault(at, "is a whole number and s, m, h or d, as `15m`")
+        try:
+            return duration_s(text, least_s, most_s)
+        except ValueError as error:
+            self._fault(at, str(error))
             return least_s
-        seconds = float(int(found[1]) * _UNIT_S[found[2]])
-        if not least_s <= seconds <= most_s:
-            self._fault(at, f"is from {_span(least_s)} to {_span(most_s)}")
-        return seconds
 
     def _fault(self, at: Path, message: str, *, key: bool = False) -> None:
         self.out.problems.append(self.document.problem((*self.at, *at), message, key=key))
@@ -294,10 +288,3 @@ class _OneReader:
 
 def _margin(file: BaselineFile | None) -> Margin | None:
     return None if file is None else Margin(file.sigmas, file.min_samples)
-
-
-def _span(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from proxy.detect.refusal import refuses
@@ -24,8 +25,15 @@ def judge(probe: Probe, model: str, heard: Sequence[tuple[str, Heard]], at: floa
     version = heard[-1][1].version if heard else None
     exchanges = tuple(one.exchange for _, one in heard if one.exchange)
 
-    def ran(result: Result, why: str, **found: bool | Mapping[str, float] | None) -> Ran:
-        return Ran(probe.id, model, result, why, at, seconds, version, exchanges, **found)  # type: ignore[arg-type]
+    def ran(
+        result: Result,
+        why: str,
+        *,
+        met: bool | None = None,
+        fair: bool | None = None,
+        gaps: Mapping[str, float] = MappingProxyType({}),
+    ) -> Ran:
+        return Ran(probe.id, model, result, why, at, seconds, version, exchanges, met, fair, gaps)
 
     for group, one in heard:
         if one.outcome not in ANSWERED:
