@@ -8,7 +8,7 @@ own choice; other choices run on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 
 from proxy.errors import UnreadableReply
@@ -90,7 +90,7 @@ class Outlet:
                 break
             self._queue.popleft()
             self.held -= waiting.chars
-            if look.blocking is not None:
+            if look.blocking:
                 self._block(waiting, look.blocking, out)
             elif look.rendered is not None:
                 self._put_out(waiting, look.rendered, out)
@@ -107,7 +107,7 @@ class Outlet:
 
     def _look(self, waiting: Waiting) -> Look:
         blocking = self._blocking(waiting)
-        if blocking is not None:
+        if blocking:
             return Look(blocking=blocking)
         for mark in waiting.marks:
             if not self._is_settled(mark):
@@ -161,8 +161,11 @@ class Outlet:
         for mark in waiting.marks:
             if mark.piece < 0:
                 continue
+            if mark.text.channel.choice in self.blocked:
+                edits[mark.piece] = _nothing(mark)
+                continue
             gone[mark.text] = mark.end  # the marks of a text ascend
-            edit = self._edit_of(mark)
+            edit = mark.text.edit(mark.start, mark.end)
             if edit is not None:
                 edits[mark.piece] = edit
         event = waiting.event
@@ -197,32 +200,29 @@ class Outlet:
             self._reader.released(event)
         self._untold.clear()
 
-    def _edit_of(self, mark: Mark) -> Edit | None:
-        if mark.text.channel.choice in self.blocked:
-            return _nothing(mark)
-        return mark.text.edit(mark.start, mark.end)
-
-    def _block(self, waiting: Waiting, blocking: Mark, out: bytearray) -> None:
-        text = blocking.text
-        finding = text.block
-        assert finding is not None
-        choice = text.channel.choice
+    def _block(self, waiting: Waiting, blocking: Sequence[Mark], out: bytearray) -> None:
         edits: dict[int, Edit] = {}
         for mark in waiting.marks:
+            text = mark.text
             if mark.piece < 0:
                 continue
-            if mark.text is text:
+            if text.channel.choice in self.blocked:
+                edits[mark.piece] = _nothing(mark)
+            elif text.block is not None and text.block_at < mark.end and text.settled >= text.block_at:
                 edits[mark.piece] = text.edit_before_block(mark.start, mark.end)
-                self._let_go(text, max(mark.start, min(mark.end, text.block_at)))
-            elif mark.text.channel.choice == choice and mark.text.settled < mark.end:
+                self._let_go(text, text.block_at)
+            elif not self._is_settled(mark):  # a choice ends with what blocks it
                 edits[mark.piece] = _nothing(mark)
             else:
-                edits[mark.piece] = self._edit_of(mark) or Edit(())
-                self._let_go(mark.text, mark.end)
+                edits[mark.piece] = text.edit(mark.start, mark.end) or Edit(())
+                self._let_go(text, mark.end)
         self.tell()
-        data = self._reader.block(waiting.event, text.channel, edits, finding.message)
-        self.blocked[choice] = finding.message
-        last = self._drop(waiting, text)
+        blocks = {mark.text.channel: mark.text.block.message for mark in blocking if mark.text.block}
+        data = self._reader.block(waiting.event, edits, blocks)
+        last = waiting
+        for mark in blocking:
+            self.blocked[mark.text.channel.choice] = blocks[mark.text.channel]
+            last = self._drop(waiting, mark.text)
         if self.all_blocked:
             self.tail += data + self._reader.done()
             self.facts = last.facts
@@ -254,22 +254,23 @@ class Outlet:
         self._queue = kept
         return last
 
-    def _blocking(self, waiting: Waiting) -> Mark | None:
-        """The first mark at which a block falls, if all that must go out with it is settled."""
+    def _blocking(self, waiting: Waiting) -> tuple[Mark, ...]:
+        """For each choice that a block ends in this frame the first mark at which it does, if all that must go out
+        with the frame is settled."""
         blocked = self.blocked
+        found: dict[int, Mark] = {}
         for mark in waiting.marks:
             text = mark.text
-            if blocked and text.channel.choice in blocked:
+            choice = text.channel.choice
+            if choice in found or (blocked and choice in blocked):
                 continue
             if text.block is not None and text.block_at < mark.end + (mark.piece < 0):
-                choice = text.channel.choice
                 if text.settled < text.block_at:
-                    return None  # something before it may still be found
-                others = (other for other in waiting.marks if other.text.channel.choice != choice)
-                return mark if all(self._is_settled(other) for other in others) else None
-            if text.settled < mark.end:
-                return None
-        return None
+                    return ()  # something before it may still be found
+                found[choice] = mark
+            elif text.settled < mark.end:
+                return ()
+        return tuple(found.values()) if found else ()
 
     def _ready(self, waiting: Waiting) -> bool:
         """Whether all that a frame waits for is settled."""

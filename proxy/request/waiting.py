@@ -39,8 +39,9 @@ class Rendered(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What is known of a frame: what it must wait for, what blocks its choice, or how it goes out."""
+    """What is known of a frame: what it must wait for, what blocks its choices (a mark for each), or how it goes
+    out."""
 
     waits_for: Mark | None = None
-    blocking: Mark | None = None
+    blocking: tuple[Mark, ...] = ()
     rendered: Rendered | None = None

@@ -110,7 +110,8 @@ class MessagesReader:
             changes.update(value_change(at(event.body, piece.path), piece.path, piece.text, edit))
         return rendered(event, changes, edits)
 
-    def block(self, event: Event, channel: Channel, edits: Mapping[int, Edit], message: str) -> bytes:
+    def block(self, event: Event, edits: Mapping[int, Edit], blocks: Mapping[Channel, str]) -> bytes:
+        (message,) = blocks.values()
         remains = any(
             edits[index].apply(piece.text) if index in edits else piece.text
             for index, piece in enumerate(event.pieces)

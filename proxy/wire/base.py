@@ -121,12 +121,13 @@ class StreamReader(Protocol):
         that text in the frame (logprobs) with them. All else byte for byte."""
         ...
 
-    def block(self, event: Event, channel: Channel, edits: Mapping[int, Edit], message: str) -> bytes:
-        """The frames that end the channel's choice here in the wire's filtered form.
+    def block(self, event: Event, edits: Mapping[int, Edit], blocks: Mapping[Channel, str]) -> bytes:
+        """The frames that end the choices of these channels here in the wire's filtered form, with these messages;
+        no choice is named twice.
 
-        `event` is the one in which the finding falls (not passed to `released`); `edits` cut each of its
-        pieces down to what stands before the finding. First that remaining text, then the message, then the
-        filtered finish.
+        `event` is the one in which the findings fall (not passed to `released`); `edits` cut each of its
+        pieces down to what stands before them. First that remaining text, then for each choice the message and
+        the filtered finish.
         For a wire with one choice this includes the end of the stream.
         """
         ...

@@ -149,8 +149,8 @@ class ChoicesReader:
                 changes[("choices", position)] = None
         return rendered(event, changes, edits)
 
-    def block(self, event: Event, channel: Channel, edits: Mapping[int, Edit], message: str) -> bytes:
-        blocked = channel.choice
+    def block(self, event: Event, edits: Mapping[int, Edit], blocks: Mapping[Channel, str]) -> bytes:
+        messages = {channel.choice: message for channel, message in blocks.items()}
         changes = self._changes(event, edits)
         # A tool call without its name is none: its entry goes, and what is left of its arguments with it.
         nameless = {
@@ -159,27 +159,29 @@ class ChoicesReader:
             if event.pieces[index].path[-1] == "name" and not edit.apply(event.pieces[index].text)
         }
         changes.update(dict.fromkeys(nameless))
-        remains = any(
-            edits[index].apply(piece.text) if index in edits else piece.text
+        remains = {
+            piece.channel.choice
             for index, piece in enumerate(event.pieces)
-            if piece.channel.choice == blocked and not piece.copy and piece.path[:4] not in nameless
-        )
+            if (edits[index].apply(piece.text) if index in edits else piece.text)
+            and not piece.copy
+            and piece.path[:4] not in nameless
+        }
         out = b""
         others = False
         for position, index in self._positions(event):
-            if index in self._blocked or (index == blocked and not remains):
+            if index in self._blocked or (index in messages and index not in remains):
                 changes[("choices", position)] = None
-            elif index == blocked:
+            elif index in messages:
                 self._begun.add(index)
                 changes[("choices", position, "finish_reason")] = b"null"
             else:
                 others = True
-        if remains or others:
+        if others or not remains.isdisjoint(messages):
             out = rendered(event, changes, edits)
             if others:
                 self.released(event)
-        self._blocked.add(blocked)
-        return out + self._filtered(blocked, message)
+        self._blocked |= messages.keys()
+        return out + b"".join(self._filtered(index, message) for index, message in messages.items())
 
     def done(self) -> bytes:
         if self._done:

@@ -69,7 +69,8 @@ class ResponsesReader:
             self._edited = (event, jsonio.loads(splice(event.frame.data or b"", changes)))
         return rendered(event, changes, edits)
 
-    def block(self, event: Event, channel: Channel, edits: Mapping[int, Edit], message: str) -> bytes:
+    def block(self, event: Event, edits: Mapping[int, Edit], blocks: Mapping[Channel, str]) -> bytes:
+        ((channel, message),) = blocks.items()
         remains = any(
             edits[index].apply(piece.text) if index in edits else piece.text
             for index, piece in enumerate(event.pieces)

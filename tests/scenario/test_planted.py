@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.model.level import Action, Direction
+from proxy.model.record import Json
 from proxy.model.text import Channel
 from proxy.policy.compile import compile_policy
 from proxy.policy.match import Judge, plan
@@ -60,6 +61,7 @@ class Through:
     found: list[tuple[str, str, int, int]]
     blocked: dict[int, str]
     received: dict[str, str]
+    delivered: dict[str, str]  # as the log has it
     raw: bytes = field(compare=False, repr=False)
 
 
@@ -102,6 +104,7 @@ def through(
         found=sorted((text.channel.field, f.rule, f.start, f.end) for text in texts for f in text.findings),
         blocked=dict(gate.blocked),
         received={text.channel.field: text.text for text in texts},
+        delivered={text.channel.field: text.delivered() for text in texts},
         raw=raw,
     )
 
@@ -163,12 +166,16 @@ def test_arguments_of_tools_are_covered_alike(text: str, pieces: list[int], cuts
     texts=st.lists(TEXTS, min_size=2, max_size=3),
     pieces=st.lists(points, min_size=3, max_size=3),
     cuts=points,
+    together=st.booleans(),
 )
+@example(["a project falcon b", "c project falcon d"], [[], []], [], True)
 @settings(max_examples=60, deadline=None)
 def test_a_choice_that_is_blocked_leaves_the_others_as_they_are(
-    texts: list[str], pieces: list[list[int]], cuts: list[int]
+    texts: list[str], pieces: list[list[int]], cuts: list[int], together: bool
 ) -> None:
-    sample = replies.chat(*(cut(text, at) for text, at in zip(texts, pieces, strict=False)))
+    sample = replies.chat(
+        *(cut(text, at) for text, at in zip(texts, pieces, strict=False)), together=together
+    )
     got = through(sample, cut_bytes(sample.reply, cuts), real)
     for index, text in enumerate(texts):
         alone = replies.chat([text])
@@ -176,6 +183,7 @@ def test_a_choice_that_is_blocked_leaves_the_others_as_they_are(
         name = f"choices[{index}].message.content"
         assert got.texts.get(name, "") == expected.texts.get("choices[0].message.content", "")
         assert (index in got.blocked) is bool(expected.blocked)
+        assert got.delivered.get(name, "") + got.blocked.get(index, "") == got.texts.get(name, "")
 
 
 def late_judge(desk: Desk) -> Callable[[Channel], Judge]:
@@ -251,3 +259,21 @@ def test_reasoning_that_goes_on_after_an_answer_is_judged_alike_whenever_answers
     expected = through(sample, [bytes([byte]) for byte in sample.reply], late_judge(prompt), prompt)
     got = through(sample, cut_bytes(sample.reply, cuts), late_judge(desk), desk, answers)
     assert got == expected
+
+
+def test_a_frame_with_several_texts_of_a_choice_shows_what_blocks_it_in_none_of_them() -> None:
+    head: dict[str, Json] = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    delta: Json = {"content": f"a {BLOCKED} b", "refusal": f"c {BLOCKED} d", "reasoning": "fine"}
+    request: dict[str, Json] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    frames = [
+        replies.frame({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}),
+        b"data: [DONE]\n\n",
+    ]
+    sample = Sample("chat", "/v1/chat/completions", request, b"".join(frames))
+    got = through(sample, [sample.reply], real)
+    assert BLOCKED not in got.raw.decode()
+    assert got.texts == {
+        "choices[0].message.content": "a STOP",
+        "choices[0].message.refusal": "c ",
+        "choices[0].message.reasoning": "fine",
+    }

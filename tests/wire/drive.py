@@ -104,7 +104,7 @@ def blocked_at(sample: Sample, channel_field: str, at: int, message: str) -> byt
         for index, piece in enumerate(event.pieces):
             if piece.channel.choice == finding.choice and index not in edits:
                 edits[index] = Edit((Replacement(0, len(piece.text), ""),))
-        out += reader.block(event, finding, edits, message)
+        out += reader.block(event, edits, {finding: message})
         blocked.add(finding.choice)
         if len(blocked) >= view_of(sample).choices:
             return out + reader.done()

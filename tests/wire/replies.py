@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from proxy.model.record import Json
@@ -17,19 +17,25 @@ def frame(body: Json, event: str | None = None) -> bytes:
     return f"{name}data: {json.dumps(body)}\n\n".encode()
 
 
-def chat(*choices: Pieces) -> Sample:
-    """The pieces of several choices by turns."""
+def chat(*choices: Pieces, together: bool = False) -> Sample:
+    """The pieces of several choices by turns, each in a frame of its own or all of a turn in one."""
 
-    def chunk(index: int, delta: Json, finish: str | None = None) -> bytes:
-        choice: Json = {"index": index, "delta": delta, "finish_reason": finish}
-        return frame(
-            {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-        )
+    def chunk(*entries: tuple[int, Json, str | None]) -> bytes:
+        body: dict[str, Json] = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        listed: list[Json] = [
+            {"index": index, "delta": delta, "finish_reason": finish} for index, delta, finish in entries
+        ]
+        return frame({**body, "choices": listed})
 
-    frames = [chunk(index, {"role": "assistant", "content": ""}) for index in range(len(choices))]
-    for turn in zip_longest(*choices):
-        frames += [chunk(index, {"content": piece}) for index, piece in enumerate(turn) if piece is not None]
-    frames += [chunk(index, {}, "stop") for index in range(len(choices))]
+    def turns() -> Iterator[list[tuple[int, Json, str | None]]]:
+        yield [(index, {"role": "assistant", "content": ""}, None) for index in range(len(choices))]
+        for turn in zip_longest(*choices):
+            yield [(index, {"content": piece}, None) for index, piece in enumerate(turn) if piece is not None]
+        yield [(index, {}, "stop") for index in range(len(choices))]
+
+    frames: list[bytes] = []
+    for entries in turns():
+        frames += [chunk(*entries)] if together else [chunk(entry) for entry in entries]
     request: dict[str, Json] = {
         "model": "m",
         "messages": [{"role": "user", "content": "hi"}],

@@ -110,7 +110,7 @@ def test_a_block_of_any_piece_is_frames_of_json(sample: Any) -> None:
             if at == number:
                 for piece in read.pieces[:1]:
                     edits = {n: gone(other.text) for n, other in enumerate(read.pieces)}
-                    out = reader.block(read, piece.channel, edits, "No.")
+                    out = reader.block(read, edits, {piece.channel: "No."})
                     assert b"No." in out or piece.channel.field.startswith("stream.")
                 break
             reader.released(read)

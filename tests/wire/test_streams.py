@@ -205,6 +205,6 @@ def test_a_frame_of_several_choices_loses_the_blocked_one() -> None:
     both = event(chat_chunk([delta({}, 0, "stop"), delta({}, 1, "stop")]))
     first, last = FrameDecoder().feed(event(chat_chunk([delta({"content": "x"}, 0)])) + both)
     found = reader.read(first)
-    reader.block(found, found.pieces[0].channel, {0: Edit((Replacement(0, 1, ""),))}, "No.")
+    reader.block(found, {0: Edit((Replacement(0, 1, ""),))}, {found.pieces[0].channel: "No."})
     (left,) = FrameDecoder().feed(reader.edit(reader.read(last), {}))
     assert [choice["index"] for choice in json.loads(left.data or b"")["choices"]] == [1]
