@@ -40,7 +40,7 @@ serve: $(INSTALLED) ## run the proxy: CONFIG=proxy.yaml, or without it the demo 
 	@exec $(BIN)/guardrail-proxy $(if $(CONFIG),serve --config $(CONFIG),demo)
 
 test: $(INSTALLED_DEV) ## the whole test suite, a process for each core
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations 10
 
 lint: $(INSTALLED_DEV) ## style, format and types
 	$(BIN)/ruff check .

@@ -112,7 +112,9 @@ def test_comparisons_tell_of_what_they_compare() -> None:
 def test_prometheus_accepts_the_settings_and_the_alerts_and_they_do_what_their_tests_say() -> None:
     promtool = str(debians("promtool"))
     for command in (("check", "config", "prometheus.yaml"), ("test", "rules", "alerts.test.yaml")):
-        done = subprocess.run((promtool, *command), cwd=PROMETHEUS, capture_output=True, text=True)
+        done = subprocess.run(
+            (promtool, *command), cwd=PROMETHEUS, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "SUCCESS" in done.stdout
 

@@ -8,13 +8,12 @@ import anthropic
 import pytest
 
 from proxy.demo.script import LEAK, LEAK_ADDRESS
+from tests.clients import anthropic_client
 
 
 @pytest.fixture
 async def client(demo_url: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
-    async with anthropic.AsyncAnthropic(
-        base_url=demo_url, api_key="none", max_retries=0, timeout=10
-    ) as client:
+    async with anthropic_client(demo_url, "none", max_retries=0) as client:
         yield client
 
 

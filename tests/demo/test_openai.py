@@ -9,13 +9,12 @@ import openai
 import pytest
 
 from proxy.demo.script import INSULT, LEAK, LEAK_ADDRESS, LONG
+from tests.clients import openai_client
 
 
 @pytest.fixture
 async def client(demo_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(
-        base_url=f"{demo_url}/v1", api_key="none", max_retries=0, timeout=10
-    ) as client:
+    async with openai_client(demo_url, "none", max_retries=0) as client:
         yield client
 
 

@@ -20,6 +20,7 @@ from proxy.log.store import Store
 from proxy.log.verify import verify
 from tests.log.make import T0, begun, finished
 from tests.log.removing import DAY_S, check, files_with, found, put, stored_plain
+from tests.waits import within
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ async def test_a_running_proxy_keeps_what_the_settings_say_and_counts_what_goes(
         clock=lambda: T0 + 100 * DAY_S,
     )
     await recorder.start()
-    await gone.wait()
+    await within(gone.wait())
     await recorder.stop()
     assert found(data / FILE_NAME) == [number for number in range(20) if number % 3]
     check(data / FILE_NAME)

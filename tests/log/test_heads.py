@@ -24,6 +24,7 @@ from proxy.log.store import Store
 from proxy.log.verify import Verdict, verify
 from proxy.model.record import Json
 from tests.log.make import T0, begun, finished
+from tests.waits import within
 
 RECORDS = 6
 
@@ -241,6 +242,6 @@ async def test_heads_that_cannot_be_written_stop_no_record(tmp_path: Path) -> No
     await recorder.start()
     await recorder.begin(begun(1))
     await recorder.finish(finished(1))
-    await told.wait()
+    await within(told.wait())
     assert recorder.healthy
     await recorder.stop()

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from proxy.demo import build_demo
 from proxy.shipped import shipped_rules
+from tests.clients import anthropic_client, openai_client
 from tests.scenario.harness import Proxy, running, settings_for
 
 
@@ -30,11 +31,11 @@ async def demo(tmp_path: Path) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def chatgpt(demo: Proxy) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{demo.url}/v1", api_key="none", timeout=10) as client:
+    async with openai_client(demo.url, "none") as client:
         yield client
 
 
 @pytest.fixture
 async def claude(demo: Proxy) -> AsyncIterator[anthropic.AsyncAnthropic]:
-    async with anthropic.AsyncAnthropic(base_url=demo.url, api_key="none", timeout=10) as client:
+    async with anthropic_client(demo.url, "none") as client:
         yield client

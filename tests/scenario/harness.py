@@ -110,9 +110,11 @@ def settings_for(
         ),
         backends=MappingProxyType(
             {
-                "main": BackendSettings(backend_url, "openai", timeout_s=timeout_s, connect_timeout_s=2.0),
+                "main": BackendSettings(
+                    backend_url, "openai", timeout_s=timeout_s, connect_timeout_s=timeout_s
+                ),
                 "claude": BackendSettings(
-                    backend_url, "anthropic", timeout_s=timeout_s, connect_timeout_s=2.0
+                    backend_url, "anthropic", timeout_s=timeout_s, connect_timeout_s=timeout_s
                 ),
             }
         ),

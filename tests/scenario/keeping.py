@@ -11,6 +11,7 @@ import openai
 from pydantic import SecretStr
 
 from proxy.settings import ClientSettings
+from tests.clients import openai_client
 from tests.fakes import Action, Json, ReceivedRequest, ScriptedBackend, Sse
 from tests.fakes.strict import strict
 from tests.scenario.harness import Proxy, proxy_for
@@ -82,7 +83,7 @@ async def talking(
 
 
 def client_of(proxy: Proxy, name: str) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key=f"{name}-key", max_retries=0, timeout=20)
+    return openai_client(proxy.url, f"{name}-key", max_retries=0)
 
 
 async def say(client: openai.AsyncOpenAI, text: Any, *, stream: bool = False, **more: Any) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import anthropic
 import openai
 
+from tests.clients import anthropic_client, openai_client
 from tests.wire import replies
 
 Heard = Callable[[str], Awaitable[None]]
@@ -53,7 +54,7 @@ class Spoken:
 
 @asynccontextmanager
 async def chatgpt(url: str, key: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, timeout=20) as client:
+    async with openai_client(url, key) as client:
         yield client
 
 
@@ -112,7 +113,7 @@ async def _response(url: str, key: str, stream: bool, heard: Heard | None) -> An
 
 async def _message(url: str, key: str, stream: bool, heard: Heard | None) -> Answer:
     asked: Any = HISTORY
-    async with anthropic.AsyncAnthropic(base_url=url, api_key=key, timeout=20) as client:
+    async with anthropic_client(url, key) as client:
         got = await client.messages.create(
             model="m",
             system=SYSTEM,

@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from proxy.settings import Identify
+from tests.clients import anthropic_client, openai_client
 from tests.dial.helpers import until
 from tests.fakes import Json, ScriptedBackend
 from tests.scenario.harness import Proxy, post, proxy_for
@@ -39,7 +40,7 @@ async def test_the_official_clients_make_one_request_each_and_read_the_refusal(
     async with ScriptedBackend([]) as backend, proxy_for(tmp_path, backend.url) as proxy:
         await block(proxy, "ip:127.0.0.0/8")
         said: Any = [{"role": "user", "content": "hi"}]
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k") as chatgpt:
+        async with openai_client(proxy.url) as chatgpt:
             with pytest.raises(openai.PermissionDeniedError) as refused:
                 await chatgpt.chat.completions.create(model="m", messages=said, stream=stream)
             assert refused.value.code == "subject_blocked"
@@ -49,7 +50,7 @@ async def test_the_official_clients_make_one_request_each_and_read_the_refusal(
                 await chatgpt.responses.create(model="m", input="hi", stream=stream)
             with pytest.raises(openai.PermissionDeniedError):
                 await chatgpt.models.list()
-        async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="k") as claude:
+        async with anthropic_client(proxy.url) as claude:
             with pytest.raises(anthropic.PermissionDeniedError) as denied:
                 await claude.messages.create(model="m", max_tokens=5, messages=said, stream=stream)
             assert denied.value.body["error"]["type"] == "permission_error"  # type: ignore[index]
@@ -133,7 +134,7 @@ async def test_a_large_body_is_not_read_and_the_log_keeps_its_size_and_its_begin
     async with (
         ScriptedBackend([]) as backend,
         proxy_for(tmp_path, backend.url) as proxy,
-        openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k") as client,
+        openai_client(proxy.url) as client,
     ):
         await block(proxy, "ip:127.0.0.1")
         with pytest.raises(openai.PermissionDeniedError):

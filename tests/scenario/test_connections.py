@@ -20,6 +20,7 @@ from proxy.settings import Settings
 from tests.fakes import Json, Pause, ScriptedBackend, Sse
 from tests.scenario.harness import ADMIN_TOKEN, Proxy, post, running, settings_for
 from tests.scenario.test_no_leak import chat_frames
+from tests.waits import within
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 REQUEST = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -60,7 +61,7 @@ async def test_a_proxy_with_nothing_under_way_stops_at_once(tmp_path: Path) -> N
         await operator.readuntil(b"\r\n\r\n")
         assert await stop(proxy) < 1.0
         for reader in (silent, kept, sending, operator):
-            await reader.read()  # comes to its end
+            await within(reader.read())  # comes to its end
         for writer in (silent_writer, kept_writer, sending_writer, operator_writer):
             writer.close()
 
@@ -133,7 +134,7 @@ async def test_idle_clients_shut_out_neither_operators_nor_others_where_descript
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None
-        url, admin = (await process.stdout.readline()).decode().split()
+        url, admin = (await within(process.stdout.readline())).decode().split()
         idle = [await connect(url) for _ in range(400)]
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         async with aiohttp.ClientSession() as session:
@@ -142,11 +143,11 @@ async def test_idle_clients_shut_out_neither_operators_nor_others_where_descript
                     assert answer.status == 200
                 reply = await post(f"{url}/v1/chat/completions", CHAT)
                 assert reply.status == 200
-        assert await idle[0][0].read() == b"", "the longest idle connection made room"
+        assert await within(idle[0][0].read()) == b"", "the longest idle connection made room"
         for _, writer in idle:
             writer.transport.abort()
         process.stdin.close()  # type: ignore[union-attr]  # it was asked for
-        assert await process.wait() == 0
+        assert await within(process.wait()) == 0
 
 
 async def test_a_connection_too_many_is_told_so_where_none_is_idle(tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ async def test_a_connection_too_many_is_told_so_where_none_is_idle(tmp_path: Pat
             asked = [asyncio.ensure_future(post(f"{proxy.url}/v1/chat/completions", CHAT)) for _ in range(2)]
             await backend.received(2)
             reader, writer = await connect(proxy.url)
-            answer = await reader.read()
+            answer = await within(reader.read())
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b'"overloaded"' in answer
             assert 'outcome="refused"' in await proxy.metrics()
@@ -175,7 +176,7 @@ async def test_bytes_that_are_no_http_are_refused_in_the_wires_form_without_bein
     async with running(settings_for(tmp_path, "http://127.0.0.1:9")) as proxy:
         reader, writer = await connect(proxy.url)
         writer.write(head)
-        answer = await reader.read()
+        answer = await within(reader.read())
         assert b" 400 " in answer.partition(b"\r\n")[0]
         assert b'"invalid_request"' in answer
         assert b"authorization" not in answer

@@ -16,6 +16,7 @@ import pytest
 from tests.fakes import Json, Pause, ScriptedBackend, Sse
 from tests.scenario.harness import QUIET_RULES, post
 from tests.scenario.test_no_leak import chat_frames
+from tests.waits import within
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "remember me"}]}
 REPLY = {
@@ -76,7 +77,7 @@ class Process:
             sys.executable, "-m", "proxy.cli", *words, "--config", str(self.config),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "COLUMNS": "200"},
         )  # fmt: skip
-        out, err = await process.communicate()
+        out, err = await within(process.communicate())
         assert process.returncode == 0, err.decode()
         return out.decode()
 

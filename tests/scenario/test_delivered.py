@@ -15,6 +15,7 @@ from tests.fakes import Action, Drip, Pause, ScriptedBackend, Sse, sse
 from tests.fakes.actions import chunk
 from tests.scenario.harness import LEAK_RULES, Proxy, proxy_for
 from tests.scenario.test_no_leak import anthropic_frames, chat_frames
+from tests.waits import read_until
 from tests.wire.samples_responses import Events, response
 
 SAID = "All is well here. And so on. "
@@ -75,8 +76,7 @@ async def test_a_client_that_leaves_while_text_is_held_got_what_it_read(wire: st
         proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy,
     ):
         async with asked(proxy, wire) as (answer, read):
-            while not texts(read):
-                read += await answer.content.readany()
+            await read_until(answer.content, read, lambda: texts(read))
         await backend.closed(0)
         record = await proxy.finished()
         assert record["outcome"] == "client_closed"
@@ -117,8 +117,7 @@ async def test_a_kill_speaks_only_in_the_choices_that_were_open(tmp_path: Path) 
             body = {**CHAT, "n": 2, "stream": True}
             async with session.post(f"{proxy.url}/v1/chat/completions", json=body) as answer:
                 read = bytearray()
-                while "Two. " not in texts(read):
-                    read += await answer.content.readany()
+                await read_until(answer.content, read, lambda: "Two. " in texts(read))
                 await proxy.dial("killed")
                 read += await answer.content.read()
         assert texts(read) == f"One. Two. {STATIC}"

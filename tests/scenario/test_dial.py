@@ -8,11 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-import anthropic
 import openai
 import pytest
 
 from proxy.settings import ModelSettings, Version
+from tests.clients import anthropic_client, openai_client
 from tests.fakes import Action, Chunk, Json, Pause, ScriptedBackend, Sse
 from tests.scenario.harness import proxy_for
 from tests.scenario.test_no_leak import anthropic_frames, chat, chat_frames, messages
@@ -27,7 +27,7 @@ async def test_a_kill_ends_a_running_chat_stream_in_its_own_form_and_guarded_bri
     frames = list(chat_frames([PLAIN]))
     scripts: Iterator[list[Action]] = iter([[Sse(frames[:2], end=False), Pause()], [Sse(frames)]])
     async with ScriptedBackend(lambda _: next(scripts)) as backend, proxy_for(tmp_path, backend.url) as proxy:
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client:
+        async with openai_client(proxy.url, max_retries=0) as client:
             stream = await client.chat.completions.create(
                 model="m", messages=[{"role": "user", "content": "hi"}], stream=True
             )
@@ -62,7 +62,7 @@ async def test_a_kill_ends_a_running_anthropic_stream_in_its_own_form(tmp_path: 
     async with (
         ScriptedBackend([Sse(frames[:3], end=False), Pause()]) as backend,
         proxy_for(tmp_path, backend.url) as proxy,
-        anthropic.AsyncAnthropic(base_url=proxy.url, api_key="k", max_retries=0) as client,
+        anthropic_client(proxy.url, max_retries=0) as client,
         client.messages.stream(
             model="m", max_tokens=50, messages=[{"role": "user", "content": "hi"}]
         ) as stream,
@@ -79,7 +79,7 @@ async def test_a_kill_ends_a_running_anthropic_stream_in_its_own_form(tmp_path: 
 
 async def test_a_kill_before_the_first_byte_answers_a_waiting_whole_reply(tmp_path: Path) -> None:
     async with ScriptedBackend([Pause()]) as backend, proxy_for(tmp_path, backend.url) as proxy:
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client:
+        async with openai_client(proxy.url, max_retries=0) as client:
             waiting = asyncio.ensure_future(
                 client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
             )
@@ -100,7 +100,7 @@ async def test_a_model_scope_holds_however_the_model_is_asked_for(asked: str, tm
     async with (
         ScriptedBackend([Json(reply)]) as backend,
         proxy_for(tmp_path, backend.url, models=models) as proxy,
-        openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client,
+        openai_client(proxy.url, max_retries=0) as client,
     ):
 
         async def ask(model: str) -> str | None:
@@ -120,7 +120,7 @@ async def test_a_killed_call_without_a_text_answer_is_refused(tmp_path: Path) ->
     async with (
         ScriptedBackend([]) as backend,
         proxy_for(tmp_path, backend.url) as proxy,
-        openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k") as client,
+        openai_client(proxy.url) as client,
     ):
         await proxy.dial("killed")
         with pytest.raises(openai.InternalServerError) as raised:
@@ -142,7 +142,7 @@ async def test_a_chunk_that_waits_behind_the_kill_is_not_delivered(tmp_path: Pat
             backend.url,
             rules="rules: [{id: p, on: output, detect: {pii: {entities: [EMAIL_ADDRESS]}}, action: redact}]",
         ) as proxy,
-        openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client,
+        openai_client(proxy.url, max_retries=0) as client,
     ):
         stream = await client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "hi"}], stream=True

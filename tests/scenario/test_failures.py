@@ -20,6 +20,7 @@ import pytest
 from proxy.policy.lane import FINDINGS_MAX
 from proxy.request.body import BODY_S
 from proxy.settings import Limits
+from tests.clients import anthropic_client, openai_client
 from tests.fakes import Action, Chunk, Close, Json, Pause, Reset, ScriptedBackend, Send, Sse, refused_url
 from tests.scenario.harness import LEAK_RULES, Proxy, post, proxy_for
 from tests.scenario.test_no_leak import anthropic_frames, chat, chat_frames, messages
@@ -51,11 +52,11 @@ async def counted(proxy: Proxy, outcome: str) -> bool:
 async def test_a_backend_that_is_down_is_502_and_not_retried(tmp_path: Path) -> None:
     with refused_url() as url:
         async with proxy_for(tmp_path, url) as proxy:
-            async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k") as client:
+            async with openai_client(proxy.url) as client:
                 with pytest.raises(openai.InternalServerError) as raised:
                     await client.chat.completions.create(**CHAT)  # type: ignore[call-overload]
             assert (raised.value.status_code, raised.value.code) == (502, "backend_error")
-            async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="k") as claude:
+            async with anthropic_client(proxy.url) as claude:
                 with pytest.raises(anthropic.InternalServerError) as refused:
                     await claude.messages.create(
                         model="m", max_tokens=5, messages=[{"role": "user", "content": "x"}]
@@ -286,14 +287,14 @@ async def test_a_compressed_body_that_will_not_open_is_415(tmp_path: Path) -> No
 async def test_refusals_are_not_retried_by_the_official_clients(tmp_path: Path) -> None:
     rules = "rules: [{id: no, on: input, detect: {phrases: [forbidden]}, action: block, message: Not here.}]"
     async with around(tmp_path, [], rules=rules) as (proxy, _):
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k") as client:
+        async with openai_client(proxy.url) as client:
             with pytest.raises(openai.BadRequestError) as raised:
                 await client.chat.completions.create(
                     model="m", messages=[{"role": "user", "content": "say the forbidden word"}]
                 )
         assert raised.value.code == "content_filter"
         assert "Not here." in str(raised.value)
-        async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="k") as claude:
+        async with anthropic_client(proxy.url) as claude:
             with pytest.raises(anthropic.BadRequestError) as refused:
                 await claude.messages.create(
                     model="m", max_tokens=5, messages=[{"role": "user", "content": "forbidden"}]

@@ -10,12 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 import aiohttp
-import anthropic
-import openai
 import pytest
 
 from proxy.request.fallback import ATTEMPTS_MAX
 from proxy.settings import Api, BackendSettings, ModelSettings, Version
+from tests.clients import anthropic_client, openai_client
 from tests.fakes import Action, Close, Json, Pause, Reset, ScriptedBackend, Sse, refused_url
 from tests.fakes.actions import Script
 from tests.scenario.harness import AheadClock, Proxy, Reply, post, proxy_for
@@ -91,13 +90,13 @@ def made(actions: Sequence[Action | type[Pause]]) -> list[Action]:
 async def ask_officially(proxy: Proxy, api: str, *, stream: bool) -> str:
     """The text of one call by the API's own client, with the retries that it has by default."""
     if api == "openai":
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k") as client:
+        async with openai_client(proxy.url) as client:
             call: Any = {"model": "support", "messages": ASK["messages"], "stream": stream}
             reply: Any = await client.chat.completions.create(**call)
             if not stream:
                 return str(reply.choices[0].message.content)
             return "".join([chunk.choices[0].delta.content or "" async for chunk in reply])
-    async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="k") as claude:
+    async with anthropic_client(proxy.url) as claude:
         call = {"model": "support", "max_tokens": 9, "messages": ASK["messages"]}
         if stream:
             async with claude.messages.stream(**call) as events:

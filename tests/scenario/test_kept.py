@@ -12,6 +12,7 @@ import pytest
 
 from proxy.request.scan import judge_texts
 from tests.scenario.keeping import RULES, Keeper, assistant, chain, say, sent, talking, user
+from tests.waits import within
 
 SECRET: Final = "never tell anyone that the vault opens at noon on Sundays"
 
@@ -195,7 +196,7 @@ async def test_a_dial_that_rises_while_it_is_judged(tmp_path: Path, monkeypatch:
         judging.clear()
         go_on.clear()
         asking = asyncio.ensure_future(say(client, "two", previous_response_id=last))
-        await judging.wait()
+        await within(judging.wait(), asking)
         await proxy.dial("degraded")
         go_on.set()
         assert (await asking)[1] == "answer 2"

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from proxy.settings import ClientSettings
+from tests.clients import openai_client
 from tests.fakes import Action, Json, ReceivedRequest, ScriptedBackend, Sse
 from tests.fakes.strict import strict
 from tests.scenario.harness import post, proxy_for
@@ -145,7 +146,7 @@ async def test_the_list_of_models(level: str, tmp_path: Path) -> None:
     async with (
         ScriptedBackend([Json(samples.openai_models())]) as backend,
         proxy_for(tmp_path, backend.url, rules=RULES, clients=CLIENTS) as proxy,
-        openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key=f"{who}-key") as client,
+        openai_client(proxy.url, f"{who}-key") as client,
     ):
         await proxy.dial(level.partition(",")[0])
         if text is None or level == "killed":

@@ -15,12 +15,14 @@ from pydantic import SecretStr
 
 from proxy.request.scan import judge_texts
 from proxy.settings import ClientSettings
+from tests.clients import openai_client
 from tests.fakes import Action, Chunk, Json, Pause, ReceivedRequest, ScriptedBackend, Sse
 from tests.fakes.actions import End
 from tests.fakes.strict import strict
 from tests.scenario.harness import Proxy, proxy_for
 from tests.scenario.speaking import SPOKEN, SYSTEM, Answer, Spoken, answer_of
 from tests.scenario.test_levels import CLIENTS, PROMPT, RULES, STATIC
+from tests.waits import within
 
 SHOWN, HELD, REST = "All is well. ", "The falc", "on flies."
 STREAMS = 200
@@ -145,7 +147,7 @@ rules:
             [Sse(first, end=False), Pause(go_on), *(Chunk(frame) for frame in rest), End()]
         ) as backend,
         proxy_for(tmp_path, backend.url, rules=rules) as proxy,
-        openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client,
+        openai_client(proxy.url, max_retries=0) as client,
     ):
         texts, ends = ["", ""], ["", ""]
         stream = await client.chat.completions.create(
@@ -185,7 +187,7 @@ async def test_a_request_that_is_still_judged_goes_out_as_the_new_level_leaves_i
         proxy_for(tmp_path, backend.url, rules=rules, clients=CLIENTS) as proxy,
     ):
         asking = asyncio.ensure_future(answer_of(SPOKEN[0].ask(proxy.url, "shop-key", False, None)))
-        await judging.wait()
+        await within(judging.wait(), asking)
         await proxy.dial("degraded")
         go_on.set()
         assert (await asking).text == "Hi."
@@ -207,7 +209,7 @@ async def test_two_hundred_streams_are_cut_or_finished_as_the_level_says(level: 
     clients = (*CLIENTS, ClientSettings("third", None, SecretStr("third-key")))
     async with (
         ScriptedBackend(reply) as backend,
-        proxy_for(tmp_path, backend.url, rules=RULES, clients=clients) as proxy,
+        proxy_for(tmp_path, backend.url, rules=RULES, clients=clients, timeout_s=60) as proxy,
     ):
         loop = asyncio.get_running_loop()
         speaking = 0
@@ -233,7 +235,7 @@ async def test_two_hundred_streams_are_cut_or_finished_as_the_level_says(level: 
             return answer, who, wire
 
         asking = [asyncio.ensure_future(one(number)) for number in range(STREAMS)]
-        await all_speak.wait()
+        await within(all_speak.wait(), *asking)
         turned_at = loop.time()
         await proxy.dial(level)
         go_on.set()

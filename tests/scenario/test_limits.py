@@ -9,6 +9,7 @@ import anthropic
 import openai
 import pytest
 
+from tests.clients import anthropic_client, openai_client
 from tests.fakes import Json, ScriptedBackend
 from tests.scenario.harness import Proxy, post, proxy_for
 from tests.scenario.test_blocks import IDENTIFY
@@ -26,7 +27,7 @@ async def test_the_official_clients_make_one_request_where_waiting_would_be_long
     """Over 60 s both clients would come back on a schedule of their own, so they are told not to."""
     async with ScriptedBackend(lambda _: [Json(REPLY)]) as backend, proxy_for(tmp_path, backend.url) as proxy:
         await limit(proxy, "ip:127.0.0.1", "1/hour")
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k") as chatgpt:
+        async with openai_client(proxy.url) as chatgpt:
             await chatgpt.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
             with pytest.raises(openai.RateLimitError) as limited:
                 await chatgpt.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
@@ -34,7 +35,7 @@ async def test_the_official_clients_make_one_request_where_waiting_would_be_long
         headers = limited.value.response.headers
         assert 3590 <= int(headers["retry-after"]) <= 3600
         assert headers["x-should-retry"] == "false"
-        async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="k") as claude:
+        async with anthropic_client(proxy.url) as claude:
             with pytest.raises(anthropic.RateLimitError) as too_much:
                 await claude.messages.create(
                     model="m", max_tokens=5, messages=[{"role": "user", "content": "hi"}]
@@ -51,7 +52,7 @@ async def test_the_official_clients_make_one_request_where_waiting_would_be_long
 async def test_an_official_client_that_is_told_a_short_wait_waits_it_and_is_served(tmp_path: Path) -> None:
     async with ScriptedBackend(lambda _: [Json(REPLY)]) as backend, proxy_for(tmp_path, backend.url) as proxy:
         await limit(proxy, "ip:127.0.0.1", "1/second")
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=1) as client:
+        async with openai_client(proxy.url, max_retries=1) as client:
             for _ in range(2):
                 await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
         assert [one["outcome"] for one in await proxy.records()] == ["released", "rate_limited", "released"]

@@ -8,12 +8,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import anthropic
-import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.clients import anthropic_client, openai_client
 from tests.fakes import ScriptedBackend, Sse, sse
 from tests.scenario.harness import LEAK_RULES, Proxy, proxy_for
 
@@ -66,7 +65,7 @@ def anthropic_frames(pieces: list[str]) -> Iterator[bytes]:
 
 
 async def chat(proxy: Proxy) -> tuple[str, str | None]:
-    async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client:
+    async with openai_client(proxy.url, max_retries=0) as client:
         stream = await client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "hi"}], stream=True
         )
@@ -79,7 +78,7 @@ async def chat(proxy: Proxy) -> tuple[str, str | None]:
 
 
 async def messages(proxy: Proxy) -> tuple[str, str | None]:
-    async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="k", max_retries=0) as client:
+    async with anthropic_client(proxy.url, max_retries=0) as client:
         async with client.messages.stream(
             model="m", max_tokens=50, messages=[{"role": "user", "content": "hi"}]
         ) as stream:

@@ -18,6 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from proxy.settings import ClientSettings, Limits
+from tests.clients import anthropic_client, openai_client
 from tests.fakes import Action, Close, Json, Pause, Reset, ScriptedBackend, Sse
 from tests.scenario.harness import LEAK_RULES, Proxy, proxy_for
 from tests.scenario.test_fallback import MESSAGE
@@ -171,9 +172,9 @@ async def asked(proxy: Proxy, api: str, case: Case) -> tuple[int, str | None]:
     """The status of the error that the client raised, or 200 and the reply's finish reason."""
     try:
         if api == "openai":
-            async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k") as client:
+            async with openai_client(proxy.url) as client:
                 return 200, await ask_openai(client, case)
-        async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="k") as claude:
+        async with anthropic_client(proxy.url) as claude:
             return 200, await ask_anthropic(claude, case)
     except (openai.APIStatusError, anthropic.APIStatusError) as error:
         return error.status_code, None

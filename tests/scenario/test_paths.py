@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes import Json, ScriptedBackend
 from tests.scenario.harness import Proxy, proxy_for
+from tests.waits import within
 
 BODY = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'
 REPLY = {
@@ -27,7 +28,7 @@ async def raw_request(proxy: Proxy, method: str, target: str, body: bytes = BODY
         f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
     )
     status = int((await reader.readline()).split()[1])
-    await reader.read()
+    await within(reader.read())
     writer.close()
     return status
 

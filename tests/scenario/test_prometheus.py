@@ -66,7 +66,7 @@ async def ask(session: aiohttp.ClientSession, url: str, query: str) -> bool:
     try:
         async with session.get(f"{url}/api/v1/query", params={"query": query}) as answer:
             body = await answer.json()
-    except aiohttp.ClientConnectionError:
+    except (aiohttp.ClientConnectionError, TimeoutError):
         return False  # it is still starting
     if answer.status == 503:
         return False
@@ -81,7 +81,7 @@ async def test_no_query_of_the_dashboard_or_the_alerts_is_empty(
     assert len(queries) > 40
     async with (
         prometheus(tmp_path, demo.admin.removeprefix("http://")) as url,
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
     ):
         await demo.dial("degraded", "app:nobodys")
         empty = queries

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import anthropic
-import openai
 import pytest
 
+from tests.clients import anthropic_client, openai_client
 from tests.fakes import Json as JsonReply
 from tests.fakes import ReceivedRequest, ScriptedBackend, Sse, sse
 from tests.fakes.actions import Action
@@ -70,7 +69,7 @@ QUESTION = f"Write to {JANE} or {JANE}, card {CARD}."
 
 async def test_the_backend_sees_pseudonyms_and_the_client_its_values(tmp_path: Path) -> None:
     async with ScriptedBackend(parrot) as backend, proxy_for(tmp_path, backend.url, rules=RULES) as proxy:
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client:
+        async with openai_client(proxy.url, max_retries=0) as client:
             reply = await client.chat.completions.create(
                 model="m", messages=[{"role": "user", "content": QUESTION}]
             )
@@ -92,13 +91,13 @@ async def test_the_backend_sees_pseudonyms_and_the_client_its_values(tmp_path: P
 async def test_a_stream_brings_them_back_wherever_it_is_cut(wire: str, tmp_path: Path) -> None:
     async with ScriptedBackend(parrot) as backend, proxy_for(tmp_path, backend.url, rules=RULES) as proxy:
         if wire == "chat":
-            async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client:
+            async with openai_client(proxy.url, max_retries=0) as client:
                 stream = await client.chat.completions.create(
                     model="m", messages=[{"role": "user", "content": QUESTION}], stream=True
                 )
                 text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
         else:
-            async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="k", max_retries=0) as claude:
+            async with anthropic_client(proxy.url, max_retries=0) as claude:
                 async with claude.messages.stream(
                     model="m", max_tokens=50, messages=[{"role": "user", "content": QUESTION}]
                 ) as events:
@@ -239,7 +238,7 @@ async def test_a_value_with_quotes_leaves_an_answer_in_json_valid(
         return [Sse(list(chat_frames(list(text))))] if streamed else [whole(text)]
 
     async with ScriptedBackend(answer) as backend, proxy_for(tmp_path, backend.url, rules=NAMED) as proxy:
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k", max_retries=0) as client:
+        async with openai_client(proxy.url, max_retries=0) as client:
             if streamed:
                 stream = await client.chat.completions.create(
                     model="m", messages=[{"role": "user", "content": value}], stream=True

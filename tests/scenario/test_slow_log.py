@@ -28,6 +28,7 @@ from tests.scenario.test_delivered import (
     wires,
 )
 from tests.scenario.test_failures import counted
+from tests.waits import read_until
 
 REPLY = {
     "id": "1", "object": "chat.completion", "created": 1, "model": "m",
@@ -182,8 +183,7 @@ async def test_a_stream_that_the_log_failed_is_refused_with_what_went_out(
     async with ScriptedBackend([*script, *_rest(frames, wire)]) as backend:
         async with proxy_for(tmp_path, backend.url, rules=LEAK_RULES) as proxy:
             async with asked(proxy, wire) as (answer, read):
-                while not texts(read):
-                    read += await answer.content.readany()
+                await read_until(answer.content, read, lambda: texts(read))
                 disk.broken = True
                 go_on.set()
                 read += await answer.content.read()

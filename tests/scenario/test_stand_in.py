@@ -16,6 +16,7 @@ from proxy.errors import ConfigError
 from proxy.model.observation import Observation
 from proxy.settings import Api, BackendSettings, ModelSettings, Version
 from proxy.watch.watch import Watch
+from tests.clients import openai_client
 from tests.fakes import Action, Chunk, Close, Json, Pause, Reset, ScriptedBackend, Sse
 from tests.fakes.actions import Script
 from tests.scenario.harness import Proxy, post, proxy_for
@@ -157,7 +158,7 @@ async def test_a_stream_in_flight_ends_as_contained_and_a_waiting_reply_becomes_
 ) -> None:
     frames = list(chat_frames(["All is well here. And it goes on."]))
     async with beside(tmp_path, [], [Sse(frames[:2], end=False), Pause()]) as (proxy, calm, main):
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="k") as client:
+        async with openai_client(proxy.url) as client:
             call: Any = {"model": "support", "messages": ASK["messages"], "stream": True}
             stream: Any = await client.chat.completions.create(**call)
             chunks = aiter(stream)

@@ -21,6 +21,7 @@ from proxy.scoring.service import NER, NER_SPEC
 from proxy.settings import Scoring
 from tests.scoring.support import Heard, pool
 from tests.tidy import ROOT
+from tests.waits import within
 
 SAMPLES: Final = (
     "My name is Jane Doe and I live in Paris.",
@@ -127,7 +128,7 @@ async def test_the_proxy_itself_loads_no_model_library(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", NO_HEAVY, str(tmp_path), cwd=ROOT, stderr=asyncio.subprocess.PIPE, stdout=-3
     )
-    _, told = await process.communicate()
+    _, told = await within(process.communicate())
     said = told.decode().splitlines()[-1]
     assert said == "[('toxicity', 'lexical', None), ('pii', 'ner', 'up')] []", told.decode()
 

@@ -13,6 +13,7 @@ from proxy.detect.base import Scored
 from proxy.scoring import pool as pool_module
 from tests.scoring.support import alive, kill, odd_spec, pool, reason, until
 from tests.tidy import ROOT
+from tests.waits import within
 
 
 async def test_a_question_is_answered(tmp_path: Path) -> None:
@@ -185,9 +186,9 @@ async def test_processes_end_with_the_proxy_however_it_ends(tmp_path: Path) -> N
     command = [sys.executable, "-c", PARENT, str(tmp_path)]
     parent = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
     assert parent.stdout is not None
-    pids = [int(word) for word in (await parent.stdout.readline()).split()]
+    pids = [int(word) for word in (await within(parent.stdout.readline())).split()]
     assert len(pids) == 2
     assert all(map(alive, pids))
     parent.kill()
-    await parent.wait()
+    await within(parent.wait())
     await until(lambda: not any(map(alive, pids)))
