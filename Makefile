@@ -10,6 +10,7 @@ INSTALLED_NER := $(VENV)/.installed-ner
 INSTALLED_DETOXIFY_RUN := $(VENV)/.installed-detoxify-run
 INSTALLED_DETOXIFY := $(VENV)/.installed-detoxify
 INSTALLED_ENCRYPTION := $(VENV)/.installed-encryption
+INSTALLED_PARQUET := $(VENV)/.installed-parquet
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # Locks are made for every platform and every Python from 3.11 on; uv is the one tool that does that in one file.
 UV_VERSION := 0.13.9
@@ -18,8 +19,8 @@ UV_PIP := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-ner install-detoxify-run install-detoxify install-encryption serve test lint \
-	format bench bench-peers e2e soak prometheus lock clean
+.PHONY: help install install-dev install-ner install-detoxify-run install-detoxify install-encryption install-parquet \
+	serve test lint format bench bench-peers e2e soak prometheus lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,8 @@ install-detoxify-run: $(INSTALLED_DETOXIFY_RUN) ## also what runs an exported De
 install-detoxify: $(INSTALLED_DETOXIFY) ## also what exports one, torch included (200 MB and more)
 
 install-encryption: $(INSTALLED_ENCRYPTION) ## also what encrypts the exchange log (12 MB)
+
+install-parquet: $(INSTALLED_PARQUET) ## also what exports the exchange log as Parquet (170 MB)
 
 serve: $(INSTALLED) ## run the proxy: CONFIG=proxy.yaml, or without it the demo on loopback
 	@exec $(BIN)/guardrail-proxy $(if $(CONFIG),serve --config $(CONFIG),demo)
@@ -69,7 +72,7 @@ lock: $(INSTALLED_DEV) ## resolve pyproject.toml anew into the lock files (needs
 	$(PIP) install uv==$(UV_VERSION)
 	$(UV_PIP) --upgrade pyproject.toml --group build --excludes requirements-left-out.txt -o requirements.lock
 	$(UV_PIP) --upgrade pyproject.toml requirements-torch.in --group build --extra dev --extra ner --extra detoxify --extra encryption \
-		--excludes requirements-torch.txt -c requirements.lock -o requirements-dev.lock
+		--extra parquet --excludes requirements-torch.txt -c requirements.lock -o requirements-dev.lock
 	grep -v '^spacy$$' requirements-left-out.txt > $(VENV)/left-out-ner.txt
 	$(UV_PIP) --upgrade pyproject.toml --extra ner --excludes $(VENV)/left-out-ner.txt \
 		-c requirements-dev.lock -o requirements-ner.lock
@@ -79,6 +82,8 @@ lock: $(INSTALLED_DEV) ## resolve pyproject.toml anew into the lock files (needs
 		--excludes requirements-torch.txt -c requirements-dev.lock -o requirements-detoxify.lock
 	$(UV_PIP) --upgrade pyproject.toml --extra encryption --excludes requirements-left-out.txt \
 		-c requirements-dev.lock -o requirements-encryption.lock
+	$(UV_PIP) --upgrade pyproject.toml --extra parquet --excludes requirements-left-out.txt \
+		-c requirements-dev.lock -o requirements-parquet.lock
 
 clean: ## remove what was built; data/ stays
 	rm -rf $(VENV) .e2e .prometheus build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

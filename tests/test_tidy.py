@@ -31,7 +31,7 @@ Rule = Callable[[Source], Iterator[str]]
 PROXY_RULES: Final = (layer_faults, purity_faults, state_faults, catch_faults, size_faults)
 TEST_RULES: Final = (catch_faults, sleep_faults, size_faults)
 BENCHMARK_RULES: Final = (catch_faults, size_faults)
-OPTIONAL: Final = frozenset({"cryptography"})  # imported only where installed
+OPTIONAL: Final = frozenset({"cryptography", "pyarrow"})  # imported only where installed
 INDIRECT: Final = frozenset({"alt-profanity-check", "presidio-analyzer"})
 """No import statement names these: one has its data files read, one is loaded without its NLP engines."""
 # Written in two halves, so that this file does not find itself.
@@ -200,6 +200,7 @@ LOCKS: Final = (
     "requirements-detoxify-run.lock",
     "requirements-detoxify.lock",
     "requirements-encryption.lock",
+    "requirements-parquet.lock",
 )
 
 

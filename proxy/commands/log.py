@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -24,7 +24,7 @@ from proxy.commands.log_options import (
     fail,
     place_of,
 )
-from proxy.log.export import Export
+from proxy.log.export import JSONL, PARQUET, Export
 from proxy.log.heads import FILE_NAME as HEADS_NAME
 from proxy.log.port import PAGE_DEFAULT, PAGE_MAX, Search
 from proxy.log.query import LogReader
@@ -206,33 +206,45 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="A new file, for its owner alone, with a manifest beside it; else stdout."
+            "--out",
+            help="A new file (a folder as Parquet), for its owner alone, with a manifest beside it; else stdout.",
         ),
+    ] = None,
+    form: Annotated[
+        Literal["jsonl", "parquet"] | None,
+        typer.Option("--format", help="JSON lines, the default, or Parquet (needs make install-parquet)."),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the --out of an export that was cut off, as it was begun."),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="The default: one JSON record a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
 ) -> None:
-    """Write whole records as JSON lines, the newest first.
+    """Write whole records as JSON lines or as Parquet, the newest first.
 
     Example: guardrail-proxy log export --since 7d --rule pii-in-replies --out leaks.jsonl
     """
-    del json
+    if json and form == PARQUET:
+        raise typer.BadParameter("--json is --format jsonl")
     asked = _search(
         model=model, app=app, subject=subject, outcome=outcome, rule=rule, level=level, policy=policy, since=since,
         until=until, score=score, q=q, limit=PAGE_MAX, cursor=None,
     )  # fmt: skip
-    if resume and (out is None or asked != Search(limit=PAGE_MAX, scores={})):
-        raise typer.BadParameter("--resume takes --out and no conditions: those are in the manifest")
+    if resume and (out is None or form is not None or asked != Search(limit=PAGE_MAX, scores={})):
+        raise typer.BadParameter(
+            "--resume takes --out, no format and no conditions: those are in the manifest"
+        )
+    if form == PARQUET and out is None:
+        raise typer.BadParameter("--format parquet takes --out FOLDER: it writes files")
     with _open(config, data_dir) as reader:
         try:
             if out is not None:
-                _export(reader, Export.resume(out) if resume else Export.begin(out, asked), out)
+                _export(
+                    reader, Export.resume(out) if resume else Export.begin(out, asked, form or JSONL), out
+                )
                 return
-            for record in reader.records(asked):
-                sys.stdout.buffer.write(jsonio.dumps(record) + b"\n")
+            for page in reader.whole_pages(asked):
+                sys.stdout.buffer.writelines(whole.text + b"\n" for whole in page.records)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         except BrokenPipeError:
@@ -243,7 +255,7 @@ def export(
 
 def _export(reader: LogReader, export: Export, out: Path) -> None:
     try:
-        while export.page(reader):
+        for _ in export.pages(reader):
             pass
     finally:
         export.close()

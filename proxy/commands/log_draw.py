@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from proxy.commands.options import table
 from proxy.log.port import Page
+from proxy.log.record_text import said
 from proxy.model.record import Json
 
 _STYLES: Final = {
@@ -79,12 +80,12 @@ def record(whole: Mapping[str, Json]) -> None:
     findings = _objects(whole.get("findings"))
     body = _at(whole, "request", "body")
     marks = _marks(findings, "input")
-    for who, field, text in _said(body):
+    for who, field, text in said(body):
         _say(console, who, text, marks.get(field, ()))
     sent = _at(whole, "request", "sent")
     if sent is not None:
-        before = list(_said(body))
-        for who, field, text in _said(sent):
+        before = list(said(body))
+        for who, field, text in said(sent):
             if (who, field, text) not in before:
                 _say(console, f"{who}, as sent to the model", text, ())
     received, delivered = _at(whole, "response", "received"), _at(whole, "response", "delivered")
@@ -159,45 +160,6 @@ def _facts(whole: Mapping[str, Json]) -> Panel:
     return Panel(body, title=Text(f"exchange {_text(whole.get('id'))}"), title_align="left", expand=False)
 
 
-def _said(body: Json) -> Iterator[tuple[str, str, str]]:
-    """Who said what in a request, with the field's name as findings write it: (who, field, text)."""
-    if isinstance(body, str):
-        yield "client", "body", body
-    if not isinstance(body, dict):
-        return
-    for key, who in (("system", "system"), ("instructions", "system"), ("prompt", "user"), ("input", "user")):
-        value = body.get(key)
-        if (value is not None and not _objects(value)) or (key == "system" and value is not None):
-            yield who, key, _joined(value)
-    for key in ("messages", "input"):
-        value = body.get(key)
-        for place, message in enumerate(value if isinstance(value, list) else ()):
-            if not isinstance(message, dict):
-                continue
-            who = _text(message.get("role") or message.get("type") or key)
-            content = message.get("content", message.get("output"))
-            if content is not None:
-                yield who, f"{key}[{place}].content", _joined(content)
-            for at, call in enumerate(_objects(message.get("tool_calls"))):
-                arguments = _text(_at(call, "function", "arguments"))
-                field = f"{key}[{place}].tool_calls[{at}].function.arguments"
-                yield f"{who} calls {_text(_at(call, 'function', 'name'))}", field, arguments
-
-
-def _joined(value: Json) -> str:
-    """A content's text; its parts are one text, as the rules judge them."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "".join(map(_joined, value))
-    if isinstance(value, dict):
-        for key in ("text", "content", "output", "input"):
-            if key in value:
-                return _joined(value[key])
-        return f"[{_text(value.get('type')) or 'part'}]"
-    return "" if value is None else str(value)
-
-
 def _reply(console: Console, who: str, reply: Json, marks: Mapping[str, Sequence[tuple[int, int]]]) -> None:
     if isinstance(reply, str):
         # Offsets count in one field; where findings stand in several, only the table below can say which.
@@ -231,7 +193,7 @@ def _say(console: Console, who: str, text: str, spans: Sequence[tuple[int, int]]
         shown = Text(_bracketed(text[:_SHOWN_CHARS_MAX], spans))
     if len(text) > _SHOWN_CHARS_MAX:
         shown.append(f" … {len(text) - _SHOWN_CHARS_MAX} more characters; see --json", style="dim")
-    console.print(Text(who, style="bold cyan"))
+    console.print(Text(_text(who), style="bold cyan"))
     console.print(shown, soft_wrap=True)
 
 

@@ -1,63 +1,60 @@
-"""Whole records to a file, the newest first, with a manifest beside it, to check the file and to go on with it.
+"""Whole records to files, the newest first, with a manifest beside them, to check them and to go on with them.
 
-The file grows page by page; after each page, once that is on disk, the manifest says how far it goes, its SHA-256
-up to there, and where the search stands. An export that was cut off goes on from the last whole page.
+What is exported grows page by page; whenever some of it is whole and on disk, the manifest says how far it goes,
+the SHA-256 of what is there, and where the search stands. An export that was cut off goes on from there. How
+records are written is a form's own: JSON lines in export_forms.py, Parquet in export_parquet.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
 from proxy import jsonio
-from proxy.errors import GuardrailError
+from proxy.log.export_forms import CannotExport, Form, Lines, manifest_path, write_all
 from proxy.log.port import Search
-from proxy.log.query import LogReader
+from proxy.log.query import LogReader, Whole
 from proxy.model.record import Json
 
 FORMAT: Final = 1
-_READ_BYTES: Final = 1024 * 1024
-
-
-class CannotExport(GuardrailError):
-    """The file or its manifest is in the way, or is not what it should be."""
-
-
-def manifest_path(out: Path) -> Path:
-    return out.with_name(f"{out.name}.manifest.json")
+JSONL: Final = "jsonl"
+PARQUET: Final = "parquet"
+FORMS: Final = (JSONL, PARQUET)
 
 
 class Export:
-    """One export to a file. Made by `begin` or `resume`; the methods raise OSError for the disk."""
+    """One export. Made by `begin` or `resume`; the methods raise OSError for the disk."""
 
-    def __init__(self, out: Path, search: Search, file: int, manifest: dict[str, Json]) -> None:
+    def __init__(self, out: Path, search: Search, form: Form, manifest: dict[str, Json]) -> None:
         self._out = out
         self._search = search
-        self._file = file
+        self._form = form
         self._manifest = manifest
-        self._hash = hashlib.sha256()
 
     @classmethod
-    def begin(cls, out: Path, search: Search) -> Export:
-        """A new file, for its owner alone. Raises CannotExport where it exists."""
+    def begin(cls, out: Path, search: Search, form: str = JSONL) -> Export:
+        """A new one, for its owner alone. Raises CannotExport where it exists, or the form's package does not."""
         try:
-            file = os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            writer = _parts_begun(out) if form == PARQUET else Lines.begin(out)
         except FileExistsError:
             raise CannotExport(f"{out} exists; name a new file, or go on with it by --resume") from None
-        asked: dict[str, Json] = {key: value for key, value in asdict(search).items() if value is not None}
-        return cls(
-            out,
-            search,
-            file,
-            {"format": FORMAT, "complete": False, "search": asked, "records": 0, "bytes": 0},
-        )
+        manifest: dict[str, Json] = {
+            "format": FORMAT,
+            "form": form,
+            "complete": False,
+            "records": 0,
+            "bytes": 0,
+        }
+        export = cls(out, search, writer, manifest | {"search": _stated(search)})
+        export._keep()
+        return export
 
     @classmethod
     def resume(cls, out: Path) -> Export:
-        """Go on with a file that is not complete, by the conditions it was begun with. Raises CannotExport."""
+        """Go on with one that is not complete, by the conditions it was begun with. Raises CannotExport."""
         try:
             manifest = jsonio.loads(manifest_path(out).read_bytes())
         except FileNotFoundError:
@@ -68,73 +65,85 @@ class Export:
             raise CannotExport(f"{manifest_path(out)} is no manifest of this version's")
         if manifest.get("complete"):
             raise CannotExport(f"{out} is complete")
-        asked, size = manifest.get("search"), manifest.get("bytes")
-        if not isinstance(asked, dict) or not isinstance(size, int):
+        asked, form = manifest.get("search"), manifest.get("form", JSONL)
+        if not isinstance(asked, dict) or form not in FORMS:
             raise CannotExport(f"{manifest_path(out)} is no manifest")
-        export = cls(out, Search(**asked), os.open(out, os.O_RDWR | os.O_CLOEXEC), manifest)
         try:
-            export._take_up(size)
-        except BaseException:
-            export.close()
-            raise
-        return export
+            writer = _parts_resumed(out, manifest) if form == PARQUET else Lines.resume(out, manifest)
+        except FileNotFoundError as error:
+            raise CannotExport(f"{error.filename} is gone: begin anew, with another --out") from None
+        return cls(out, Search(**asked), writer, manifest)
 
     @property
     def records(self) -> int:
-        """How many are in the file."""
+        """How many the manifest vouches for."""
         records = self._manifest["records"]
         assert isinstance(records, int)
         return records
 
-    def page(self, reader: LogReader) -> bool:
-        """Write one more page; returns whether there are more. Raises ValueError for a search that makes no sense,
-        Damaged, sqlite3.Error."""
-        records, cursor = reader.whole_page(self._search)
+    def pages(self, reader: LogReader) -> Iterator[int]:
+        """Write page after page, to the last; tells after each how many records the manifest vouches for. Raises
+        ValueError for a search that makes no sense, Damaged, sqlite3.Error."""
+        count = self.records
         manifest = self._manifest
-        text = b"".join(jsonio.dumps(record) + b"\n" for record in records)
-        _write(self._file, text)
-        os.fsync(self._file)
-        self._hash.update(text)
-        for record in records:
-            one: dict[str, Json] = {key: record[key] for key in ("id", "started_at", "hash")}
-            manifest.setdefault("newest", one)
-            manifest["oldest"] = one
-        manifest["records"] = self.records + len(records)
-        manifest["bytes"] = os.lseek(self._file, 0, os.SEEK_CUR)
-        manifest["sha256"] = self._hash.hexdigest()
-        manifest["complete"] = cursor is None
-        self._search = replace(self._search, cursor=cursor)
-        asked = {key: value for key, value in asdict(self._search).items() if value is not None}
-        manifest["search"] = asked
-        self._keep()
-        return cursor is not None
+        newest, oldest = manifest.get("newest"), manifest.get("oldest")
+        for page in reader.whole_pages(self._search):
+            self._form.put(page.records)
+            count += len(page.records)
+            if page.records:
+                newest = newest or _named(page.records[0])
+                oldest = _named(page.records[-1])
+            last = page.next is None
+            if (settled := self._form.settle(last=last)) is not None:
+                stand = _stated(replace(self._search, cursor=page.next))
+                manifest.update(settled, records=count, complete=last, search=stand)
+                if newest is not None:
+                    manifest.update(newest=newest, oldest=oldest)
+                self._keep()
+            yield self.records
 
     def close(self) -> None:
-        os.close(self._file)
-
-    def _take_up(self, size: int) -> None:
-        """Check what is there, and cut off what came behind the last page that the manifest knows."""
-        left = size
-        while left and (piece := os.read(self._file, min(left, _READ_BYTES))):
-            self._hash.update(piece)
-            left -= len(piece)
-        if left or (size and self._hash.hexdigest() != self._manifest.get("sha256")):
-            raise CannotExport(f"{self._out} is not what its manifest says: it was changed")
-        os.ftruncate(self._file, size)
+        self._form.close()
 
     def _keep(self) -> None:
         path = manifest_path(self._out)
         aside = path.with_name(f"{path.name}.new")
         file = os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
-            _write(file, jsonio.dumps(self._manifest) + b"\n")
+            write_all(file, jsonio.dumps(self._manifest) + b"\n")
             os.fsync(file)
         finally:
             os.close(file)
         os.replace(aside, path)
 
 
-def _write(file: int, text: bytes) -> None:
-    view = memoryview(text)
-    while view:
-        view = view[os.write(file, view) :]
+def _parts_begun(out: Path) -> Form:
+    _need_parquet()
+    from proxy.log.export_parquet import Parts
+
+    return Parts.begin(out)
+
+
+def _parts_resumed(out: Path, manifest: Mapping[str, Json]) -> Form:
+    _need_parquet()
+    from proxy.log.export_parquet import Parts
+
+    return Parts.resume(out, manifest)
+
+
+def _need_parquet() -> None:
+    try:
+        import pyarrow.parquet  # noqa: F401  (late: it is an extra, and slow to load)
+    except ImportError:
+        raise CannotExport(
+            "an export as Parquet needs the package `pyarrow`: make install-parquet, or "
+            "pip install 'guardrail-proxy[parquet]'"
+        ) from None
+
+
+def _named(whole: Whole) -> dict[str, Json]:
+    return {key: whole.record[key] for key in ("id", "started_at", "hash")}
+
+
+def _stated(search: Search) -> dict[str, Json]:
+    return {key: value for key, value in asdict(search).items() if value is not None}

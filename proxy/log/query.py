@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from proxy import jsonio
 from proxy.log import record_json
 from proxy.log.encode import encode_name
 from proxy.log.fetch import COLUMNS, RECORD, Fetch, read_record
@@ -35,6 +36,8 @@ FINDING_ROWS_MAX: Final = 2_500
 """The same for a search by rule or score, which reads what was found."""
 WORD_ROWS_MAX: Final = 1_000
 """The same for a search for words, which reads the content."""
+WHOLE_BYTES_MAX: Final = 16 * 1024 * 1024
+"""A page of whole records ends with the one that brings it to so many bytes."""
 _RARE_MAX: Final = 10_000
 """Postings are counted no further than this to find the rarest condition."""
 _NEWEST: Final = (1 << 62, 1 << 62)
@@ -46,6 +49,22 @@ class Posting:
 
     kind: int
     value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole record, and its JSON text as it is exported."""
+
+    record: Mapping[str, Json]
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WholePage:
+    """Some whole records, and where to go on from; None where those were the last."""
+
+    records: tuple[Whole, ...]
+    next: str | None
 
 
 class LogReader:
@@ -130,22 +149,38 @@ class LogReader:
                 last = None
         finally:
             self._db.execute("COMMIT")
-        return Page(tuple(found), None if last is None else f"{last[0]:x}-{last[1]:x}")
+        return Page(tuple(found), None if last is None else _cursor(last))
 
-    def records(self, search: Search) -> Iterator[dict[str, Json]]:
+    def records(self, search: Search) -> Iterator[Mapping[str, Json]]:
         """Every whole record that the search finds, newest first, reading page by page."""
-        cursor: str | None = search.cursor
+        for page in self.whole_pages(search):
+            for whole in page.records:
+                yield whole.record
+
+    def whole_pages(self, search: Search) -> Iterator[WholePage]:
+        """The same in pages, which end where they hold as many bytes as a page may; each says where to go on from.
+        Raises ValueError for a condition that makes no sense."""
+        cursor = search.cursor
         while True:
-            records, cursor = self.whole_page(replace(search, cursor=cursor))
-            yield from records
+            page = self.search(replace(search, cursor=cursor))
+            records: list[Whole] = []
+            left = WHOLE_BYTES_MAX
+            for hit in page.exchanges:
+                row = self._db.execute(f"{RECORD} WHERE e.id = ?", (hit["id"],)).fetchone()
+                if row is None:
+                    continue  # removed meanwhile
+                begin, finish = read_record(row)
+                record = record_json.full(self._db, self._fetch, self.key, begin, finish)
+                text = jsonio.dumps(record)
+                records.append(Whole(record, text))
+                left -= len(text)
+                if left <= 0:
+                    yield WholePage(tuple(records), _cursor((begin.started_ms, begin.seq)))
+                    records, left = [], WHOLE_BYTES_MAX
+            yield WholePage(tuple(records), page.next)
+            cursor = page.next
             if cursor is None:
                 return
-
-    def whole_page(self, search: Search) -> tuple[list[dict[str, Json]], str | None]:
-        """The whole records of one page, and `next`. Raises ValueError for a condition that makes no sense."""
-        page = self.search(search)
-        records = [self.show(str(hit["id"])) for hit in page.exchanges]
-        return [record for record in records if record is not None], page.next
 
     def _candidates(
         self, search: Search, filters: Filters
@@ -210,6 +245,10 @@ class LogReader:
             if count < fewest:
                 best, fewest = Posting(kind, value), count
         return best, fewest
+
+
+def _cursor(place: Place) -> str:
+    return f"{place[0]:x}-{place[1]:x}"
 
 
 def _read_cursor(cursor: str) -> Place:
