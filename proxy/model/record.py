@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from proxy.model.finding import Finding
 from proxy.model.level import Level, Outcome
@@ -12,6 +12,9 @@ from proxy.model.subject import Subject
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A parsed JSON value. Treated as frozen: nobody changes a value that was handed on."""
+
+UNJUDGED: Final = "<UNJUDGED>"
+"""What stands for a text that a rule with `log: redacted` did not judge to its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 from proxy import jsonio
 from proxy.model.finding import Finding
 from proxy.model.level import Direction
-from proxy.model.record import Json
+from proxy.model.record import UNJUDGED, Json
 from proxy.model.text import Edit, Replacement, Text
 from proxy.request.exchange import Exchange
 from proxy.request.judged import JudgedText
@@ -21,8 +21,6 @@ from proxy.request.unlogged import moved
 from proxy.wire.edits import merged
 from proxy.wire.openai_responses_kept import edited, explicit
 
-UNJUDGED: Final = "<UNJUDGED>"
-"""What stands for a text that was not judged to its end."""
 VALUE_CHARS_MIN: Final = 4
 """What is shorter is redacted where it was found only: it would be found within other words."""
 VALUES_MAX: Final = 512

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy import jsonio
-from proxy.model.record import Json
+from proxy.model.record import UNJUDGED, Json
 from proxy.model.text import Edit, Text
 from proxy.wire.credentials import MASK
 from proxy.wire.edits import edit_texts
@@ -51,9 +51,10 @@ def kept_conversation(
         items.extend(_input(asked[place]))
         items.extend(_said(reply, _answered(asked[place + 1])))
     for one in items:
-        sendable = sendable and not any(
-            MASK in leaf or _STAND_IN.match(leaf) is not None for _, leaf in leaves(one, ())
-        )
+        for _, leaf in leaves(one, ()):
+            unknown = UNJUDGED in leaf
+            whole = whole and not unknown
+            sendable = sendable and not (unknown or MASK in leaf or _STAND_IN.match(leaf))
     open_calls = _unmatched([*items, *_input(request)])
     sendable = sendable and all(kept_beside(one) is None for one in asked[:-1]) and not open_calls
     judged = {**request, "input": [*items, *_input(request)]} if asks else {"input": items}

@@ -14,7 +14,7 @@ from proxy.log import request_erasure
 from proxy.log.schema import FILE_NAME
 from proxy.request import resolve
 from tests.scenario.harness import Proxy
-from tests.scenario.keeping import assistant, chain, client_of, say, sent, talking, user
+from tests.scenario.keeping import Keeper, assistant, chain, client_of, say, sent, talking, user
 
 
 async def refused(client: openai.AsyncOpenAI, last: str) -> None:
@@ -56,6 +56,24 @@ async def test_a_chain_that_is_longer_than_is_read(tmp_path: Path, monkeypatch: 
 async def test_a_stored_prompt_in_an_earlier_turn(tmp_path: Path) -> None:
     async with talking(tmp_path) as (proxy, _, client):
         last, _ = await say(client, "one", prompt={"id": "pmpt_1"})
+        await unscanned_then_refused(proxy, client, last)
+
+
+UNLOGGED = """\
+rules:
+  - {id: ravens, on: input, detect: {phrases: [raven]}, action: flag, log: redacted}
+  - {id: eagles, on: output, detect: {phrases: [eagle]}, action: flag, log: redacted}
+"""
+
+
+@pytest.mark.parametrize(("asked", "said"), [("raven, raven", "fine"), ("fine", "eagle, eagle")])
+async def test_a_text_that_the_log_may_not_have(
+    asked: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.policy.lane.FINDINGS_MAX", 1)  # a second one is a rule that did not see it all
+    async with talking(tmp_path, Keeper(lambda _: said), rules=UNLOGGED) as (proxy, _, client):
+        last, _ = await say(client, asked)
+        monkeypatch.undo()
         await unscanned_then_refused(proxy, client, last)
 
 
