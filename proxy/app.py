@@ -24,6 +24,7 @@ from proxy.backend.health import Health
 from proxy.backend.route import Router
 from proxy.background import Background
 from proxy.clock import Clock, SystemClock, new_id
+from proxy.connections import room
 from proxy.data_folder import CannotStart, claim, pseudonym_key
 from proxy.dial.control import Dial
 from proxy.dial.state import SqliteDialStore
@@ -36,7 +37,6 @@ from proxy.model.record import Json
 from proxy.policy.store import PolicyStore, ReloadResult
 from proxy.probe.prober import Prober
 from proxy.regions import regions
-from proxy.request.connections import room
 from proxy.request.exchange import Ports
 from proxy.request.probe_door import ProbeDoor
 from proxy.request.server import KEEP_ALIVE_S, Front

@@ -26,6 +26,7 @@ LAYERS: Final = (
         "background",
         "clock",
         "collector",
+        "connections",
         "data_folder",
         "errors",
         "jsonio",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Final
 
 from aiohttp import web
 
 from proxy.clock import Ids
+from proxy.connections import Connections
 from proxy.errors import Overloaded
-from proxy.metrics import OTHER
+from proxy.metrics import OTHER, Metrics
 from proxy.model.level import Outcome
-from proxy.request.connections import Connections
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.pipeline import refuse, run
 from proxy.request.probing import Probing
 from proxy.request.release import finish
+from proxy.wire.errors import error_body
 from proxy.wire.registry import wire_for
 
 KEEP_ALIVE_S = 75.0
@@ -26,6 +28,9 @@ END_S = 2.0
 
 HEADER_BYTES_MAX = 32_768
 """The longest request line or header field."""
+
+_FULL: Final = "too many connections; try again shortly"
+_NOT_HTTP: Final = "this is no HTTP request: its first line or a header is malformed or too long"
 
 
 class Front:
@@ -40,7 +45,8 @@ class Front:
         self.server = Connections(
             self.handle,
             connections_max,
-            lambda: ports.metrics.exchange("openai", OTHER, Outcome.REFUSED),
+            _Answers(ports.metrics),
+            handler_cancellation=True,
             auto_decompress=False,
             keepalive_timeout=KEEP_ALIVE_S,
             max_line_size=HEADER_BYTES_MAX,
@@ -78,15 +84,11 @@ class Front:
         )
         x.probe = probe
         x.api = _api(request)
-        self.server.busy(request)
         if ports.stopping.is_set() or self.in_flight >= ports.settings.limits.max_in_flight:
             # Not on the log: a flood must not become a flood of records.
             ports.metrics.exchange(x.api, OTHER, Outcome.REFUSED)
             refuse(x, Overloaded("too many exchanges are under way; try again shortly"))
-            try:
-                return await finish(x, ports)
-            finally:
-                self.server.idle(request)
+            return await finish(x, ports)
         self._under_way.add(x)
         self._none_under_way.clear()
         ports.metrics.in_flight.inc()
@@ -97,9 +99,31 @@ class Front:
             if not self._under_way:
                 self._none_under_way.set()
             ports.metrics.in_flight.dec()
-            self.server.idle(request)
             if ports.stopping.is_set():
                 request.protocol.close()  # its head went out before the proxy was told to stop
+
+
+class _Answers:
+    """To what never became an exchange; it is counted all the same."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def full(self) -> bytes:
+        self._metrics.exchange("openai", OTHER, Outcome.REFUSED)
+        return error_body("openai", 503, "overloaded", _FULL)
+
+    def malformed(self, status: int) -> web.Response:
+        self._metrics.exchange("openai", OTHER, Outcome.REFUSED)
+        code, text = (
+            ("invalid_request", _NOT_HTTP) if status < 500 else ("internal_error", "the proxy failed")
+        )
+        return web.Response(
+            status=status,
+            body=error_body("openai", status, code, text),
+            content_type="application/json",
+            headers={"x-should-retry": "false"},
+        )
 
 
 def _api(request: web.BaseRequest) -> str:

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from proxy.app import App
-from proxy.request.connections import CONNECTIONS_MAX, room
+from proxy.connections import CONNECTIONS_MAX, room
 from proxy.settings import Settings
 from tests.fakes import Json, Pause, ScriptedBackend, Sse
 from tests.scenario.harness import ADMIN_TOKEN, Proxy, post, running, settings_for

@@ -1,4 +1,4 @@
-"""The clients' connections: how many there may be, which go first, and what is said to bytes that are no HTTP.
+"""The connections of a listener: how many there may be, which go first, and what is said to one without a request.
 
 Idle connections cost a descriptor each, and without descriptors neither the log nor the operators can be served.
 So there is a bound, and the longest idle connection makes room for a new one.
@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
-
-from proxy.wire.errors import error_body
 
 CONNECTIONS_MAX: Final = 16_384
 """The most client connections, however many descriptors there are."""
@@ -29,9 +27,6 @@ DESCRIPTORS_KEPT: Final = 96
 
 BACKLOG_MAX: Final = 1024
 """Connections that the kernel may hold ready; so many can be accepted before the first is counted."""
-
-_FULL: Final = "too many connections; try again shortly"
-_NOT_HTTP: Final = "this is no HTTP request: its first line or a header is malformed or too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +51,23 @@ def room(backends: int, *, descriptors: int | None = None) -> Room:
     return Room(each, each, backlog)
 
 
+class Answers(Protocol):
+    """What a listener says to a connection that never brings a request, in its own form."""
+
+    def full(self) -> bytes:
+        """The JSON body of the 503 where all connections are at work."""
+
+    def malformed(self, status: int) -> web.Response:
+        """The answer to bytes that are no HTTP (status 4xx), or to a failure outside of every handler."""
+
+
 class Connection(RequestHandler):
-    """One client's connection."""
+    """One connection."""
 
     __slots__ = ("_among",)
 
-    def __init__(self, among: Connections, server: web.Server, **options: Any) -> None:
-        super().__init__(server, **options)
+    def __init__(self, among: Connections, **options: Any) -> None:
+        super().__init__(among, **options)
         self._among = among
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -80,21 +85,13 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what never became an exchange. `message` and `exc` quote the client's bytes."""
+        """The answer to what no handler answered. `message` and `exc` quote the caller's bytes, which may hold a
+        secret."""
         if status >= 500:
-            self.log_exception("a request failed outside of every exchange", exc_info=exc)
+            self.log_exception("a request failed outside of its handler", exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer went out already")
-        self._among.refused()
-        code, text = (
-            ("invalid_request", _NOT_HTTP) if status < 500 else ("internal_error", "the proxy failed")
-        )
-        response = web.Response(
-            status=status,
-            body=error_body("openai", status, code, text),
-            content_type="application/json",
-            headers={"x-should-retry": "false"},
-        )
+        response = self._among.answers.malformed(status)
         response.force_close()
         return response
 
@@ -102,7 +99,7 @@ class Connection(RequestHandler):
         """Say that there are too many, and close."""
         transport = self.transport
         if isinstance(transport, asyncio.Transport):
-            body = error_body("openai", 503, "overloaded", _FULL)
+            body = self._among.answers.full()
             transport.write(
                 b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
                 b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
@@ -111,31 +108,36 @@ class Connection(RequestHandler):
 
 
 class Connections(web.Server):
-    """The server of all client connections, `most` at a time. `refused` counts what never became an exchange."""
+    """The server of all connections to one listener, `most` at a time. `options` are aiohttp's for a connection."""
 
     def __init__(
         self,
-        handler: Callable[[web.BaseRequest], Any],
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         most: int,
-        refused: Callable[[], None],
+        answers: Answers,
+        *,
+        request_factory: Any = None,
+        handler_cancellation: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(handler, handler_cancellation=True)
+        super().__init__(
+            self._handle, request_factory=request_factory, handler_cancellation=handler_cancellation
+        )
         self.most = most
-        self.refused = refused
+        self.answers = answers
+        self._handler = handler
         self._options = options
         self._open: set[Connection] = set()
         self._idle: OrderedDict[Connection, None] = OrderedDict()  # the longest idle first
 
     def __call__(self) -> Connection:
-        return Connection(self, self, loop=self._loop, **self._options)
+        return Connection(self, loop=self._loop, **self._options)
 
     def made(self, connection: Connection) -> None:
         """A connection stands; where it is one too many, the longest idle one goes, or else itself."""
         if len(self._open) >= self.most:
             longest = next(iter(self._idle), None)
             if longest is None:
-                self.refused()
                 connection.refuse()
                 return
             self._close(longest)
@@ -147,20 +149,19 @@ class Connections(web.Server):
         self._open.discard(connection)
         self._idle.pop(connection, None)
 
-    def busy(self, request: web.BaseRequest) -> None:
-        """A request came."""
-        self._idle.pop(request.protocol, None)  # type: ignore[call-overload]  # every protocol here is a Connection
-
-    def idle(self, request: web.BaseRequest) -> None:
-        """Its exchange is over."""
-        connection = request.protocol
-        if connection in self._open:
-            self._idle[connection] = None
-
     def close_idle(self) -> None:
-        """Close every connection on which no exchange is under way."""
+        """Close every connection on which no request is under way."""
         for connection in tuple(self._idle):
             self._close(connection)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        self._idle.pop(connection, None)  # type: ignore[call-overload]  # every protocol here is a Connection
+        try:
+            return await self._handler(request)
+        finally:
+            if connection in self._open:
+                self._idle[connection] = None
 
     def _close(self, connection: Connection) -> None:
         self.lost(connection)
