@@ -160,6 +160,7 @@ SEARCHES: Final[tuple[tuple[str, Search], ...]] = (
     ("policy, an old one", Search(policy="01" * 32)),
     ("score >= 0.5", Search(scores={"toxicity": 0.5})),
     ("score >= 0.35 and 0.35", Search(scores={"toxicity": 0.35, "insult": 0.35})),
+    ("score from 0.55 to 0.6", Search(scores={"toxicity": 0.55}, max_scores={"toxicity": 0.6})),
     ("a common word", Search(q="THE_COMMON")),
     ("a rare word", Search(q="needle7")),
     ("two words, one rare", Search(q="THE_COMMON needle42")),

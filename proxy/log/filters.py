@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from proxy.log.fetch import Fetch
@@ -23,6 +24,9 @@ _SUBJECTS: Final = {
     "app": Facet.APP,
 }
 
+BOUND: Final = r"[^<>=,]+=(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+"""How a bound of a score is written, as a pattern: toxicity=0.8."""
+
 _NO_NAME: Final = 0
 """A number that no name has."""
 
@@ -39,6 +43,10 @@ class Filters:
         self._level = None if search.level is None else Level.parse(search.level)
         if search.outcome is not None and search.outcome not in tuple(Outcome):
             raise ValueError(f"outcome must be one of {', '.join(Outcome)}")
+        least, most = search.scores or {}, search.max_scores or {}
+        for label in least.keys() & most.keys():
+            if least[label] > most[label]:
+                raise ValueError(f"no {label} is at least {least[label]} and at most {most[label]}")
         self._words = tuple(Sought(word) for word in search.q.split()) if search.q else ()
         if len(self._words) > _WORDS_MAX:
             raise ValueError(f"a search takes at most {_WORDS_MAX} words")
@@ -121,13 +129,15 @@ class Filters:
         return self._fetch.name(columns[kind]) == word
 
     def _found(self, finish: FinishRow | None) -> bool:
-        rule, least = self._search.rule, self._search.scores or {}
-        if rule is None and not least:
+        rule, least, most = self._search.rule, self._search.scores or {}, self._search.max_scores or {}
+        if rule is None and not least and not most:
             return True
         rules, scores = found_words(self._fetch, finish)
         if rule is not None and rule[:NAME_CHARS_MAX] not in rules:
             return False
-        return all(scores.get(label, -1.0) >= score for label, score in least.items())
+        return all(scores.get(label, -1.0) >= score for label, score in least.items()) and all(
+            label in scores and scores[label] <= score for label, score in most.items()
+        )
 
     def _says(self, begin: BeginRow, finish: FinishRow | None) -> bool:
         left = set(self._words)
@@ -154,6 +164,19 @@ class Filters:
                 self._in_part.clear()
             known = self._in_part[part] = frozenset(word for word in self._words if word.stands_in(text))
         return known
+
+
+def read_bounds(texts: Iterable[str]) -> dict[str, float]:
+    """Bounds of scores by label, each written as `BOUND` says. Raises ValueError."""
+    bounds: dict[str, float] = {}
+    for text in texts:
+        if re.fullmatch(BOUND, text) is None:
+            raise ValueError(f"{text!r} is no score: write LABEL=NUMBER, as toxicity=0.8")
+        label, _, number = text.partition("=")
+        if label in bounds:
+            raise ValueError(f"{label} is given twice")
+        bounds[label] = float(number)
+    return bounds
 
 
 def _read_subject(subject: str | None) -> tuple[tuple[Facet, str] | None, Network | None]:

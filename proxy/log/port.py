@@ -32,6 +32,9 @@ class Search:
     since: float | None = None
     until: float | None = None
     scores: Mapping[str, float] | None = None  # label: the least score
+    max_scores: Mapping[str, float] | None = (
+        None  # label: the highest; what has no score of the label is not found
+    )
     q: str | None = None  # words that each stand in the prompt or the reply, in any case
     limit: int = PAGE_DEFAULT
     cursor: str | None = None  # `next` of the page before

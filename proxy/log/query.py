@@ -132,7 +132,7 @@ class LogReader:
         if not 1 <= search.limit <= PAGE_MAX:
             raise ValueError(f"limit must be from 1 to {PAGE_MAX}")
         filters = Filters(search, self._fetch)
-        found_read = search.rule is not None or bool(search.scores)
+        found_read = search.rule is not None or bool(search.scores or search.max_scores)
         rows_max = WORD_ROWS_MAX if search.q else FINDING_ROWS_MAX if found_read else ROWS_MAX
         found: list[Mapping[str, Json]] = []
         last: Place | None = None

@@ -70,7 +70,8 @@ async def test_a_reload_with_problems_keeps_the_policy(admin: Admin) -> None:
 async def test_a_search_reaches_the_log_as_it_was_asked(admin: Admin) -> None:
     query = (
         "model=m&app=a&subject=user:1&outcome=redacted&rule=r&q=two%20words&since=2027-01-15T08:00:00Z"
-        "&until=1800000060.5&limit=7&cursor=c"
+        "&until=1800000060.5&limit=7&cursor=c&level=degraded&policy=d1&min_score=toxicity=0.5,insult=.25"
+        "&max_score=toxicity%3D0.9"
     )
     answer = await admin.call("GET", f"/admin/v1/exchanges?{query}")
     assert answer.body == {"exchanges": [{"id": "e1", "outcome": "released"}], "next": "cursor-2"}
@@ -78,12 +79,27 @@ async def test_a_search_reaches_the_log_as_it_was_asked(admin: Admin) -> None:
         Search(
             model="m", app="a", subject="user:1", outcome="redacted", rule="r", q="two words",
             since=1_800_000_000.0, until=1_800_000_060.5, limit=7, cursor="c",
+            level="degraded", policy="d1", scores={"toxicity": 0.5, "insult": 0.25}, max_scores={"toxicity": 0.9},
         )
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "query", ["since=yesterday", "until=1e400", "limit=0", "limit=1001", "since=", "since=nan"]
+    "query",
+    [
+        "since=yesterday",
+        "until=1e400",
+        "limit=0",
+        "limit=1001",
+        "since=",
+        "since=nan",
+        "min_score=toxicity",
+        "max_score=toxicity<=1",
+        "max_score=",
+        "min_score=toxicity=0.5,",
+        "max_score=a=1,a=0.5",
+        "max_score=a=-1",
+    ],
 )
 async def test_searches_that_cannot_be(admin: Admin, query: str) -> None:
     answer = await admin.call("GET", f"/admin/v1/exchanges?{query}")

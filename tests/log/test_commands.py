@@ -80,6 +80,24 @@ def test_search_lists_the_newest_first_and_filters(data: Path) -> None:
     assert "No exchange fits" in run(data, "search", "--app", "none").stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("--score", "toxicity=0.1"), [1, 2, 3]),
+        (("--min-score", "toxicity >= 0.2"), [2, 3]),
+        (("--max-score", "toxicity=0.1"), [1]),  # 0 is under way, and has no score
+        (("--max-score", "toxicity <= .2", "--score", "toxicity=0.1"), [1, 2]),
+        (("--max-score", "toxicity=0.2", "--max-score", "insult=1"), []),
+    ],
+)
+def test_scores_are_sought_between_bounds(data: Path, words: tuple[str, ...], found: list[int]) -> None:
+    page = jsonio.loads(run(data, "search", "--json", *words).stdout.encode())
+    assert isinstance(page, dict)
+    hits = page["exchanges"]
+    assert isinstance(hits, list)
+    assert [int(str(hit["id"]), 16) for hit in hits if isinstance(hit, dict)] == found
+
+
 @pytest.mark.parametrize("width", [80, 160])
 def test_an_id_is_never_cut_off(width: int) -> None:
     one: dict[str, Json] = {
@@ -182,6 +200,10 @@ def test_stats_counts(data: Path) -> None:
     [
         ("search", "--since", "yesterday"),
         ("search", "--score", "toxicity"),
+        ("search", "--score", "toxicity<=0.3"),
+        ("search", "--max-score", "toxicity>=0.3"),
+        ("search", "--max-score", "toxicity=0.3", "--max-score", "toxicity=0.4"),
+        ("search", "--min-score", "toxicity=0.3", "--max-score", "toxicity=0.2"),
         ("search", "--outcome", "fine"),
         ("search", "--subject", "ann"),
         ("search", "--cursor", "?"),

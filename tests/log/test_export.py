@@ -65,7 +65,7 @@ def test_the_manifest_tells_what_is_in_the_file(data: Path) -> None:
     assert isinstance(last, dict)
     assert manifest["newest"] == {key: first[key] for key in ("id", "started_at", "hash")}
     assert manifest["oldest"] == {key: last[key] for key in ("id", "started_at", "hash")}
-    assert manifest["search"] == {"subject": "user:ann", "limit": 1000, "scores": {}}
+    assert manifest["search"] == {"subject": "user:ann", "limit": 1000}
     assert stat.S_IMODE(manifest_path(out).stat().st_mode) == 0o600
 
 

@@ -105,6 +105,13 @@ def expected(holds: Callable[[dict[str, str | int]], bool]) -> list[int]:
         (Search(scores={"toxicity": 0.5}, limit=1000), lambda f: int(f["score"]) >= 50),
         (Search(scores={"toxicity": 0.0}, limit=1000), lambda _: True),
         (Search(scores={"insult": 0.1}, limit=1000), lambda _: False),
+        (Search(max_scores={"toxicity": 0.3}, limit=1000), lambda f: int(f["score"]) <= 30),
+        (Search(max_scores={"toxicity": 0.0}, limit=1000), lambda f: f["score"] == 0),
+        (Search(max_scores={"insult": 1.0}, limit=1000), lambda _: False),
+        (
+            Search(scores={"toxicity": 0.35}, max_scores={"toxicity": 0.6}, limit=1000),
+            lambda f: 35 <= int(f["score"]) <= 60,
+        ),
         (Search(q="STRASSE", limit=1000), lambda f: f["word"] == "Straße"),
         (Search(q="日本語", limit=1000), lambda f: f["word"] == "日本語の文"),
         (Search(q="apple reply", limit=1000), lambda f: f["word"] == "apple"),
