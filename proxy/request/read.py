@@ -11,6 +11,7 @@ from proxy.request.body import keep_some, parse_body, read_body
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.identify import clean_name
 from proxy.request.turn import READ_INLINE_BYTES_MAX, beside
+from proxy.wire.alternatives import alternatives
 from proxy.wire.credentials import masked
 from proxy.wire.registry import wire_for
 
@@ -53,6 +54,12 @@ async def read(x: Exchange, ports: Ports) -> None:
     if requested is None and http.method == "POST" and not rollbacks.keys().isdisjoint(route.names):
         # The backend would take its default, which may be the very version that was rolled back.
         raise BadRequest("name the model: one at this backend is rolled back", code="model_required")
+    for other in alternatives(x.body) if x.wire is not None else ():
+        # A gateway may answer with this one: whatever holds for it holds for the exchange.
+        also = ports.router.route(x.api, other, rollbacks)
+        if also.rollback is not None:
+            raise BadRequest(f"the model {other!r} is rolled back; leave it out", code="rolled_back")
+        x.reach = replace(x.reach, models=x.reach.models | also.names)
     await address(x, route)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from proxy.model.record import Json
+from proxy.wire.alternatives import ALTERNATIVES
 from proxy.wire.reduce import (
     Reduction,
     call_text,
@@ -45,6 +46,7 @@ def reduce_messages(
 ) -> dict[str, Json]:
     """The request as it is to be sent. One that `counts` tokens only takes neither a cap nor a temperature."""
     out = dict(request)
+    drop(out, ALTERNATIVES)  # what is cut for one model may not fit another
     prompts, messages = _recent(sequence(request.get("messages")), reduction.keep_messages)
     budgeted = _bounded_thinking(out, reduction)
     if not reduction.tools:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from proxy.model.record import Json
+from proxy.wire.alternatives import ALTERNATIVES
 from proxy.wire.gather import PROMPT_ROLES
 from proxy.wire.reduce import (
     BETWEEN,
@@ -37,6 +38,7 @@ _THINKING_KEYS: Final = ("reasoning", "thinking", "thinking_budget")
 def reduce_chat(request: Mapping[str, Json], reduction: Reduction) -> dict[str, Json]:
     """The request as it is to be sent."""
     out = dict(request)
+    drop(out, ALTERNATIVES)  # what is cut for one model may not fit another
     messages = _recent(sequence(request.get("messages")), reduction.keep_messages)
     if not reduction.tools:
         drop(out, TOOL_KEYS)
@@ -59,6 +61,7 @@ def reduce_completion(request: Mapping[str, Json], reduction: Reduction) -> dict
     """A legacy completion has neither messages nor tools. Token ids stay as they are: no text can be put before
     them."""
     out = dict(request)
+    drop(out, ALTERNATIVES)  # what is cut for one model may not fit another
     prompt = request.get("prompt")
     if reduction.system_prompt is not None:
         front = f"{reduction.system_prompt}{BETWEEN}"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from proxy.model.record import Json
+from proxy.wire.alternatives import ALTERNATIVES
 from proxy.wire.gather import PROMPT_ROLES
 from proxy.wire.reduce import (
     Reduction,
@@ -35,6 +36,7 @@ _BESIDE: Final = frozenset(("reasoning", "compaction", "mcp_list_tools"))
 def reduce_responses(request: Mapping[str, Json], reduction: Reduction) -> dict[str, Json]:
     """The request as it is to be sent."""
     out = dict(request)
+    drop(out, ALTERNATIVES)  # what is cut for one model may not fit another
     given = request.get("input")
     items = _recent(sequence(given), reduction.keep_messages)
     if not reduction.tools:

@@ -101,6 +101,64 @@ async def test_a_rule_for_a_model_holds_under_all_of_its_names(path: str, tmp_pa
         assert len(backend.requests) == 1
 
 
+OTHERS: tuple[dict[str, Any], ...] = (
+    {"models": ["free", "GPT-2"]},
+    {"fallbacks": ["bot"]},
+    {"fallbacks": [{"model": "acme/gpt-1", "messages": SAID}]},
+    {"fallbacks": [{"free": ["gpt-9", "gpt-2"]}]},
+    {"context_window_fallbacks": [{"free": ["twin"]}]},
+    {"content_policy_fallbacks": "bot"},
+    {"fallbacks": [{"free": [{"model": "bot"}]}]},
+)
+"""How a request may tell a gateway at the backend to turn to another model."""
+
+
+UNREDUCED = frozenset({"/v1/embeddings", "/v1/messages/count_tokens"})
+"""At `degraded` these go out as they came."""
+
+
+def sent(backend: ScriptedBackend) -> dict[str, Any]:
+    body = backend.requests[-1].json
+    assert isinstance(body, dict)
+    return body
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_a_model_that_is_named_for_when_the_first_one_fails_is_held_to_its_setting(
+    path: str, tmp_path: Path
+) -> None:
+    own = "claude" if path in CLAUDES else "main"
+    answer = Json(MESSAGE if path in CLAUDES else REPLY)
+
+    async def ask_with(proxy: Proxy, others: dict[str, Any]) -> tuple[int, str | None]:
+        reply = await post(f"{proxy.url}{path}", BODIES[path] | {"model": "free"} | others)
+        return reply.status, reply.json.get("error", {}).get("code") if reply.status >= 400 else None
+
+    async with (
+        ScriptedBackend(lambda _: [answer]) as backend,
+        proxy_for(tmp_path, backend.url, models=models(own)) as proxy,
+    ):
+        for others in OTHERS:
+            await ask_with(proxy, others)
+            assert others.items() <= sent(backend).items(), "it is the backend's to read"
+        backend.requests.clear()
+        assert await ask_with(proxy, {"models": ["gpt-9"] * 33}) == (400, "invalid_request")
+        assert await ask_with(proxy, {"fallbacks": [7]}) == (400, "invalid_request")
+        await proxy.dial("killed", "model:bot")
+        for others in OTHERS:
+            await ask_with(proxy, others)
+        await proxy.admin_call("DELETE", "/dial/model:bot?reason=x")
+        await proxy.admin_call("PUT", "/rollbacks/bot", {"version": "v1", "reason": "x"})
+        for others in OTHERS:
+            assert await ask_with(proxy, others) == (400, "rolled_back")
+        assert not backend.requests
+        await proxy.admin_call("DELETE", "/rollbacks/bot?reason=x")
+        await proxy.dial("degraded", "model:bot")
+        if path not in UNREDUCED:
+            await ask_with(proxy, OTHERS[0])
+            assert "models" not in sent(backend)
+
+
 async def test_a_path_that_names_the_model_reaches_it_no_more_than_a_body(tmp_path: Path) -> None:
     """What no wire can read is held to the settings of every model at its backend."""
     paths = (
