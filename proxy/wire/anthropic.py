@@ -17,8 +17,8 @@ from proxy.wire.base import ReplyFacts, ReplyView, RequestView
 from proxy.wire.common import (
     JsonWire,
     SilentWire,
+    anthropic_user,
     error_reply,
-    metadata_user,
     odd_names,
     reply_object,
     request_flag,
@@ -131,7 +131,7 @@ def _read_request(body: Json) -> RequestView:
         model=request_model(request),
         stream=request_flag(request, "stream"),
         texts=tuple(gather.texts),
-        user=metadata_user(request),
+        user=anthropic_user(request),
         media=tuple(gather.media),
         messages=len(messages),
     )

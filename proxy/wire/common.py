@@ -191,10 +191,16 @@ def reply_index(body: Mapping[str, Json], key: str) -> int:
     return value
 
 
-def user_of(value: Json) -> str | None:
-    """A user's name as a body gives it; empty and odd ones are none."""
+def openai_user(body: Mapping[str, Json]) -> str | None:
+    """The user that a body names: `user`, or `safety_identifier`, which OpenAI put in its place."""
+    return _name(body.get("user")) or _name(body.get("safety_identifier"))
+
+
+def anthropic_user(body: Mapping[str, Json]) -> str | None:
+    """The user that a body names: `metadata.user_id`."""
+    return _name(mapping(body.get("metadata")).get("user_id"))
+
+
+def _name(value: Json) -> str | None:
+    """Empty and odd ones are none."""
     return value if isinstance(value, str) and value else None
-
-
-def metadata_user(body: Mapping[str, Json]) -> str | None:
-    return user_of(mapping(body.get("metadata")).get("user_id"))

@@ -12,13 +12,13 @@ from proxy.wire.common import (
     choice_index,
     choice_object,
     error_reply,
+    openai_user,
     reply_object,
     request_choices,
     request_flag,
     request_list,
     request_model,
     request_object,
-    user_of,
 )
 from proxy.wire.data import said
 from proxy.wire.edits import value_changes
@@ -52,7 +52,7 @@ class OpenAIChat(ChoicesWire):
             model=request_model(request),
             stream=request_flag(request, "stream"),
             texts=tuple(gather.texts),
-            user=user_of(request.get("user")),
+            user=openai_user(request),
             media=tuple(gather.media),
             messages=len(messages),
             choices=request_choices(request),

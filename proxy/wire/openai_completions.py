@@ -14,12 +14,12 @@ from proxy.wire.common import (
     choice_index,
     choice_object,
     error_reply,
+    openai_user,
     reply_object,
     request_choices,
     request_flag,
     request_model,
     request_object,
-    user_of,
 )
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
@@ -91,7 +91,7 @@ class OpenAICompletions(ChoicesWire):
             model=request_model(request),
             stream=request_flag(request, "stream"),
             texts=tuple(gather.texts),
-            user=user_of(request.get("user")),
+            user=openai_user(request),
             media=tuple(gather.media),
             choices=choices,
             usage_chunk=mapping(request.get("stream_options")).get("include_usage") is True,

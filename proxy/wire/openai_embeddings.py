@@ -6,7 +6,7 @@ from proxy.errors import BadRequest
 from proxy.model.record import Json
 from proxy.model.text import Media
 from proxy.wire.base import RequestView
-from proxy.wire.common import SilentWire, request_model, request_object, user_of
+from proxy.wire.common import SilentWire, openai_user, request_model, request_object
 from proxy.wire.gather import Gather
 from proxy.wire.openai_request import input_texts, request_rest
 
@@ -28,6 +28,6 @@ class OpenAIEmbeddings(SilentWire):
             model=request_model(request),
             stream=False,
             texts=tuple(gather.texts),
-            user=user_of(request.get("user")),
+            user=openai_user(request),
             media=media,
         )

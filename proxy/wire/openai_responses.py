@@ -15,11 +15,11 @@ from proxy.wire.common import (
     JsonWire,
     error_reply,
     odd_names,
+    openai_user,
     reply_object,
     request_flag,
     request_model,
     request_object,
-    user_of,
 )
 from proxy.wire.edits import value_changes
 from proxy.wire.gather import Gather
@@ -62,7 +62,7 @@ class OpenAIResponses(JsonWire):
             model=request_model(request),
             stream=request_flag(request, "stream"),
             texts=tuple(gather.texts),
-            user=user_of(request.get("user")),
+            user=openai_user(request),
             media=tuple(gather.media),
             messages=len(sequence(request.get("input"))) or 1,
             conversation=kept_elsewhere(request),

@@ -260,3 +260,19 @@ def test_embeddings_input() -> None:
     assert found(view) == [("input[0]", "a"), ("input[1]", "b")]
     with pytest.raises(BadRequest):
         wire("/v1/embeddings").read_request({"model": "m"})
+
+
+@pytest.mark.parametrize(
+    ("named", "user"),
+    [
+        ({"user": "u1"}, "u1"),
+        ({"safety_identifier": "u2"}, "u2"),
+        ({"user": "u1", "safety_identifier": "u2"}, "u1"),
+        ({"user": "", "safety_identifier": "u2"}, "u2"),
+        ({"user": ["u1"]}, None),
+        ({}, None),
+    ],
+)
+def test_a_body_names_its_user_by_either_of_openais_keys(named: dict[str, Json], user: str | None) -> None:
+    assert chat({"role": "user", "content": "hi"}, **named).user == user
+    assert responses(input="hi", **named).user == user
