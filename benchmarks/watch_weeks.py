@@ -1,9 +1,9 @@
 """Made-up weeks of a model's replies: how often tripwires fire in vain, and how soon they notice what is wrong.
 
 Replies come by day three times as often as by night, are longer by day, and shorter at weekends; what one says is
-drawn, and all of an hour share a mood of their own. Three weeks teach; in the fourth something begins at a time
-that the seed draws. Sigma is the standard deviation around the rhythm of the tripwire's own value, the mean of a
-quarter of an hour, which `sigma` measures; of the mean of five minutes it is 45 characters, of one reply 100.
+drawn, and all of an hour share a mood of their own; two in a hundred decline. Three weeks teach; in the fourth
+something begins at a time that the seed draws. Sigma is what the tripwires have learned of that hour, as
+`tripwires show` tells it: of the mean of five minutes or of a quarter of an hour, or of the share that declines.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import argparse
 import logging
 import math
 import random
+from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from statistics import fmean, median, pstdev
+from statistics import fmean, median
 from typing import Final, Literal, get_args
 
 import structlog
@@ -24,10 +26,18 @@ from proxy import jsonio
 from proxy.model.observation import Metric, Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Margin, Per, Stat, Tripwire
+from proxy.policy.reading import read_folder
+from proxy.policy.schema import read
+from proxy.shipped import shipped_rules
 from proxy.watch.watch import Watch
 
 Kind = Literal[
-    "normal", "3 sigma", "3 sigma of five minutes", "drift of 2 sigma a day", "spike of 10 minutes"
+    "normal",
+    "3 sigma of five minutes",
+    "3 sigma of a quarter of an hour",
+    "3 sigma more decline",
+    "drift of 2 sigma a day",
+    "spike of 10 minutes",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 MONDAY: Final = 1_800_230_400.0
@@ -35,17 +45,18 @@ DAY_S: Final = 86_400.0
 WEEK_S: Final = 7 * DAY_S
 TAUGHT_S: Final = 3 * WEEK_S
 LOOK_S: Final = 60.0
+EVERY_S: Final = 15.0
+"""Between two replies, over the week."""
 SCATTER: Final = 100.0
 """Standard deviation of one reply's length around what is usual at its time."""
 MOOD: Final = 10.0
-SIGMA: Final = 26.0
-"""Of the mean of a quarter of an hour around its rhythm; `sigma` measures it."""
-SIGMA_FIVE: Final = 45.0
-"""Of the mean of five minutes."""
+DECLINES: Final = 0.02
+SHIPPED: Final = tuple(one for one in read(read_folder(shipped_rules())).tripwires if one.learns)
+"""Those of the shipped rules that compare with what is normal."""
 
 
 def learning(sigmas: float, for_s: float = 600.0) -> Tripwire:
-    """A tripwire that has learned what is normal."""
+    """A tripwire that has learned what is normal, and looks at each window by itself."""
     return Tripwire(
         f"{sigmas:g} sigmas over normal", Metric.REPLY_LENGTH, Stat.MEAN, Per.MODEL, 900.0, min_samples=8,
         for_s=for_s, above_baseline=Margin(sigmas, 500), keep_firing_s=1800.0,
@@ -67,37 +78,76 @@ def usual(at: float) -> float:
     return (400 + 120 * day) * (0.85 if weekend else 1.0)
 
 
-def lift(kind: Kind, at: float, begins: float) -> float:
-    """What is added to it where something is wrong."""
-    since = at - begins
-    match kind:
-        case "3 sigma" if since >= 0:
-            return 3 * SIGMA
-        case "3 sigma of five minutes" if since >= 0:
-            return 3 * SIGMA_FIVE
-        case "drift of 2 sigma a day" if since >= 0:
-            return 2 * SIGMA * since / DAY_S
-        case "spike of 10 minutes" if 0 <= since < 600:
-            return 12 * SIGMA
-    return 0.0
-
-
-def replies(seed: int) -> Iterator[Observation]:
+def replies(seed: int, every_s: float = EVERY_S) -> Iterator[Observation]:
     """Four weeks of them, while nothing is wrong."""
     rng, at, mood, hour = random.Random(seed), MONDAY, 0.0, -1
     while at < MONDAY + TAUGHT_S + WEEK_S:
         busy = 1 + 0.5 * math.sin(2 * math.pi * ((at % DAY_S) / DAY_S - 0.3))
-        at += rng.expovariate(busy / 45)
+        at += rng.expovariate(busy / every_s)
         if int(at // 3600) != hour:
             hour, mood = int(at // 3600), rng.gauss(0, MOOD)
-        yield said(at, rng.gauss(usual(at) + mood, SCATTER), f"user:u{rng.randrange(50)}")
+        length = rng.gauss(usual(at) + mood, SCATTER)
+        yield said(at, length, float(rng.random() < DECLINES), f"user:u{rng.randrange(50)}")
 
 
-def said(at: float, length: float, caller: str | None) -> Observation:
-    """A reply of that length."""
+def said(at: float, length: float, declines: float, caller: str | None) -> Observation:
+    """A reply of that length, or one that declines."""
     names = frozenset(("bot",))
-    values = {str(Metric.REPLY_LENGTH): length}
+    values = {str(Metric.REPLY_LENGTH): length, str(Metric.REFUSAL_RATE): declines}
     return Observation(at, "x", "bot", names, "v1", "bot", "bot", "shop", caller, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What goes wrong, from when on. Sigmas in characters."""
+
+    kind: Kind
+    begins: float
+    sigma_five: float
+    sigma_quarter: float
+    declines: float  # the share that declines, of those that would not
+
+    def made(self, replies: Iterable[Observation], seed: int) -> Iterator[Observation]:
+        """What becomes of these."""
+        rng = random.Random(f"wrong-{seed}")
+        for one in replies:
+            declines = one.values[Metric.REFUSAL_RATE]
+            if self.kind == "3 sigma more decline" and one.at >= self.begins and rng.random() < self.declines:
+                declines = 1.0
+            length = one.values[Metric.REPLY_LENGTH] + self._lift(one.at - self.begins)
+            yield said(one.at, length, declines, one.caller)
+
+    def _lift(self, since_s: float) -> float:
+        if since_s < 0:
+            return 0.0
+        match self.kind:
+            case "3 sigma of five minutes":
+                return 3 * self.sigma_five
+            case "3 sigma of a quarter of an hour":
+                return 3 * self.sigma_quarter
+            case "drift of 2 sigma a day":
+                return 2 * self.sigma_quarter * since_s / DAY_S
+            case "spike of 10 minutes":
+                return 12 * self.sigma_quarter if since_s < 600 else 0.0
+        return 0.0
+
+
+def wrong(seed: int, kind: Kind, taught: Watch) -> Wrong:
+    """What goes wrong with that seed, in the measure of what was learned; in a normal week nothing ever."""
+    span_s = WEEK_S - 4 * 3600 if kind != "drift of 2 sigma a day" else DAY_S
+    begins = MONDAY + TAUGHT_S + random.Random(-seed - 1).random() * span_s
+    known = {}
+    for one in taught.standings(begins):
+        if one.limits.expected is not None:
+            known[one.tripwire.metric, one.tripwire.window_s] = one.limits.expected
+    length = {
+        window_s: one.spread for (metric, window_s), one in known.items() if metric == Metric.REPLY_LENGTH
+    }
+    share = max(
+        (one.limit(3) for (metric, _), one in known.items() if metric == Metric.REFUSAL_RATE), default=0.0
+    )
+    begins = math.inf if kind == "normal" else begins
+    return Wrong(kind, begins, length.get(300.0, 0.0), length.get(900.0, 0.0), share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,33 +159,28 @@ class Week:
     noticed_s: dict[str, float | None]
 
 
-def begins_at(seed: int, kind: Kind) -> float:
-    """When something begins: in a normal week never."""
-    span_s = WEEK_S - 4 * 3600 if kind != "drift of 2 sigma a day" else DAY_S
-    return math.inf if kind == "normal" else MONDAY + TAUGHT_S + random.Random(-seed - 1).random() * span_s
-
-
-def weeks(seed: int, tripwires: tuple[Tripwire, ...]) -> Iterator[tuple[Kind, Week]]:
+def weeks(
+    seed: int, tripwires: tuple[Tripwire, ...], every_s: float = EVERY_S, kinds: Iterable[Kind] = KINDS
+) -> Iterator[tuple[Kind, Week]]:
     """Three weeks are learned from once, and kept as for a restart; from there each kind goes on, a normal week for
     a week, and what is wrong from three hours before it begins until all have noticed."""
-    normal = list(replies(seed))
+    normal = list(replies(seed, every_s))
     ends = MONDAY + TAUGHT_S
     taught = watch_of(tripwires, MONDAY)
     drive(taught, (one for one in normal if one.at < ends), MONDAY, ends, 5 * LOOK_S, frozenset())
     windows, learned = stored(taught.as_json(everything=True)), stored(taught.learned_json())
-    for kind in KINDS:
-        begins = begins_at(seed, kind)
-        start = ends if kind == "normal" else max(ends, begins - 3 * 3600)
+    for kind in kinds:
+        fault = wrong(seed, kind, taught)
+        start = ends if kind == "normal" else max(ends, fault.begins - 3 * 3600)
         watch = watch_of(tripwires, start)
         watch.restore(windows)
         watch.restore_learned(learned)
-        wrong = (
-            said(one.at, one.values[Metric.REPLY_LENGTH] + lift(kind, one.at, begins), one.caller)
-            for one in normal
-            if one.at >= start
+        coming = fault.made((one for one in normal if one.at >= start), seed)
+        about = Metric.REFUSAL_RATE if kind == "3 sigma more decline" else Metric.REPLY_LENGTH
+        enough = (
+            frozenset(one.id for one in tripwires if one.metric is about) if kind != "normal" else frozenset()
         )
-        enough = frozenset() if kind == "normal" else frozenset(one.id for one in tripwires)
-        yield kind, told(drive(watch, wrong, start, ends + WEEK_S, LOOK_S, enough), begins, tripwires)
+        yield kind, told(drive(watch, coming, start, ends + WEEK_S, LOOK_S, enough), fault.begins, tripwires)
 
 
 def told(fired: list[tuple[str, float]], begins: float, tripwires: tuple[Tripwire, ...]) -> Week:
@@ -182,52 +227,45 @@ def stored(steps: Generator[None, None, dict[str, Json]]) -> Json:
             return jsonio.loads(jsonio.dumps(end.value))
 
 
-def quarters(seed: int, until: float) -> list[tuple[float, float]]:
-    """The mean of each quarter of an hour, and that of what is usual."""
-    together: dict[int, list[tuple[float, float]]] = {}
-    for one in replies(seed):
-        if one.at < until:
-            pair = one.values[Metric.REPLY_LENGTH], usual(one.at)
-            together.setdefault(int(one.at // 900), []).append(pair)
-    return [
-        (fmean(length for length, _ in pairs), fmean(normal for _, normal in pairs))
-        for pairs in together.values()
-        if len(pairs) >= 8
-    ]
-
-
-def sigma(seed: int) -> float:
-    """The spread of quarters of an hour around their rhythm."""
-    return pstdev(mean - normal for mean, normal in quarters(seed, math.inf))
-
-
 def highest(seed: int) -> float:
     """What an operator who looks at the weeks before would write down: the highest quarter of an hour in them."""
-    return max(mean for mean, _ in quarters(seed, MONDAY + TAUGHT_S))
+    together: dict[int, list[float]] = {}
+    for one in replies(seed):
+        if one.at < MONDAY + TAUGHT_S:
+            together.setdefault(int(one.at // 900), []).append(one.values[Metric.REPLY_LENGTH])
+    return max(fmean(lengths) for lengths in together.values() if len(lengths) >= 8)
 
 
 def wires(seed: int) -> tuple[Tripwire, ...]:
     """Those that are compared."""
-    return (learning(2.5), learning(3), learning(5), fixed(highest(seed)))
+    return (*SHIPPED, learning(2.5), learning(5), fixed(highest(seed)))
 
 
-def table(seeds: Iterable[int]) -> Iterator[str]:
+def run(seed: int) -> list[tuple[Kind, Week]]:
+    """All kinds of weeks of one seed."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    return list(weeks(seed, wires(seed)))
+
+
+def table(runs: Iterable[list[tuple[Kind, Week]]]) -> Iterator[str]:
     """For each tripwire and kind: noticed within half an hour, ever, the median time, and false alarms a week."""
-    found: dict[tuple[str, Kind], list[tuple[int, float | None]]] = {}
-    for seed in seeds:
-        for kind, one in weeks(seed, wires(seed)):
-            for id, false in one.false.items():
-                found.setdefault((id, kind), []).append((false, one.noticed_s[id]))
+    found: dict[tuple[str, Kind], list[tuple[int, float | None]]] = defaultdict(list)
+    for one in runs:
+        for kind, week in one:
+            for id, false in week.false.items():
+                found[id, kind].append((false, week.noticed_s[id]))
     yield "| tripwire | what goes wrong | noticed within 30 min | within the week | after, median |"
     yield "| --- | --- | --- | --- | --- |"
-    for (id, kind), runs in found.items():
+    for (id, kind), many in found.items():
         if kind == "normal":
-            yield f"| {id} | nothing | {sum(false for false, _ in runs) / len(runs):.2f} false alarms a week | | |"
+            alarms = [false for false, _ in many]
+            most = f"{sum(alarms) / len(alarms):.2f} false alarms a week, at most {max(alarms)}"
+            yield f"| {id} | nothing | {most} | | |"
             continue
-        times = [after for _, after in runs if after is not None]
-        soon = sum(after <= 1800 for after in times) / len(runs)
+        times = [after for _, after in many if after is not None]
+        soon = sum(after <= 1800 for after in times) / len(many)
         after = f"{median(times) / 60:.0f} min" if times else "never"
-        yield f"| {id} | {kind} | {soon:.0%} | {len(times) / len(runs):.0%} | {after} |"
+        yield f"| {id} | {kind} | {soon:.1%} | {len(times) / len(many):.1%} | {after} |"
 
 
 def main() -> None:
@@ -236,11 +274,11 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     asked = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    print(f"sigma of seed {asked.first}: {sigma(asked.first):.1f}")
-    for line in table(range(asked.first, asked.first + asked.runs)):
-        print(line)
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        for line in table(pool.map(run, range(asked.first, asked.first + asked.runs))):
+            print(line)
 
 
 if __name__ == "__main__":

@@ -212,6 +212,7 @@ _BASELINE: Final = record(
     {
         "learning": FLAG, "learned_samples": COUNT, "expected": or_null(NUMBER), "low": or_null(NUMBER),
         "high": or_null(NUMBER), "from": {"enum": ["hour", "neighbours", "all", None]}, "windows": COUNT,
+        "adds_up": or_null(NUMBER),
     }
 )  # fmt: skip
 TRIPWIRE: Final = record(

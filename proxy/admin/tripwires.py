@@ -51,6 +51,7 @@ def baseline(one: Standing) -> dict[str, Json] | None:
         "high": None if expected is None else expected.limit(1),
         "from": None if expected is None else expected.source,
         "windows": 0 if expected is None else expected.windows,
+        "adds_up": one.adds_up,
     }
 
 
@@ -60,6 +61,8 @@ ENDPOINTS: Final = (
         shapes.record({"tripwires": shapes.several(shapes.TRIPWIRE)}),
         {200: "`per` names the group, as `model:support-bot`; with fewer `samples` than `min_samples` the value"
               " says nothing yet. `baseline` is what is normal at this hour, give or take one deviation (`low`,"
-              " `high`); while it is `learning` there is no threshold"},
+              " `high`); while it is `learning` there is no threshold. Where it looks for a `shift`, the threshold"
+              " is the value beyond which a window counts, and `adds_up` how much of what makes it fire has added"
+              " up, from 0 to 1"},
     ),
 )  # fmt: skip

@@ -85,10 +85,17 @@ Reaction: TypeAlias = Alert | TurnDial | BlockCaller | LimitCaller | RollBack
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """How far from what is normal is too much."""
+    """How far from what is normal is too much: of a window each time it is looked at, or as a `shift` that adds up
+    over some."""
 
     sigmas: float
     min_samples: int  # that what is normal must have been learned from
+    shift: bool = False
+
+    @property
+    def line(self) -> float:
+        """The sigmas beyond which a window counts."""
+        return self.sigmas / 2 if self.shift else self.sigmas
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +129,9 @@ class Tripwire:
     def learns(self) -> bool:
         """Whether it compares with what is normal."""
         return self.above_baseline is not None or self.below_baseline is not None
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether it looks for a shift: then on every side that it watches."""
+        margins = (self.above_baseline, self.below_baseline)
+        return any(margin is not None and margin.shift for margin in margins)

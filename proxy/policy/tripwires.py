@@ -79,7 +79,8 @@ class ThenFile(FileModel):
 
 
 class BaselineFile(FileModel):
-    sigmas: Annotated[float, Field(ge=1, le=20)]
+    sigmas: Annotated[float, Field(ge=1, le=20)] | None = None
+    shift: Annotated[float, Field(ge=2, le=20)] | None = None
     min_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 200
 
 
@@ -223,6 +224,7 @@ class _OneReader:
             side = name.removesuffix("_baseline")
             if getattr(file, side) is not None:
                 self._fault((name,), f"stands beside `{side}`: use two tripwires", key=True)
+        self._margins(file, baselines)
         if baselines and file.per == "user":
             message = (
                 "needs `per` global, model or app: callers come and go too fast to be learned by the hour"
@@ -237,6 +239,17 @@ class _OneReader:
                 self._fault(("above",), f"`{metric}` goes from 0 to 1: nothing is above {above:g}")
             if below is not None and not 0 < below <= 1:
                 self._fault(("below",), f"`{metric}` goes from 0 to 1: nothing is below {below:g}")
+
+    def _margins(self, file: TripwireFile, names: list[str]) -> None:
+        shifts = 0
+        for name in names:
+            margin: BaselineFile = getattr(file, name)
+            if (margin.sigmas is None) == (margin.shift is None):
+                self._fault((name,), "says either `sigmas` or `shift`")
+            shifts += margin.shift is not None
+        sides = len(names) + (file.above is not None) + (file.below is not None)
+        if 0 < shifts < sides:
+            self._fault((names[0],), "a `shift` is looked for on every side, or on none: use two tripwires")
 
     def _reaction(self, at: Path, file: ThenFile, per: Per) -> Reaction | None:
         said = [name for name in ThenFile.model_fields if getattr(file, name) is not None]
@@ -287,4 +300,7 @@ class _OneReader:
 
 
 def _margin(file: BaselineFile | None) -> Margin | None:
-    return None if file is None else Margin(file.sigmas, file.min_samples)
+    if file is None:
+        return None
+    sigmas = file.sigmas if file.shift is None else file.shift
+    return Margin(sigmas or 0.0, file.min_samples, file.shift is not None)

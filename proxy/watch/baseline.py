@@ -1,18 +1,20 @@
 """What is normal for a group by the hour of the week, learned from what its windows said, robust to those that were
 not normal.
 
-Expected is the median of what the windows of this hour of the week said. The spread is the median of the absolute
-differences between windows of one hour of the week, taken over the hours of the day around this one, in the scale
-of a normal distribution (Rousseeuw, Croux: "Alternatives to the Median Absolute Deviation", JASA 1993): unlike
-deviations from a median, differences are not too small where an hour has few windows yet. Shares are compared as
-asin(sqrt(p)), where the spread of n tosses is 1 / (2 sqrt(n)) whatever p is (Anscombe, Biometrika 1948).
+Expected is the median of what the windows of this hour of the week said. Whatever lies between it and the rhythm of
+the hours around, their medians smoothed, is as normal: so neither a slope within the hour, nor a step on the hour,
+nor chance in its few windows is taken for a fault. The spread is the median of the absolute differences between
+windows of one hour of the week, taken over the hours of the day around this one, in the scale of a normal
+distribution (Rousseeuw, Croux: "Alternatives to the Median Absolute Deviation", JASA 1993): unlike deviations from
+a median, differences are not too small where an hour has few windows yet. Shares are compared as asin(sqrt(p)),
+where the spread of n tosses is 1 / (2 sqrt(n)) whatever p is (Anscombe, Biometrika 1948).
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import asin, isfinite, pi, sin, sqrt
 from statistics import median
 from typing import Final
@@ -37,6 +39,8 @@ _MAD_SCALE: Final = 1.4826
 _LEAST_SHARE: Final = 0.01
 """Of the expected value: no spread is smaller, since quantiles are no more exact than that."""
 _LEAST: Final = 1e-9
+_MIDST: Final = 0.5
+"""Where in its hour a median stands for what is usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Expected:
     windows: int
     source: str  # `hour` of the week, `neighbours`, or `all` hours
     share: bool
+    rhythm: float  # of the hours around, at this minute, one spread off at most: what lies between is normal
 
     @property
     def value(self) -> float:
@@ -58,18 +63,29 @@ class Expected:
     def limit(self, sigmas: float, samples: float | None = None) -> float:
         """The value so many deviations above, or below where negative, of a window with so many samples. Fewer than
         usual scatter more."""
-        spread = self.spread
-        if samples is not None:
-            spread *= sqrt(max(1.0, self.samples / samples))
-            if self.share:
-                spread = max(spread, 0.5 / sqrt(samples))
-        return _from_scale(self.centre + sigmas * spread, self.share)
+        return _from_scale(self._edge(sigmas, self._spread(samples)), self.share)
+
+    def beyond(self, sigmas: float, value: float, samples: float) -> float:
+        """How many deviations a value is beyond that limit; less than 0 where it is within."""
+        spread = self._spread(samples)
+        off = _to_scale(value, self.share) - self._edge(sigmas, spread)
+        return (off if sigmas > 0 else -off) / spread
+
+    def _edge(self, sigmas: float, spread: float) -> float:
+        most = max if sigmas > 0 else min
+        return most(self.centre, self.rhythm) + sigmas * spread
+
+    def _spread(self, samples: float | None) -> float:
+        if samples is None:
+            return self.spread
+        spread = self.spread * sqrt(max(1.0, self.samples / samples))
+        return max(spread, 0.5 / sqrt(samples)) if self.share else spread
 
 
 class Baseline:
     """One group. Time is passed in, as Unix seconds; hours are those of UTC."""
 
-    __slots__ = ("_cells", "_expected", "_hour", "_learned", "_learned_hour", "samples", "share")
+    __slots__ = ("_cells", "_expected", "_hour", "_learned", "_learned_hour", "_rhythm", "samples", "share")
 
     def __init__(self, *, share: bool) -> None:
         self.share = share
@@ -79,6 +95,7 @@ class Baseline:
         self._learned = 0
         self._hour = -1
         self._expected: Expected | None = None
+        self._rhythm: tuple[float, float, float] | None = None  # of the hour before, of this one and the next
 
     @property
     def windows(self) -> int:
@@ -110,9 +127,22 @@ class Baseline:
                 own = cell[-2 * self._learned :]
                 del cell[-2 * self._learned :]
             self._expected = self._work_out(hour % HOURS)
+            self._rhythm = self._smoothed(hour % HOURS)
             if cell is not None:
                 cell.extend(own)
-        return self._expected
+        if self._expected is None or self._rhythm is None or self._expected.source != "hour":
+            return self._expected
+        centre, spread = self._expected.centre, self._expected.spread
+        rhythm = _between(self._rhythm, now / 3600 - hour - _MIDST)
+        return replace(self._expected, rhythm=min(max(rhythm, centre - spread), centre + spread))
+
+    def _smoothed(self, hour: int) -> tuple[float, float, float] | None:
+        """The medians of hours of the week, each with a quarter of both beside it; None where one is not known."""
+        around = [self._values(((hour + step) % HOURS,)) for step in range(-_AROUND, _AROUND + 1)]
+        if min(map(len, around)) < OWN_MIN:
+            return None
+        a, b, c, d, e = map(median, around)
+        return (a + 2 * b + c) / 4, (b + 2 * c + d) / 4, (c + 2 * d + e) / 4
 
     def _work_out(self, hour: int) -> Expected | None:
         own = self._values((hour,))
@@ -141,7 +171,8 @@ class Baseline:
         # The median is known from so many windows, and no better.
         spread *= sqrt(1 + pi / (2 * len(counts)))
         least = 0.0 if self.share else _LEAST_SHARE * abs(centre)
-        return Expected(centre, max(spread, least, _LEAST), median(counts), len(counts), source, self.share)
+        spread = max(spread, least, _LEAST)
+        return Expected(centre, spread, median(counts), len(counts), source, self.share, centre)
 
     def _values(self, hours: Iterable[int]) -> list[float]:
         return [value for hour in hours for value in self._cells.get(hour, ())[::2]]
@@ -177,6 +208,12 @@ class Baseline:
                 raise ValueError("no hour of the week")
             made._cells[int(hour)] = array("f", (_number(one) for one in values[-2 * WINDOWS_MAX :]))
         return made
+
+
+def _between(hours: tuple[float, float, float], after: float) -> float:
+    """On the line through three hours, so much of an hour after the middle of the second."""
+    before, this, following = hours
+    return this + (following - this) * after if after > 0 else this + (this - before) * after
 
 
 def _to_scale(value: float, share: bool) -> float:

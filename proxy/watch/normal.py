@@ -110,7 +110,7 @@ class Normal:
             if expected is None or learned < margin.min_samples:
                 learning = True
                 continue
-            limit = expected.limit(sign * margin.sigmas, samples)
+            limit = expected.limit(sign * margin.line, samples)
             floor, top = (limit, top) if sign < 0 else (floor, limit)
         return Limits(floor, top, expected, learning, learned)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from proxy.model.observation import Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Stat, State, Tripwire
 from proxy.watch.breach import Breach, Verdict
+from proxy.watch.chart import Chart
 from proxy.watch.normal import Limits, Normal
 from proxy.watch.window import SLICES, Window
 
@@ -27,6 +28,7 @@ class Held:
 
     window: Window
     breach: Breach = field(default_factory=Breach)
+    chart: Chart = field(default_factory=Chart)  # where the tripwire looks for a shift
     examples: deque[str] = field(default_factory=lambda: deque(maxlen=EXAMPLES_MAX))
     callers: deque[tuple[int, Counter[str]]] = field(default_factory=deque)  # by slice, of the samples beyond
 
@@ -82,6 +84,7 @@ class Standing:
     value: float | None
     samples: int
     limits: Limits
+    adds_up: float | None  # of what makes it fire, where it looks for a shift
 
 
 class Wire:
@@ -145,7 +148,8 @@ class Wire:
             relaxed = after.state is State.OK and before.state in (State.FIRING, State.COOLING)
             if fired or relaxed:
                 yield self._turned(group, held, fired, now, value, samples, limits)
-            if after.state is State.OK and not held.callers and not _remembers(after, now):
+            quiet = not held.callers and held.chart.empty and not _remembers(after, now)
+            if after.state is State.OK and quiet:
                 self._let_go(group)
 
     def drop(self, now: float, why: str) -> Iterator[Turned]:
@@ -159,6 +163,7 @@ class Wire:
     def standing(self, group: str, window: Window, now: float) -> Standing:
         held = self.held.get(group)
         breach = held.breach if held is not None else Breach()
+        chart = held.chart if held is not None else Chart()
         samples = window.count(self.which)
         return Standing(
             self.tripwire,
@@ -168,11 +173,13 @@ class Wire:
             window.stat(self.which, self.tripwire.stat),
             samples,
             self.normal.of(group, now, samples),
+            max(chart.above, chart.below) if self.tripwire.adds_up else None,
         )
 
     def unheard(self, group: str, now: float) -> Standing:
         """Where it stands while there is no sample of anybody."""
-        return Standing(self.tripwire, group, State.OK, None, None, 0, self.normal.of(group, now, 0))
+        adds_up = 0.0 if self.tripwire.adds_up else None
+        return Standing(self.tripwire, group, State.OK, None, None, 0, self.normal.of(group, now, 0), adds_up)
 
     def state(self, group: str) -> State:
         """Where it stands."""
@@ -191,7 +198,8 @@ class Wire:
         """Go on where an earlier wire was."""
         mine = self._hold(group, window)
         if mine is not None:
-            mine.breach, mine.examples, mine.callers = held.breach, held.examples, held.callers
+            mine.breach, mine.chart = held.breach, held.chart
+            mine.examples, mine.callers = held.examples, held.callers
 
     def _verdict(self, group: str, held: Held, now: float) -> tuple[Verdict, float | None, int, Limits]:
         wire, window = self.tripwire, held.window
@@ -199,8 +207,11 @@ class Wire:
         value = window.stat(self.which, wire.stat)
         limits = self.normal.of(group, now, samples)
         if value is None or samples < wire.min_samples:
+            held.chart = replace(held.chart, looked=now)
             return Verdict.NO_NEWS, value, samples, limits
-        if not limits.beyond(value):
+        if wire.adds_up:
+            held.chart = held.chart.step(wire, limits, value, samples, now)
+        if not (held.chart.full if wire.adds_up else limits.beyond(value)):
             return Verdict.CLEAR, value, samples, limits
         # Once it fires, fewer callers are no recovery: those who left may have been driven away.
         enough = held.breach.state in (State.FIRING, State.COOLING) or self._subjects(held, wire.min_subjects)
@@ -246,7 +257,12 @@ def _remembers(breach: Breach, now: float) -> bool:
 def held_json(held: Held) -> Json:
     """For a later process."""
     callers: list[Json] = [[at, dict(counts)] for at, counts in held.callers]
-    return {"breach": breach_json(held.breach), "callers": callers, "examples": list(held.examples)}
+    return {
+        "breach": breach_json(held.breach),
+        "chart": held.chart.as_json(),
+        "callers": callers,
+        "examples": list(held.examples),
+    }
 
 
 def held_of(window: Window, stored: Json) -> Held:
@@ -254,6 +270,8 @@ def held_of(window: Window, stored: Json) -> Held:
     if not isinstance(stored, dict):
         raise ValueError("nothing held")
     held = Held(window, breach_of(stored["breach"]))
+    if "chart" in stored:  # files of earlier versions have none
+        held.chart = Chart.of(stored["chart"])
     examples, callers = stored["examples"], stored["callers"]
     if not isinstance(examples, list) or not isinstance(callers, list):
         raise ValueError("no examples")

@@ -7,7 +7,17 @@ import pytest
 from proxy.detect.offers import Offers
 from proxy.model.level import Level
 from proxy.model.observation import Metric
-from proxy.model.tripwire import Alert, BlockCaller, LimitCaller, Per, RollBack, Stat, Tripwire, TurnDial
+from proxy.model.tripwire import (
+    Alert,
+    BlockCaller,
+    LimitCaller,
+    Margin,
+    Per,
+    RollBack,
+    Stat,
+    Tripwire,
+    TurnDial,
+)
 from proxy.policy.compile import compile_policy
 from tests.policy.folders import folder, problems
 
@@ -49,6 +59,15 @@ def test_what_is_not_said_has_its_default() -> None:
     )
 
 
+def test_a_baseline_is_left_at_once_or_by_a_shift_that_adds_up() -> None:
+    rest = "id: a, metric: tokens, stat: mean"
+    sides = "above_baseline: {shift: 3}, below_baseline: {shift: 4, min_samples: 9}"
+    both = one(f"{{{rest}, {sides}}}")
+    assert (both.above_baseline, both.below_baseline) == (Margin(3, 200, True), Margin(4, 9, True))
+    assert both.adds_up
+    assert not one(f"{{{rest}, above_baseline: {{sigmas: 3}}}}").adds_up
+
+
 def test_what_may_happen_to_a_caller() -> None:
     then = "[{alert: soc}, {block: {ttl: 2h}}, {limit: {rate: 5/minute, ttl: 30m}}, {block: {}}]"
     tripwire = one(f"{{id: a, metric: blocked_rate, per: user, above: 0.5, then: {then}}}")
@@ -88,6 +107,10 @@ BASE = "id: a, metric: error_rate, above: 0.2"
         ("{id: a, metric: error_rate}", "says neither `above` nor `below`, nor a baseline"),
         (f"{{{BASE}, above_baseline: {{sigmas: 4}}}}", "stands beside `above`: use two tripwires"),
         (f"{{{BASE}, per: user, below_baseline: {{sigmas: 4}}}}", "needs `per` global, model or app"),
+        ("{id: a, metric: error_rate, above_baseline: {}}", "says either `sigmas` or `shift`"),
+        ("{id: a, metric: error_rate, above_baseline: {sigmas: 3, shift: 3}}", "says either `sigmas` or `shift`"),
+        ("{id: a, metric: error_rate, above_baseline: {shift: 1}}", "must be greater than or equal to 2, not 1"),
+        (f"{{{BASE}, below_baseline: {{shift: 3}}}}", "a `shift` is looked for on every side, or on none"),
         (f"{{{BASE}, window: 2h, below_baseline: {{sigmas: 4}}}}", "is at most 1h beside a baseline"),
         (f"{{{BASE}, below_baseline: {{sigmas: 0}}}}", "must be greater than or equal to 1, not 0"),
         ("{id: a, metric: tokens, stat: sum, below: 1}", "a sum is watched from above"),

@@ -7,11 +7,13 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy import jsonio
 from proxy.model.observation import Metric, Observation
 from proxy.model.tripwire import Margin, Stat, State
-from proxy.watch.baseline import WINDOWS_MAX, Baseline
+from proxy.watch.baseline import WINDOWS_MAX, Baseline, Expected
 from proxy.watch.normal import GROUPS_MAX, Normal
 from proxy.watch.watch import Watch
 from tests.watch.support import MIDNIGHT, collected, drive, look, seen, tripwire, watch
@@ -88,6 +90,44 @@ def test_an_hour_that_was_missed_has_its_neighbours() -> None:
     expected = made.expected(MIDNIGHT + 3 * HOUR_S)
     assert expected is not None
     assert (expected.source, expected.windows) == ("neighbours", 8)
+
+
+def test_neither_a_slope_within_the_hour_nor_a_step_on_it_is_beyond_what_is_normal() -> None:
+    """By day the values rise by a sigma within each hour; at 06:00 they leap by twenty."""
+    rng, made = random.Random(3), Baseline(share=False)
+
+    def usual(now: float) -> float:
+        hour = now % DAY_S / HOUR_S
+        return 300 + (10 * hour if hour < 6 else 260)
+
+    now = MIDNIGHT - 4 * WEEK_S
+    while now < MIDNIGHT:
+        made.learn(now, rng.gauss(usual(now), 10), 50)
+        now += 900
+    for minute in range(0, 12 * 60, 5):
+        now = MIDNIGHT + minute * 60
+        expected = made.expected(now)
+        assert expected is not None
+        assert expected.source == "hour"
+        for side in (1, -1):
+            assert expected.beyond(side * 1.5, usual(now), 50) < -0.4, (minute, side)
+            assert expected.beyond(side * 1.5, usual(now) + side * 4 * expected.spread, 50) > 1, (
+                minute,
+                side,
+            )
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.5, 6), st.integers(1, 500), st.booleans())
+def test_a_limit_is_just_so_many_deviations_off(value: float, sigmas: float, n: int, share: bool) -> None:
+    expected = Expected(0.3, 0.05, 30, 12, "hour", share, 0.33)
+    for side in (1, -1):
+        limit = expected.limit(side * sigmas, n)
+        if not share or 0 < limit < 1:
+            assert expected.beyond(side * sigmas, limit, n) == pytest.approx(0, abs=1e-6)
+        if 0 < limit < 1:
+            assert (expected.beyond(side * sigmas, value, n) > 1e-9) == (side * (value - limit) > 1e-9) or (
+                math.isclose(value, limit, rel_tol=1e-6)
+            )
 
 
 def test_shares_scatter_at_least_as_tosses_do() -> None:
