@@ -86,7 +86,7 @@ class Changes:
             if len(changes) > 1:  # over several values of a JSON text: nothing could lead back
                 changes = self._replaced(cover.start, cover.end, placeholder(cover.label))
             self._changes.extend(changes)
-        self._to_change = []
+        self._to_change.clear()
 
     def cover(self, start: int, end: int, text: str, *, across: bool = False) -> None:
         """Have [start, end) of a text that is no JSON redacted. With what it overlaps it becomes one change, with

@@ -9,8 +9,9 @@ from typing import Any
 from proxy.backend.client import Upstream
 from proxy.request.exchange import Exchange, Killed
 from proxy.request.inflow import Answers, Inflow
+from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import StreamGate
-from proxy.request.turn import Job, Turn, beside
+from proxy.request.turn import LOOKED_AT_ONCE, Job, Turn, beside
 
 
 class Drive:
@@ -62,19 +63,35 @@ class Drive:
             return bytes(self._gate.tail)
         return bytes(self._gate.tail) + self._gate.fail("backend_error", message, after_tail=True)
 
-    async def settle(self) -> None:
+    async def redacted(self) -> bool:
+        """Whether anything of it was redacted."""
+        for number, text in enumerate(self._gate.judged(), start=1):
+            if text.changes.redacted:
+                return True
+            if number % LOOKED_AT_ONCE == 0:
+                await self.turn.done()
+        return False
+
+    async def settle(self) -> tuple[JudgedText, ...]:
         """The reply is over: what was held and never went out is judged for the log's sake. Answers that are still
-        out are not waited for: their text is counted as unscanned."""
+        out are not waited for: their text is counted as unscanned. Returns all texts of the reply."""
         self._inflow.close()
         gate, turn = self._gate, self.turn
         gate.settle()
         turn.start()
         for judged in gate.judge(self._slice):
             await turn.done(judged)
-        unanswered = sum(text.length - min(text.settled, text.length) for text in gate.judged())
+        texts: list[JudgedText] = []
+        unanswered = 0
+        for number, text in enumerate(gate.judged(), start=1):
+            texts.append(text)
+            unanswered += text.length - min(text.settled, text.length)
+            if number % LOOKED_AT_ONCE == 0:
+                await turn.done()
         if unanswered:
             gate.unscanned["unanswered"] += unanswered
         await turn.done()
+        return tuple(texts)
 
     async def _pump_all(self) -> None:
         await self._steps(self._gate.pump(self._slice))

@@ -19,7 +19,7 @@ from proxy.request.exchange import Answer, Exchange, Killed, Ports
 from proxy.request.judged import JudgedText
 from proxy.request.scan import judge_texts, new_text
 from proxy.request.stream_gate import StreamGate
-from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, Turn, beside
+from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, Turn, beside, free
 from proxy.wire.base import ReplyView, RequestView, Wire
 
 PASSED_BYTES_KEPT_MAX = 65_536
@@ -98,6 +98,8 @@ async def _whole(x: Exchange, ports: Ports) -> None:
         raw = edited
     x.answer = Answer(upstream.status, headers, raw, reason=upstream.reason)
     x.guard_s += ports.clock.monotonic() - started
+    if many:
+        ports.spawn(free(list(view.texts)))
 
 
 def _read(wire: Wire, raw: bytes, request: RequestView | None) -> tuple[Json, ReplyView]:
@@ -157,7 +159,7 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
             async for out in released:
                 yield out
         await drive.end()
-        _end(x, ports, gate, complete=drive.complete)
+        _end(x, ports, gate, complete=drive.complete, redacted=await drive.redacted())
         await drive.turn.done()
     except (BackendFailed, UnreadableReply) as error:
         upstream.close()
@@ -167,16 +169,15 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
             x.outcome, x.error = Outcome.BLOCKED_OUTPUT, None
     finally:
         x.backend_done(clock.monotonic())
-        await drive.settle()
+        x.texts = await drive.settle()
         x.guard_s += drive.turn.spent_s
         x.facts = gate.facts
-        x.texts = tuple(gate.judged())
         x.messages.update(gate.blocked)
         x.unscanned.update(gate.unscanned)
         ports.metrics.held.observe(gate.held_max)
 
 
-def _end(x: Exchange, ports: Ports, gate: StreamGate, *, complete: bool) -> None:
+def _end(x: Exchange, ports: Ports, gate: StreamGate, *, complete: bool, redacted: bool) -> None:
     """The reply came to an end: its wire's own, every choice blocked, or the backend's bytes just stopped."""
     upstream = x.upstream
     assert upstream is not None
@@ -193,7 +194,7 @@ def _end(x: Exchange, ports: Ports, gate: StreamGate, *, complete: bool) -> None
         message = f"backend {upstream.backend}: it cut its reply short"
         x.outcome, x.error = Outcome.BACKEND_ERROR, message
         x.tail += gate.fail("backend_error", message, after_tail=True)
-    elif any(text.changes.redacted for text in gate.judged()):
+    elif redacted:
         x.outcome = Outcome.REDACTED
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 
 from proxy.detect.base import Ticket
 from proxy.errors import UnreadableReply
@@ -22,7 +23,7 @@ from proxy.policy.match import Plan
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
 from proxy.request.outlet import MARKS_AT_ONCE, Outlet
-from proxy.request.turn import READ_INLINE_BYTES_MAX, TEXTS_AT_ONCE, Job
+from proxy.request.turn import LOOKED_AT_ONCE, READ_INLINE_BYTES_MAX, TEXTS_AT_ONCE, Job
 from proxy.request.waiting import Look, Mark, Waiting
 from proxy.wire.base import Event, ReplyFacts, StreamReader
 from proxy.wire.once import STREAM_TEXTS_MAX
@@ -34,8 +35,6 @@ ANSWERS_CHARS_MAX = 32_768
 BATCH_FRAMES = 64
 BATCH_CHARS = 2048
 """How many frames of one read, or how much text, are read before it is judged and released."""
-CLOSED_AT_ONCE = 512
-"""How many texts end in one step."""
 
 
 class StreamGate:
@@ -135,9 +134,13 @@ class StreamGate:
                 yield 0
         if len(texts) > TEXTS_AT_ONCE:
             yield 0
-        self._asking = [text for text in texts if text.waiting]
-        if len(texts) > TEXTS_AT_ONCE:
-            yield 0
+        asking: list[JudgedText] = []
+        for number, text in enumerate(texts, start=1):
+            if text.waiting:
+                asking.append(text)
+            if number % LOOKED_AT_ONCE == 0:
+                yield 0
+        self._asking = asking
 
     @property
     def waiting(self) -> Sequence[Ticket]:
@@ -168,9 +171,10 @@ class StreamGate:
         """The reply ends here for its reader; what is held is to be judged all the same."""
         self._over = True
         self._halfway = False
-        for text in self.texts.values():
-            text.close()
-            self._unjudged[text] = None
+        for text in chain(self.texts.values(), self._copies):
+            if not text.closed:
+                text.close()
+                self._unjudged[text] = None
         self._order.ended()
 
     def give_up(self) -> None:
@@ -249,7 +253,7 @@ class StreamGate:
         # After its finish a reply waits for the log anyway: its texts stay open, in case they go on all the same.
         for number, channel in enumerate(closes if event.ends or not last else (), start=1):
             closing = self.texts.get(channel)
-            if number % CLOSED_AT_ONCE == 0:
+            if number % LOOKED_AT_ONCE == 0:
                 yield from self._between()
             if closing is not None:
                 closing.close()

@@ -24,7 +24,10 @@ SLICE_CHARS_MAX = 512
 prose and lists of numbers (each may be a telephone number), so the slice follows what the last one took."""
 
 TEXTS_AT_ONCE: Final = 8
-"""How many texts are begun, or looked at, in one step."""
+"""How many texts are begun in one step."""
+
+LOOKED_AT_ONCE: Final = 512
+"""How many texts that are judged are looked over, or end, in one step."""
 
 READ_INLINE_BYTES_MAX: Final = 32_768
 """A larger body is read in a thread, so that the loop goes on beside it."""
