@@ -11,11 +11,16 @@ what is settled without their answers, and goes on when it is polled after a tic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from proxy.model.finding import Match
+
+T = TypeVar("T")
+
+Steps = Generator[int, None, T]
+"""Work by steps: yields what each of them weighed, and returns what came of all."""
 
 HELD_CHARS_MAX = 4096
 """The most characters that any detector may leave open. A bound is part of a detector's meaning, not of the
@@ -118,9 +123,7 @@ class Scan(Protocol):
         ...
 
 
-class InlineScan:
-    """A scan that answers at once: what it has read, it has judged."""
-
+class _WithoutTickets:
     __slots__ = ()
 
     @property
@@ -129,6 +132,44 @@ class InlineScan:
 
     def poll(self) -> Progress:
         raise AssertionError("nothing is asked of a scan without tickets")
+
+
+class InlineScan(_WithoutTickets):
+    """A scan that answers at once: what it has read, it has judged."""
+
+    __slots__ = ()
+
+
+class SteppedScan(_WithoutTickets):
+    """One that answers at once too, but may leave some of its work for later where it is asked to go `by_steps`: it
+    is `behind` then, and holds what it has yet to judge, the text's end too, until it was told to go on often
+    enough."""
+
+    __slots__ = ("behind", "by_steps")
+
+    behind: bool
+    by_steps: bool
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        raise NotImplementedError
+
+    def feed(self, piece: str, *, final: bool = False) -> Progress:
+        raise NotImplementedError
+
+    def go_on(self) -> Progress:
+        """As `feed`, with the next step of what was fed before."""
+        raise NotImplementedError
+
+
+def at_once(work: Steps[T]) -> T:
+    """What comes of work whose steps nobody counts."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: T = done.value
+            return result
 
 
 class Bank(Protocol):

@@ -12,13 +12,14 @@ sign, an international prefix, an extension) is always asked about.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 import phonenumbers
 from phonenumbers import phonenumbermatcher, phonenumberutil
 
+from proxy.detect.base import Steps, at_once
 from proxy.detect.numbering import Plan, possible
 from proxy.detect.regexes import RegexSet
 
@@ -73,15 +74,20 @@ class Phones:
 
     def find(self, text: str) -> list[PhoneResult]:
         """The numbers of a text by start, none within another."""
+        return at_once(self.steps(text))
+
+    def steps(self, text: str) -> Steps[list[PhoneResult]]:
+        """As `find`; each candidate that is tried weighs 1."""
+        spans = yield from self._spans(text)
         results: list[PhoneResult] = []
         reach = 0
-        for start, end in sorted(self._spans(text), key=lambda span: (span[0], -span[1])):
+        for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
             if end > reach:
                 reach = end
                 results.append(PhoneResult(start, end, self._score))
         return results
 
-    def _spans(self, text: str) -> set[tuple[int, int]]:
+    def _spans(self, text: str) -> Steps[set[tuple[int, int]]]:
         """What the walks of all regions find."""
         spans: set[tuple[int, int]] = set()
         reading = _Reading(text)
@@ -98,7 +104,8 @@ class Phones:
             # Digits and plain signs that are a number of some region as they stand: what the other regions find
             # lies within, and none of their walks comes out at another place.
             plain = end == found.end() and _PLAIN.issuperset(candidate)
-            for begin, until, valid in self._matches(reading, candidate, start, regions, whole=plain):
+            matches = yield from self._matches(reading, candidate, start, regions, whole=plain)
+            for begin, until, valid in matches:
                 spans.add((begin, until))
                 regions &= ~valid
                 walks[until] = walks.get(until, 0) | valid
@@ -108,18 +115,20 @@ class Phones:
 
     def _matches(
         self, reading: _Reading, candidate: str, start: int, regions: int, *, whole: bool
-    ) -> Iterator[tuple[int, int, int]]:
+    ) -> Steps[list[tuple[int, int, int]]]:
         """As PhoneNumberMatcher's _extract_match and _extract_inner_match: ranges, each with the regions whose
         walk it ends at this candidate. With `whole`, the candidate ends the walks of all if of any."""
+        matches: list[tuple[int, int, int]] = []
         if _DATES.search(candidate):
-            return
+            return matches
         if _STAMP.search(candidate) and _STAMP_GOES_ON.match(reading.text, start + len(candidate)):
-            return
+            return matches
+        yield 1
         valid = self._valid(reading, candidate, start, regions, one=whole)
         if valid:
-            yield start, start + len(candidate), regions if whole else valid
+            matches.append((start, start + len(candidate), regions if whole else valid))
             if whole:
-                return
+                return matches
             regions &= ~valid
         for inner in _INNER:
             found = inner.search(candidate)
@@ -130,14 +139,16 @@ class Phones:
                     groups.insert(0, (candidate[: found.start()], 0))
                     first = False
                 for group, at in groups:
+                    yield 1
                     part = _trimmed(_UNWANTED_END, group)
                     valid = self._valid(reading, part, start + at, regions)
                     if valid:
-                        yield start + at, start + at + len(part), valid
+                        matches.append((start + at, start + at + len(part), valid))
                         regions &= ~valid
                 found = inner.search(candidate, found.start() + 1)
             if not regions:
-                return
+                break
+        return matches
 
     def _valid(self, reading: _Reading, candidate: str, at: int, regions: int, *, one: bool = False) -> int:
         """Those of the regions in which it is valid, as PhoneNumberMatcher's _parse_and_verify; with `one`, the

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.detect.base import Context, InlineScan, Progress
+from proxy.detect.base import Context, Progress, SteppedScan, Steps
 from proxy.detect.cuts import CONTEXT_CHARS, edged
 from proxy.detect.entities import NER_ENTITIES, PATTERN_ENTITIES
 from proxy.detect.normalise import Reader, View, latin
-from proxy.detect.presidio import Recognizer, load_recognizers
+from proxy.detect.presidio import Recognizer, Result, load_recognizers
 from proxy.detect.recognize import Recognizers
 from proxy.detect.settle import Settled, Settler, apart
 from proxy.detect.shapes import PREFILTERS
@@ -25,6 +25,9 @@ __all__ = ["NER_ENTITIES", "PATTERN_ENTITIES", "PiiBank", "PiiEntry", "PiiError"
 
 SEGMENT_CHARS_MAX: Final = 768
 """Raw characters that are held for want of a cut."""
+
+STEP_WEIGHT: Final = 32
+"""How much is done in one step, in numbers that are tried: some 20 µs each."""
 
 
 class PiiError(GuardrailError):
@@ -73,62 +76,104 @@ class _Engine:
         self._settler = Settler(entities, self._recognizers, recognizers, view)
         self.cuts = self._recognizers.cuts
 
-    def analyze(self, text: str, begin: int) -> Sequence[Settled]:
-        """What is found, by start, from the cut at `begin` on; the text before is context, its end is a cut."""
+    def begin(self, text: str, begin: int) -> Steps[list[Settled]] | None:
+        """What is found, by start, from the cut at `begin` on; the text before is context, its end is a cut. By
+        steps; None where nothing can be found."""
         apart = edged(text)
-        results = self._recognizers.find(apart[begin:])
-        if results is None:
-            return ()
+        work = self._recognizers.begin(apart[begin:])
+        return self._all(text, apart, begin, work) if work is not None else None
+
+    def _all(self, text: str, apart: str, begin: int, work: Steps[list[Result]]) -> Steps[list[Settled]]:
+        results = yield from work
         for result in results:
             result.start += begin
             result.end += begin
-        return self._settler.settle(text, apart, begin, results)
+        return (yield from self._settler.settle(text, apart, begin, results))
 
 
-class _PiiScan(InlineScan):
+class _PiiScan(SteppedScan):
     """One text. Offsets are those of the Latin view until a match is reported."""
 
-    __slots__ = ("_cut", "_engine", "_reader", "_wanted")
+    __slots__ = (
+        "_base", "_bound", "_cut", "_engine", "_final", "_looked", "_open", "_reader", "_until", "_wanted", "_work",
+    )  # fmt: skip
 
     def __init__(
         self, view: View, engine: _Engine, wanted: tuple[tuple[int, frozenset[str], float], ...]
     ) -> None:
+        self.behind = self.by_steps = False
         self._reader = Reader(view)
         self._engine = engine
         self._wanted = wanted
         self._cut = 0  # what stands before here is done
+        self._looked = 0  # there is no further cut before here
+        self._open = self._final = False
+        # A segment under way: from the last cut to the next one, the raw offset at which it was cut by force, else
+        # negative, and where its text begins.
+        self._work: Steps[list[Settled]] | None = None
+        self._until = self._bound = self._base = 0
 
     @property
     def scores(self) -> Mapping[str, float]:
         return {}
 
     def feed(self, piece: str, *, final: bool = False) -> Progress:
+        self._reader.push(piece)
+        self._open, self._final = True, final
+        return self.go_on()
+
+    def go_on(self) -> Progress:
         reader = self._reader
-        reader.push(piece)
         matches: list[Match] = []
-        while reader.length > (bound := reader.raw_start(self._cut) + SEGMENT_CHARS_MAX):
-            most = self._within(bound)
-            cut = (
-                self._engine.cuts.before(reader.text, most - reader.base, self._cut - reader.base)
-                + reader.base
-            )
-            forced = cut <= self._cut
-            cut = most if forced else cut
-            if cut <= self._cut:
-                break
-            matches.extend(self._judge(cut, bound if forced else -1))
-        if final:
-            matches.extend(self._judge(reader.end, -1))
+        weight = 0
+        self.behind = False
+        while (work := self._work or self._next()) is not None:
+            try:
+                while weight < STEP_WEIGHT or not self.by_steps:
+                    weight += next(work)
+            except StopIteration as done:
+                self._work = None
+                matches.extend(self._matches(done.value))
+                self._cut = self._until
+                continue
+            self._work = work
+            self.behind = True
+            break
+        if self._final and not self.behind:
             return Progress(tuple(matches), reader.length)
-        cut = (
-            self._engine.cuts.before(reader.text, reader.end - reader.base, self._cut - reader.base)
-            + reader.base
-        )
-        if cut > self._cut:
-            matches.extend(self._judge(cut, -1))
         safe_upto = reader.length if self._cut == reader.end else reader.raw_start(self._cut)
         reader.let_go(self._cut - CONTEXT_CHARS)
         return Progress(tuple(matches), safe_upto)
+
+    def _next(self) -> Steps[list[Settled]] | None:
+        """Begin the next segment in which anything can be found."""
+        reader, engine = self._reader, self._engine
+        while self._open:
+            base = reader.base
+            bound = reader.raw_start(self._cut) + SEGMENT_CHARS_MAX
+            most = self._within(bound) if reader.length > bound else self._cut
+            forced = most > self._cut
+            if not forced:
+                self._open, most = False, reader.end
+            if self._final and not forced:
+                cut = most
+            else:
+                least = max(
+                    self._cut, self._looked - 1
+                )  # what follows the last character may make a cut of it
+                cut = engine.cuts.before(reader.text, most - base, least - base) + base
+                self._looked = most
+                if cut > least:
+                    forced = False
+                else:
+                    cut = most if forced else self._cut
+            if cut > self._cut:
+                work = engine.begin(reader.text[: cut - base], self._cut - base)
+                if work is not None:
+                    self._base, self._until, self._bound = base, cut, bound if forced else -1
+                    return work
+                self._cut = cut
+        return None
 
     def _within(self, bound: int) -> int:
         """The offset of the first shown character at or after the raw offset `bound`; the end if there is
@@ -145,19 +190,14 @@ class _PiiScan(InlineScan):
                 high = middle
         return low
 
-    def _judge(self, cut: int, bound: int) -> list[Match]:
-        """The matches between the last cut and this one, by start. `bound` is the raw offset at which the
-        text was cut by force, else negative."""
-        reader = self._reader
-        begin = self._cut
-        self._cut = cut
-        base = reader.base
-        found = self._engine.analyze(reader.text[: cut - base], begin - base)
+    def _matches(self, found: Sequence[Settled]) -> list[Match]:
+        """What was found in the segment under way, by start."""
+        reader, base, bound = self._reader, self._base, self._bound
         matches: list[Match] = []
         for rule, entities, least in self._wanted if found else ():
             for one in apart([one for one in found if one.entity in entities and one.score >= least]):
                 start, end = one.start + base, one.end + base
-                touches = bound >= 0 and end == cut
+                touches = bound >= 0 and end == self._until
                 last = reader.raw_end(end)
                 matches.append(
                     Match(

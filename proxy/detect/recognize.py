@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast
 
+from proxy.detect.base import Steps, at_once
 from proxy.detect.cuts import CONTEXT_CHARS, EDGE, Cuts, merged
 from proxy.detect.entities import DEFAULT_ENTITIES
 from proxy.detect.matching import Matching, PatternRecognizer
@@ -24,6 +25,8 @@ _BETWEEN: Final = r"\-xX/ ()\[\].~⁓∼"
 _TELLTALE: Final = re.compile(r"[0-9@.:\-\[({]")
 """Nothing is found without one of these. (A UUID has its version's digit; a bracket may stand around `at`.)"""
 _GLANCE_CHARS: Final = 64  # a text so short is looked at for them first: a word of prose needs no more
+CHARS_A_STEP: Final = 64
+"""How much is searched by one pattern while a number is tried in `phone`."""
 _ADDRESSES: Final = frozenset({"EMAIL_ADDRESS", "URL"})
 _PHONES: Final = frozenset({"PHONE_NUMBER", "ZA_MOBILE_NUMBER", "ZA_TELEPHONE_NUMBER"})
 _OWN_WAY: Final = _PHONES | {"IBAN_CODE", "URL"}
@@ -143,13 +146,19 @@ class Recognizers:
     def find(self, text: str) -> list[Result] | None:
         """The findings in a text that begins and ends at cuts; those of an entity by start. None where no
         pattern occurs at all."""
+        work = self.begin(text)
+        return at_once(work) if work is not None else None
+
+    def begin(self, text: str) -> Steps[list[Result]] | None:
+        """As `find`, by steps of some 20 µs each."""
         if len(text) < _GLANCE_CHARS and not _TELLTALE.search(text):
             return None
         # In an address `_` is a letter. Beside a number it joins it to a name, as in card_4111.
         apart = text.replace("_", EDGE)
         hits = self._set.hits(apart)
-        if not hits:
-            return None
+        return self._steps(text, apart, hits) if hits else None
+
+    def _steps(self, text: str, apart: str, hits: Sequence[int]) -> Steps[list[Result]]:
         areas: list[tuple[int, int]] = []
         near: dict[str, dict[tuple[int, int], None]] = {}
         for index in hits:
@@ -159,7 +168,8 @@ class Recognizers:
         for entity, mine in near.items():
             part = text if entity in _ADDRESSES else apart
             for start, end in merged(mine):
-                for result in self.of(entity, part[start:end]):
+                found = yield from self.of(entity, part[start:end])
+                for result in found:
                     result.start += start
                     result.end += start
                     results.append(result)
@@ -179,10 +189,11 @@ class Recognizers:
             yield area
             at = max(area[1], end)
 
-    def of(self, entity: str, text: str) -> Sequence[Result]:
+    def of(self, entity: str, text: str) -> Steps[Sequence[Result]]:
         """What the recognizer of one entity finds in a text."""
         if entity == "PHONE_NUMBER":
-            return self._phones.find(text)
+            return (yield from self._phones.steps(text))
+        yield 1 + len(text) // CHARS_A_STEP
         if entity == "URL":
             return self._urls.find(text)
         matching = self._matching.get(entity)

@@ -13,11 +13,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from proxy.detect.base import Steps
 from proxy.detect.cuts import CONTEXT_CHARS, merged
 from proxy.detect.nearby import RAISE, RAISED_MIN, Nearby, Said
 from proxy.detect.normalise import View
 from proxy.detect.presidio import Recognizer, Result
-from proxy.detect.recognize import Recognizers
+from proxy.detect.recognize import CHARS_A_STEP, Recognizers
 from proxy.detect.shapes import Shapes, is_card
 
 PHONE_DIGITS_MIN: Final = 7
@@ -91,14 +92,19 @@ class Settler:
         self._nearby = Nearby({entity: recognizers[entity].context for entity in entities}, view)
         self._shapes = Shapes(entities, self._nearby, recognizers["EMAIL_ADDRESS"].validate_result)
 
-    def settle(self, text: str, apart: str, begin: int, results: Sequence[Result]) -> list[Settled]:
+    def settle(self, text: str, apart: str, begin: int, results: Sequence[Result]) -> Steps[list[Settled]]:
         """The findings that stand, by start, of a text that is read from the cut `begin` to its end; what stands
-        before is context, and `apart` the text as the recognizers read it. Offsets count from its beginning."""
-        found: list[Result] = [*results, *self._shapes.find(text, apart, begin)]
-        others = self._others(apart, begin, found)
+        before is context, and `apart` the text as the recognizers read it. Offsets count from its beginning. By
+        steps as those of `recognize`."""
+        shapes = yield from self._shapes.steps(text, apart, begin)
+        found: list[Result] = [*results, *shapes]
+        others = yield from self._others(apart, begin, found)
         phones = sorted((one.start, one.end) for one in found if one.entity_type == "PHONE_NUMBER")
-        each = (self._one(text, one, others, phones) for one in found)
-        settled = [one for one in each if one is not None]
+        settled: list[Settled] = []
+        for each in found:
+            yield 1
+            if (stands := self._one(text, each, others, phones)) is not None:
+                settled.append(stands)
         settled.sort(key=lambda one: (one.start, -one.end, -one.score))
         reach: dict[str, int] = {}
         kept = []
@@ -108,7 +114,7 @@ class Settler:
                 kept.append(one)
         return kept
 
-    def _others(self, text: str, begin: int, found: Sequence[Result]) -> list[tuple[int, int]]:
+    def _others(self, text: str, begin: int, found: Sequence[Result]) -> Steps[list[tuple[int, int]]]:
         """What no phone number is, near the phone numbers; by start, none within another."""
         phones = [(one.start - begin, one.end - begin) for one in found if one.entity_type == "PHONE_NUMBER"]
         others: list[tuple[int, int]] = []
@@ -121,9 +127,12 @@ class Settler:
         for first, until in merged(areas):
             near = part[first:until]
             at = begin + first
+            yield 1 + len(near) // CHARS_A_STEP
+            work = self._no_phones.begin(near)
+            no_phones = (yield from work) if work is not None else ()
             others.extend(
                 (at + one.start, at + one.end)
-                for one in self._no_phones.find(near) or ()
+                for one in no_phones
                 if one.score >= 0.5 and not _goes_on(near, one.start, one.end)
             )
             others.extend((at + one.start(), at + one.end()) for one in _DECIMAL.finditer(near))

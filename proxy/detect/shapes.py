@@ -18,8 +18,10 @@ from typing import Final
 
 import phonenumbers
 
+from proxy.detect.base import Steps
 from proxy.detect.nearby import Nearby
 from proxy.detect.phone import PhoneResult, Phones
+from proxy.detect.recognize import CHARS_A_STEP
 
 _SHAPE: Final = 0.4  # as Presidio's own phone numbers
 _SAID: Final = 0.5
@@ -121,12 +123,20 @@ class Shapes:
         self._wanted = frozenset(entities) & PREFILTERS.keys()
         self._phones = Phones(sorted(_MORE_REGIONS), phonenumbers.Leniency.STRICT_GROUPING, _SHAPE)
 
-    def find(self, text: str, apart: str, begin: int) -> Iterator[Shape]:
-        """`apart` is the text as the recognizers read it."""
+    def steps(self, text: str, apart: str, begin: int) -> Steps[list[Shape]]:
+        """What is found, by steps as those of `recognize`. `apart` is the text as the recognizers read it."""
         part = apart[begin:]
-        if "PHONE_NUMBER" in self._wanted:
-            for start, until, score in self._phone(text, part, begin):
-                yield Shape(start, until, score)
+        yield 1 + len(part) // CHARS_A_STEP
+        shapes = (yield from self._phone(text, part, begin)) if "PHONE_NUMBER" in self._wanted else []
+        if "EMAIL_ADDRESS" in self._wanted:
+            addresses = yield from self._addresses(part)
+            shapes += (
+                Shape(begin + start, begin + until, 1.0, "EMAIL_ADDRESS") for start, until in addresses
+            )
+        shapes += self._others(text, part, begin)
+        return shapes
+
+    def _others(self, text: str, part: str, begin: int) -> Iterator[Shape]:
         if "CREDIT_CARD" in self._wanted:
             for found in _CARD.finditer(part):
                 if is_card(found.group()) and min(map(len, _GAPS.split(found.group()))) >= _CARD_GROUP_MIN:
@@ -134,9 +144,6 @@ class Shapes:
             for found in _CARD_OF_FOURS.finditer(part):
                 if is_card(found.group()):
                     yield Shape(begin + found.start(), begin + found.end(), 1.0, "CREDIT_CARD")
-        if "EMAIL_ADDRESS" in self._wanted:
-            for start, until in self._addresses(part):
-                yield Shape(begin + start, begin + until, 1.0, "EMAIL_ADDRESS")
         if "IBAN_CODE" in self._wanted:
             for found in _IBAN.finditer(part):
                 length = iban_length(found.group())
@@ -152,31 +159,38 @@ class Shapes:
                 for found in pattern.finditer(part):
                     yield Shape(begin + found.start(), begin + found.end(), 0.6, "DATE_TIME")
 
-    def _addresses(self, part: str) -> Iterator[tuple[int, int]]:
+    def _addresses(self, part: str) -> Steps[list[tuple[int, int]]]:
+        addresses: list[tuple[int, int]] = []
         found = [(one, one.group()) for one in _DOMAIN.finditer(part)]
         found += [(one, f"@{_SPELT_DOT.sub('.', one[1])}") for one in _SPELT.finditer(part)]
         for one, domain in found:
+            yield 1
             at = one.start()
             run = _LOCAL_BACKWARDS.match(part[max(0, at - 64) : at][::-1])
             local = run.group()[::-1].lstrip(_LOCAL_EDGES) if run else ""
             if local and self._is_address(local + domain):
-                yield at - len(local), one.end()
+                addresses.append((at - len(local), one.end()))
+        return addresses
 
-    def _phone(self, text: str, part: str, begin: int) -> Iterator[tuple[int, int, float]]:
-        for found in _AMERICAN.finditer(part):
-            yield begin + found.start(), begin + found.end(), _SHAPE
-        for found in _BRACKETED.finditer(part):
-            yield begin + found.start(), begin + found.end(), _SHAPE
+    def _phone(self, text: str, part: str, begin: int) -> Steps[list[Shape]]:
+        shapes = [
+            Shape(begin + found.start(), begin + found.end(), _SHAPE)
+            for pattern in (_AMERICAN, _BRACKETED)
+            for found in pattern.finditer(part)
+        ]
         for found in _PLUS.finditer(part):
+            yield 1
             if _possible(found.group()):
-                yield begin + found.start(), begin + found.end(), _SHAPE
+                shapes.append(Shape(begin + found.start(), begin + found.end(), _SHAPE))
         for found in _RUN.finditer(part):
+            yield 1
             start = begin + found.start()
             if self._nearby.read(text, start, "PHONE_NUMBER").phone:
-                yield start, begin + found.end(), _SAID
+                shapes.append(Shape(start, begin + found.end(), _SAID))
             elif _TRUNK.match(found.group()):
-                for one in self._phones.find(found.group()):
-                    yield start + one.start, start + one.end, _SHAPE
+                numbers = yield from self._phones.steps(found.group())
+                shapes += (Shape(start + one.start, start + one.end, _SHAPE) for one in numbers)
+        return shapes
 
 
 def _possible(candidate: str) -> bool:

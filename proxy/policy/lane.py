@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Final, Protocol
 
-from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan, ScorerFailed, Ticket
+from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan, ScorerFailed, SteppedScan, Ticket
 from proxy.model.finding import Finding, Match
 from proxy.model.level import Action, Direction, Level
 from proxy.policy.memory import Recall, Recalled
@@ -71,6 +71,7 @@ class Reading:
         default_factory=dict
     )  # rule → the furthest end among its findings told so far
     said: list[Match] = field(default_factory=list)  # where it is to be remembered
+    stepped: SteppedScan | None = None  # the scan, where it may leave work for later
 
     def take(self, progress: Progress, length: int, *, final: bool) -> tuple[Match, ...]:
         """The matches of an answer. Raises BrokenPromise."""
@@ -79,7 +80,8 @@ class Reading:
         for match in progress.matches:
             if not self.safe_upto <= match.start <= match.end <= length:
                 raise BrokenPromise(f"a match at {match.start} after {self.safe_upto} was called safe")
-        self.safe_upto = length if final and not self.scan.waiting else progress.safe_upto
+        behind = self.stepped is not None and self.stepped.behind
+        self.safe_upto = length if final and not behind and not self.scan.waiting else progress.safe_upto
         if self.keeps:
             self.said.extend(progress.matches)
         return progress.matches
@@ -155,7 +157,8 @@ class Lane:
     """Banks whose findings are told in common order."""
 
     __slots__ = (
-        "_blocked", "_count", "_final", "_late", "_length", "_pending", "_told", "_unopened", "_view", "readings",
+        "_blocked", "_count", "_final", "_late", "_length", "_pending", "_stepped", "_told", "_unopened", "_view",
+        "behind", "readings",
     )  # fmt: skip
 
     def __init__(self, view: View, banks: tuple[Bank, ...]) -> None:
@@ -168,6 +171,8 @@ class Lane:
         self._blocked = False  # one over the limit blocked the text
         self._unopened = banks
         self._late: list[Reading] = []  # those that may have to wait for a scorer
+        self._stepped: list[Reading] = []  # those that may leave work for later
+        self.behind = False  # one has: nothing is to be fed before it has gone on
         self.readings: list[Reading] = []
 
     @property
@@ -194,6 +199,20 @@ class Lane:
                 continue
             for match in matches:
                 self._wait(match, reading)
+        return self._settle(broken, found)
+
+    def go_on(self, found: list[Finding]) -> int:
+        """As `feed`, with the next step of what is left of the last piece."""
+        broken: list[Reading] = []
+        for reading in self._stepped:
+            if reading.stepped is None or not reading.stepped.behind:
+                continue
+            try:
+                for match in reading.take(reading.stepped.go_on(), self._length, final=self._final):
+                    self._wait(match, reading)
+            except Exception as error:  # noqa: BLE001 - the same boundary
+                self._fail(reading.bank, error, reading.safe_upto)
+                broken.append(reading)
         return self._settle(broken, found)
 
     def poll(self, found: list[Finding]) -> int:
@@ -223,10 +242,14 @@ class Lane:
         other._count = max(other._count, self._count)
         other._unopened += tuple(bank for bank in self._unopened if bank in banks)
         self._unopened = tuple(bank for bank in self._unopened if bank not in banks)
-        for lane, source in ((other.readings, self.readings), (other._late, self._late)):
+        for lane, source in (
+            (other.readings, self.readings),
+            (other._late, self._late),
+            (other._stepped, self._stepped),
+        ):
             lane.extend(reading for reading in source if reading in moved)
-        self.readings = [reading for reading in self.readings if reading not in moved]
-        self._late = [reading for reading in self._late if reading not in moved]
+        other.behind = other.behind or self.behind
+        self._drop(moved)
         waits, self._pending = self._pending, []
         for entry in waits:
             heappush(other._pending if entry[2] in moved else self._pending, entry)
@@ -236,16 +259,24 @@ class Lane:
         if broken:
             for reading in broken:
                 self._view.scored(reading.scan.scores)
-            self.readings = [reading for reading in self.readings if reading not in broken]
-            self._late = [reading for reading in self._late if reading not in broken]
+            self._drop(broken)
+        self.behind = False
+        for reading in self._stepped:
+            if reading.stepped is not None and reading.stepped.behind:
+                self.behind = True
         settled = min([reading.safe_upto for reading in self.readings], default=self._length)
-        over = self._final and settled == self._length and not self.waiting
+        over = self._final and settled == self._length and not self.behind and not self.waiting
         while self._pending and (over or self._pending[0][0].start < settled):
             pending, _, source = heappop(self._pending)
             self._tell(pending, source, found)
         if over and self._view.recall is not None:
             self._remember(self._view.recall)
         return settled
+
+    def _drop(self, gone: Sequence[Reading]) -> None:
+        self.readings = [reading for reading in self.readings if reading not in gone]
+        self._late = [reading for reading in self._late if reading not in gone]
+        self._stepped = [reading for reading in self._stepped if reading not in gone]
 
     def _open(self) -> None:
         view = self._view
@@ -261,7 +292,12 @@ class Lane:
                 self._fail(bank, error, 0)
                 continue
             self.readings.append(reading)
-            if not isinstance(scan, InlineScan):
+            if isinstance(scan, InlineScan):
+                continue
+            if isinstance(scan, SteppedScan):
+                scan.by_steps, reading.stepped = True, scan
+                self._stepped.append(reading)
+            else:
                 self._late.append(reading)
         self._unopened = ()
 

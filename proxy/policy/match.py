@@ -39,11 +39,13 @@ class Ruling(NamedTuple):
     """One answer.
 
     `findings` became final with this piece, by start. Every finding that acts and starts before `settled` is
-    known; no later character can add one there. With nothing enforced `settled` is the length so far.
+    known; no later character can add one there. With nothing enforced `settled` is the length so far. `behind`:
+    work is left, and the judge is to be told to go on before it is fed again.
     """
 
     findings: tuple[Finding, ...]
     settled: int
+    behind: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def plan(
 class Judge:
     """Judges one text. Feeding it in any pieces gives the same findings as feeding it at once."""
 
-    __slots__ = ("_holding", "_length", "_settled", "_view", "_watching")
+    __slots__ = ("_behind", "_holding", "_length", "_settled", "_view", "_watching")
 
     def __init__(
         self, plan: Plan, field: str, context: Context = NO_CONTEXT, recall: Recall | None = None
@@ -129,12 +131,13 @@ class Judge:
         self._view = view = View(plan, field, context, recall, [], {})
         self._length = 0
         self._settled = 0
+        self._behind = False
         self._holding = Lane(view, plan.holding) if plan.holding else None
         self._watching = Lane(view, plan.watching) if plan.watching else None
 
-    def feed(self, piece: str, *, final: bool = False) -> Ruling:
+    def feed(self, piece: str, *, final: bool = False, by_steps: bool = False) -> Ruling:
         """Take the next characters; with `final` the text ends here, and all of it is settled once nothing is
-        waited for any more."""
+        waited for any more. With `by_steps`, what takes long is left for `go_on`."""
         acting: list[Finding] = []
         watched: list[Finding] = []
         # A long piece goes in by slices: detectors then never hold more than a slice's matches at once.
@@ -143,13 +146,34 @@ class Judge:
             part = piece if last == 0 else piece[number * SLICE_CHARS : (number + 1) * SLICE_CHARS]
             ends = final and number == last
             self._length += len(part)
+            self._behind = False
             if self._holding is not None:
                 self._settled = self._holding.feed(part, ends, acting)
+                self._behind = self._holding.behind
             else:
                 self._settled = self._length
             if self._watching is not None:
                 self._watching.feed(part, ends, watched)
+                self._behind = self._behind or self._watching.behind
+            while self._behind and not (by_steps and number == last):
+                self._go_on(acting, watched)
         return self._ruling(acting, watched)
+
+    def go_on(self) -> Ruling:
+        """The next step of what the last piece left."""
+        acting: list[Finding] = []
+        watched: list[Finding] = []
+        self._go_on(acting, watched)
+        return self._ruling(acting, watched)
+
+    def _go_on(self, acting: list[Finding], watched: list[Finding]) -> None:
+        self._behind = False
+        if self._holding is not None and self._holding.behind:
+            self._settled = self._holding.go_on(acting)
+            self._behind = self._holding.behind
+        if self._watching is not None and self._watching.behind:
+            self._watching.go_on(watched)
+            self._behind = self._behind or self._watching.behind
 
     def tighten(self, plan: Plan) -> int:
         """Go on under a stricter plan of the same policy: what is told from now on is told by that, and what acts
@@ -209,4 +233,4 @@ class Judge:
             acting = sorted(
                 acting + watched, key=lambda finding: (finding.start, finding.start - finding.end)
             )
-        return Ruling(tuple(acting or watched), self._settled)
+        return Ruling(tuple(acting or watched), self._settled, self._behind)

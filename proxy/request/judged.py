@@ -68,6 +68,7 @@ class JudgedText:
         self._gone = self._lax = 0  # how far it had gone out: as one that seemed to end; under a laxer plan
         self._closing = self.closed = False
         self._answering = False  # the present judge has read its all, and waits for answers
+        self._behind = False  # it has yet to do some of what it was fed
         self._follows: JudgedText | None = None
         self._followed = channel.chain != ""  # whether another text may follow that is read with it
         self._seam: Seam | None = None  # at its end
@@ -146,19 +147,23 @@ class JudgedText:
         return self._grown.limit == 0
 
     def work(self, chars: int) -> int:
-        """Judge up to so many of the characters that came. Returns how many; 0 where nothing is left, or an answer
-        must come first."""
+        """Judge up to so many of the characters that came, or a step of what they left to do. Returns how many, at
+        least 1; 0 where nothing is left, or an answer must come first."""
+        if self._behind:
+            self._catch_up()
+            return 1
         done = 0
-        while self._todo and not self._answering and done < chars:
+        while self._todo and not self._answering and not self._behind and done < chars:
             if self._todo.take_pause():
                 self._feed("", final=True)
                 continue
             piece = self._todo.take(chars - done)
             done += len(piece)
-            self._feed(piece, final=self._closing and not self._todo)
-        if self._closing and not self.closed and not self._todo and not self._answering:
+            # The end of a text that another may follow is a step of its own.
+            self._feed(piece, final=self._closing and not self._todo and not self.channel.chain)
+        if self._closing and not (self.closed or self._todo or self._answering or self._behind):
             self._feed("", final=True)
-        return done
+        return done or int(self._behind)
 
     def poll(self, *, last: bool = False) -> None:
         """Take what scorers answered; with `last` no other answer is waited for."""
@@ -221,8 +226,9 @@ class JudgedText:
             if self._json is not None:
                 piece += self._json.end()
             if self.channel.chain:
-                self._judge_piece(piece, final=False)
-                piece = ""
+                if piece:
+                    self._judge_piece(piece, final=False)
+                    piece = ""
                 self._end_seam(before)
         if piece or self._judge is not None:
             self._judge_piece(piece, final=final)
@@ -249,14 +255,23 @@ class JudgedText:
             self._judge = judge
         piece = readable(piece)
         self.changes.read(piece, final=final)
-        ruling = judge.feed(piece, final=final)
+        ruling = judge.feed(piece, final=final, by_steps=True)
+        self._behind = ruling.behind
         self._judged += len(piece)
         if self._json is not None:
             self._tail = (self._tail + piece)[-REOPENED_CONTEXT_CHARS:]
         self._take(ruling, judge)
 
+    def _catch_up(self) -> None:
+        judge = self._judge
+        assert judge is not None
+        ruling = judge.go_on()
+        self._behind = ruling.behind
+        self._take(ruling, judge)
+        self._stop_if_answered(judge)
+
     def _stop_if_answered(self, judge: Judge | None) -> None:
-        if not self._answering or (judge is not None and judge.waiting):
+        if not self._answering or self._behind or (judge is not None and judge.waiting):
             return
         self._answering = False
         self._scores = self.scores

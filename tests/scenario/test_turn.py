@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 
+from proxy.backend.client import Upstream
+from proxy.detect.phone import Phones
+from proxy.detect.pii import SEGMENT_CHARS_MAX, STEP_WEIGHT, PiiBank, PiiEntry
 from proxy.errors import UnreadableReply
 from proxy.model.level import Action, Direction
 from proxy.model.record import Json
 from proxy.model.text import Channel
 from proxy.policy.match import Judge, plan
+from proxy.request.drive import Drive
+from proxy.request.exchange import Exchange
 from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import BATCH_CHARS, StreamGate
 from proxy.request.turn import (
+    LOOKED_AT_ONCE,
     READ_INLINE_BYTES_MAX,
     SLICE_CHARS_FIRST,
     SLICE_CHARS_MAX,
@@ -31,6 +39,8 @@ from proxy.wire.once import STREAM_TEXTS_MAX, Once
 from tests.policy.banks import ANY, WordBank, rule
 from tests.wire import replies
 from tests.wire.drive import reader_of, view_of
+
+PHONES = PiiBank((PiiEntry(0, frozenset({"PHONE_NUMBER"})),))
 
 
 class Hand:
@@ -151,6 +161,28 @@ def test_a_whole_text_is_judged_by_slices() -> None:
     assert len(text.findings) == 100
 
 
+@pytest.mark.parametrize("chain", ["", "another may follow"])
+def test_a_row_of_numbers_goes_by_steps_to_its_end(monkeypatch: pytest.MonkeyPatch, chain: str) -> None:
+    """No clock: the numbers that are tried in a step are counted. All of them wait for the text's end."""
+    tried = [0]
+    valid = Phones._valid
+
+    def counted(*args: Any, **more: Any) -> int:
+        tried[-1] += 1
+        return valid(*args, **more)
+
+    monkeypatch.setattr(Phones, "_valid", counted)
+    chosen = plan((rule(action=Action.REDACT),), (PHONES,), Direction.OUTPUT, ANY)
+    text = JudgedText(Channel("f", chain=chain), lambda _: Judge(chosen, "f"))
+    text.unfollowed()
+    text.read("(0212) 555-1234 " * (SEGMENT_CHARS_MAX // 16))
+    while text.work(SLICE_CHARS_MIN):
+        tried.append(0)
+    assert text.closed
+    assert len(text.findings) == SEGMENT_CHARS_MAX // 16
+    assert max(tried) <= STEP_WEIGHT < sum(tried) / 4
+
+
 TEXTS = 3000
 
 
@@ -199,6 +231,35 @@ def test_a_frame_of_many_texts_goes_by_steps_whatever_it_is_of() -> None:
     jobs.extend(step for step in gate.pump(lambda: 64) if not isinstance(step, int))
     assert len(jobs) == 3, "to render it"
     assert b"secret" not in gate.out + gate.tail
+
+
+async def test_a_reply_of_many_texts_is_looked_over_by_steps() -> None:
+    """No clock: the texts that are looked at between two turns are counted."""
+    looked = most = 0
+
+    class Gate(StreamGate):
+        def judged(self) -> Iterator[JudgedText]:
+            nonlocal looked
+            for text in super().judged():
+                looked += 1
+                yield text
+
+    class Counting(Turn):
+        async def done(self, judged: int = 0) -> None:
+            nonlocal looked, most
+            most, looked = max(most, looked), 0
+
+    reader = reader_of(replies.chat(["a"]))
+    gate = Gate(reader, 1, lambda channel: JudgedText(channel, lambda _: judge(channel)))
+    for job in gate.read(many_texts().replace(b"secret", b"word")):
+        if job is not None:
+            job.do()
+    upstream = cast(Upstream, None)  # nothing is read any more
+    drive = Drive(cast(Exchange, None), upstream, gate, Counting(Hand()))
+    gate.end()
+    assert not await drive.redacted()
+    assert len(await drive.settle()) == TEXTS + 1
+    assert most == LOOKED_AT_ONCE
 
 
 def test_a_frame_of_too_many_texts_is_refused_while_it_is_read() -> None:
