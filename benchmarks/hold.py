@@ -170,9 +170,10 @@ async def main(kinds: list[str], *, where: bool) -> None:
         if sampler is not None:
             sampler.start()
         try:
-            with closing(
-                Collector(lambda: app.front.in_flight + app.recorder.queue_depth)
-            ) as collector:  # as `serve` has it
+            front, recorder = app.front, app.recorder
+            with closing(  # as `serve` has it
+                Collector(lambda: front.in_flight + recorder.queue_depth, lambda: front.begun)
+            ) as collector:
                 collector.run()
                 await measure(f"http://{bound.client}", kinds, sampler)
         finally:

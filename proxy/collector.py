@@ -32,9 +32,12 @@ _NEVER: Final = 1 << 30
 class Collector:
     """Takes the full passes over from the interpreter, until it is closed. `run` it within an event loop."""
 
-    def __init__(self, in_flight: Callable[[], int]) -> None:
+    def __init__(self, in_flight: Callable[[], int], begun: Callable[[], int]) -> None:
+        """`in_flight`: how many exchanges are under way; `begun`: how many there ever were."""
         self._next: asyncio.TimerHandle | None = None
         self._in_flight = in_flight
+        self._begun = begun
+        self._seen = begun()
         self._before = gc.get_threshold()
         self._idle_s = 0.0
         self._apart = False  # objects were set apart since the last look through all
@@ -45,8 +48,10 @@ class Collector:
 
     def look(self) -> bool:
         """Make a full pass if it is due; whether it was."""
-        busy = self._in_flight() > 0
-        self._idle_s = 0.0 if busy else self._idle_s + LOOK_S
+        busy, begun = self._in_flight() > 0, self._begun()
+        # Short ones may come and go between two looks.
+        self._idle_s = 0.0 if busy or begun != self._seen else self._idle_s + LOOK_S
+        self._seen = begun
         thorough = self._apart and self._idle_s >= IDLE_S
         if thorough:
             gc.unfreeze()

@@ -18,9 +18,14 @@ def in_flight() -> list[str]:
 
 
 @pytest.fixture
-def collector(in_flight: list[str]) -> Iterator[Collector]:
+def begun() -> list[int]:
+    return [0]
+
+
+@pytest.fixture
+def collector(in_flight: list[str], begun: list[int]) -> Iterator[Collector]:
     before = gc.get_threshold()
-    collector = Collector(lambda: len(in_flight))
+    collector = Collector(lambda: len(in_flight), lambda: begun[0])
     yield collector
     collector.close()
     assert gc.get_threshold() == before
@@ -62,6 +67,16 @@ def test_what_was_left_is_walked_again_only_after_a_long_rest(
     assert looked.count(True) == 1, "once is enough"
 
 
+def test_a_rest_is_none_where_exchanges_come_and_go_between_looks(
+    collector: Collector, begun: list[int]
+) -> None:
+    young_passes(PASSES)
+    assert collector.look()
+    for _ in range(3 * int(IDLE_S / LOOK_S)):
+        begun[0] += 1
+        assert not collector.look()
+
+
 def test_the_interpreter_makes_none_by_itself(collector: Collector) -> None:
     before = gc.get_stats()[2]["collections"]
     kept = [[number] for number in range(200_000)]
@@ -80,7 +95,7 @@ async def test_it_looks_again_and_again_until_it_is_closed(monkeypatch: pytest.M
             often.set()
         return 1
 
-    with closing(Collector(in_flight)) as collector:
+    with closing(Collector(in_flight, lambda: 0)) as collector:
         collector.run()
         async with asyncio.timeout(10):
             await often.wait()

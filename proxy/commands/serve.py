@@ -103,7 +103,8 @@ async def _run(settings: Settings, banner: str | None = None) -> int:
                 command=_command(),
             )
         )
-    with closing(Collector(lambda: app.front.in_flight + app.recorder.queue_depth)) as collector:
+    front, recorder = app.front, app.recorder
+    with closing(Collector(lambda: front.in_flight + recorder.queue_depth, lambda: front.begun)) as collector:
         collector.run()
         await stop.wait()
     # A second signal ends the wait for running exchanges.

@@ -11,7 +11,7 @@ from proxy.request.exchange import Exchange, Killed
 from proxy.request.inflow import Answers, Inflow
 from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import StreamGate
-from proxy.request.turn import LOOKED_AT_ONCE, Job, Turn, beside
+from proxy.request.turn import LOOKED_AT_ONCE, READ_INLINE_BYTES_MAX, Job, Turn, beside
 
 
 class Drive:
@@ -61,7 +61,13 @@ class Drive:
             await self._pump_all()
         if self._gate.all_blocked:
             return bytes(self._gate.tail)
-        return bytes(self._gate.tail) + self._gate.fail("backend_error", message, after_tail=True)
+        return await self.failed(message)
+
+    async def failed(self, message: str) -> bytes:
+        """The tail, and the wire's error frame behind it."""
+        tail = bytes(self._gate.tail)
+        large = len(tail) > READ_INLINE_BYTES_MAX  # all of it is rendered once more, for the reader to know
+        return tail + await beside(large, self._gate.fail, "backend_error", message, after_tail=True)
 
     async def redacted(self) -> bool:
         """Whether anything of it was redacted."""

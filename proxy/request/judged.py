@@ -89,6 +89,11 @@ class JudgedText:
         return sorted(found, key=lambda finding: (finding.start, -finding.end))
 
     @property
+    def findings_most(self) -> int:
+        """How many findings there are at most; to look at them all takes long where they are many."""
+        return len(self._found)
+
+    @property
     def scores(self) -> dict[str, float]:
         """The highest score per label so far."""
         return self._scores if self._judge is None else highest(self._scores, self._judge.scores)

@@ -75,10 +75,10 @@ async def run(x: Exchange, ports: Ports) -> web.StreamResponse:
         ports.dial.detach(x)
         if x.upstream is not None:
             x.upstream.close()
-        texts = list(x.texts)
+        left: list[object] = [*x.texts, *x.findings, *(x.view.texts if x.view is not None else ())]
         x.over()
-        if len(texts) > CHANGES_INLINE_MAX:
-            ports.spawn(free(texts))
+        if len(left) > CHANGES_INLINE_MAX:
+            ports.spawn(free(left))
 
 
 async def _run(x: Exchange, ports: Ports) -> web.StreamResponse:

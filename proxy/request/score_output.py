@@ -91,7 +91,7 @@ async def _whole(x: Exchange, ports: Ports) -> None:
     if x.killed is not None:  # the dial was turned while the reply was judged
         raise Killed(x.killed)
     headers = upstream.headers
-    many = len(judged) > CHANGES_INLINE_MAX or sum(len(text.findings) for text in judged) > CHANGES_INLINE_MAX
+    many = len(judged) > CHANGES_INLINE_MAX or sum(text.findings_most for text in judged) > CHANGES_INLINE_MAX
     edited = await beside(many, _apply, x, raw, body, view)
     if edited is not None:
         headers = _without(headers, _BODY_HEADERS)
@@ -159,7 +159,7 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
             async for out in released:
                 yield out
         await drive.end()
-        _end(x, ports, gate, complete=drive.complete, redacted=await drive.redacted())
+        await _end(x, ports, gate, drive)
         await drive.turn.done()
     except (BackendFailed, UnreadableReply) as error:
         upstream.close()
@@ -177,7 +177,7 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
         ports.metrics.held.observe(gate.held_max)
 
 
-def _end(x: Exchange, ports: Ports, gate: StreamGate, *, complete: bool, redacted: bool) -> None:
+async def _end(x: Exchange, ports: Ports, gate: StreamGate, drive: Drive) -> None:
     """The reply came to an end: its wire's own, every choice blocked, or the backend's bytes just stopped."""
     upstream = x.upstream
     assert upstream is not None
@@ -190,11 +190,11 @@ def _end(x: Exchange, ports: Ports, gate: StreamGate, *, complete: bool, redacte
         x.outcome = Outcome.BLOCKED_OUTPUT
     elif gate.failed:
         x.outcome, x.error = Outcome.BACKEND_ERROR, "the backend told of an error inside its stream"
-    elif not complete:
+    elif not drive.complete:
         message = f"backend {upstream.backend}: it cut its reply short"
         x.outcome, x.error = Outcome.BACKEND_ERROR, message
-        x.tail += gate.fail("backend_error", message, after_tail=True)
-    elif redacted:
+        x.tail = await drive.failed(message)
+    elif await drive.redacted():
         x.outcome = Outcome.REDACTED
 
 

@@ -40,6 +40,7 @@ class Front:
         self._ports = ports
         self._ids = Ids()
         self._under_way: set[Exchange] = set()
+        self.begun = 0  # exchanges that ever were under way
         self._none_under_way = asyncio.Event()
         self._none_under_way.set()
         self.server = Connections(
@@ -91,6 +92,7 @@ class Front:
             return await finish(x, ports)
         self._under_way.add(x)
         self._none_under_way.clear()
+        self.begun += 1
         ports.metrics.in_flight.inc()
         try:
             return await run(x, ports)
