@@ -7,19 +7,16 @@ bank answered first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
-from typing import Final, Protocol
+from typing import Final
 
-from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan, ScorerFailed, SteppedScan, Ticket
+from proxy.detect.base import Bank, InlineScan, Progress, Scan, ScorerFailed, SteppedScan, Ticket
 from proxy.model.finding import Finding, Match
-from proxy.model.level import Action, Direction, Level
+from proxy.model.level import Action
 from proxy.policy.memory import Recall, Recalled
-from proxy.policy.rule import Rule
-
-ERROR_LABEL = "error"
-"""The label of a finding that stands for a detector which failed."""
+from proxy.policy.view import ERROR_LABEL, Pending, View
 
 SCALED_DETECTOR: Final = "toxicity"
 """Its thresholds are scaled from the level degraded on. Its banks hold each rule twice: as itself with its own
@@ -41,22 +38,6 @@ def unscaled(rule: int) -> int:
 
 class BrokenPromise(Exception):
     """A detector contradicted its own `safe_upto`. Caught by the lane, as any failure of a detector."""
-
-
-class Ruled(Protocol):
-    """What a lane knows of the plan that it serves."""
-
-    @property
-    def direction(self) -> Direction: ...
-
-    @property
-    def level(self) -> Level: ...
-
-    @property
-    def active(self) -> Mapping[int, Rule]: ...
-
-    @property
-    def scaled(self) -> bool: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -87,72 +68,6 @@ class Reading:
         return progress.matches
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Pending:
-    """A match waiting for its turn: by start, longest first, then in the order of the rules."""
-
-    start: int
-    negative_length: int
-    rule: int
-    detector: str
-    negative_score: float
-    label: str
-    cut: bool
-    scaled: bool = False  # it met the scaled threshold of its rule, not (or not only) the rule's own
-
-    @property
-    def end(self) -> int:
-        return self.start - self.negative_length
-
-
-@dataclass(slots=True)
-class View:
-    """How one text's matches become findings; what its lanes share. (They hold no judge: a cycle would keep
-    every text's scans until the collector comes by.)"""
-
-    plan: Ruled
-    field: str
-    context: Context
-    recall: Recall | None
-    errors: list[tuple[str, str]]
-    scores: dict[str, float]  # the highest of what banks scored that read no more
-
-    def scored(self, scores: Mapping[str, float]) -> None:
-        """A bank reads no more: what it scored."""
-        for label, score in scores.items():
-            self.scores[label] = max(score, self.scores.get(label, score))
-
-    def finding(self, detector: str, match: _Pending) -> Finding:
-        """A match seen through its rule."""
-        rule = self.plan.active[match.rule]
-        action = rule.action_at(self.plan.level)
-        if match.cut and rule.on_error is Action.BLOCK and self.plan.level is not Level.OPEN:
-            action = Action.BLOCK
-        return Finding(
-            rule=rule.id,
-            detector=detector,
-            label=match.label,
-            score=-match.negative_score,
-            action=action,
-            direction=self.plan.direction,
-            field=self.field,
-            start=match.start,
-            end=match.end,
-            mode=rule.mode,
-            message=rule.message,
-            severity=rule.severity,
-            unlogged=rule.unlogged,
-        )
-
-    def failed(self, bank: Bank, error: Exception) -> list[int]:
-        """Notes a detector's failure; gives the active rules whose `on_error` is to block."""
-        # The error's own words could repeat the text that was judged, so only its kind is kept.
-        kind = error.reason if isinstance(error, ScorerFailed) else type(error).__name__
-        hit = sorted(index for index in bank.rules if index in self.plan.active)
-        self.errors.extend((self.plan.active[index].id, f"{bank.detector}: {kind}") for index in hit)
-        return [index for index in hit if self.plan.active[index].on_error is Action.BLOCK]
-
-
 class Lane:
     """Banks whose findings are told in common order."""
 
@@ -163,7 +78,7 @@ class Lane:
 
     def __init__(self, view: View, banks: tuple[Bank, ...]) -> None:
         self._view = view
-        self._pending: list[tuple[_Pending, int, Reading | None]] = []
+        self._pending: list[tuple[Pending, int, Reading | None]] = []
         self._count = 0  # settles what two equal matches would leave open
         self._told = 0
         self._length = 0
@@ -312,7 +227,7 @@ class Lane:
         rule = unscaled(match.rule)
         if rule not in self._view.plan.active:
             return
-        pending = _Pending(
+        pending = Pending(
             match.start,
             match.start - match.end,
             rule,
@@ -324,7 +239,7 @@ class Lane:
         )
         self._push(pending, reading)
 
-    def _push(self, pending: _Pending, reading: Reading | None) -> None:
+    def _push(self, pending: Pending, reading: Reading | None) -> None:
         self._count += 1
         heappush(self._pending, (pending, self._count, reading))
 
@@ -332,9 +247,9 @@ class Lane:
         """The rules of a bank that failed block from where it had settled the text, where they say so. Their
         finding is a place, not a range: how much was read by then is chance."""
         for index in self._view.failed(bank, error):
-            self._push(_Pending(at, 0, index, bank.detector, -1.0, ERROR_LABEL, True), None)
+            self._push(Pending(at, 0, index, bank.detector, -1.0, ERROR_LABEL, True), None)
 
-    def _tell(self, match: _Pending, reading: Reading | None, found: list[Finding]) -> None:
+    def _tell(self, match: Pending, reading: Reading | None, found: list[Finding]) -> None:
         # A match inside another of the same rule and detector says nothing new. One that only overlaps does:
         # dropping it would leave its tail in a redacted text.
         if reading is not None:

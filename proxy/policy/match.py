@@ -18,9 +18,10 @@ from proxy.detect.base import NO_CONTEXT, Bank, Context, Ticket
 from proxy.detect.prompt_leak import PromptLeakBank
 from proxy.model.finding import Finding
 from proxy.model.level import Action, Direction, Level
-from proxy.policy.lane import Lane, View
+from proxy.policy.lane import Lane
 from proxy.policy.memory import Recall
 from proxy.policy.rule import STRICTNESS, Rule
+from proxy.policy.view import View
 
 SLICE_CHARS: Final = 8192
 """How much of a long piece is fed to the detectors at a time."""

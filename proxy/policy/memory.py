@@ -73,10 +73,11 @@ class Memory:
         return known
 
     def put(self, key: bytes, known: Known) -> None:
-        if known.bytes > self._bytes_max // 16 or key in self._known:
+        size = known.bytes
+        if size > self._bytes_max // 16 or key in self._known:
             return  # a text made of findings must not drive out all others
         self._known[key] = known
-        self.bytes += known.bytes
+        self.bytes += size
         while self.bytes > self._bytes_max:
             _, oldest = self._known.popitem(last=False)
             self.bytes -= oldest.bytes

@@ -16,13 +16,13 @@ from dataclasses import replace
 from proxy.detect.base import Ticket
 from proxy.model.finding import Finding
 from proxy.model.level import Action
-from proxy.model.text import Channel, Edit
-from proxy.policy.lane import ERROR_LABEL
+from proxy.model.text import Channel
 from proxy.policy.match import Judge, Plan, Ruling
 from proxy.policy.pseudonym import Pseudonyms
 from proxy.policy.redact import placeholder
+from proxy.policy.view import ERROR_LABEL
 from proxy.request.changes import Changes
-from proxy.request.opening import NewJudge, highest, restated, spared, under
+from proxy.request.opening import NewJudge, highest, ordered, restated, spared, under
 from proxy.request.pieces import REOPENED_CONTEXT_CHARS, Grown, Pieces, readable
 from proxy.request.seam import Seam
 from proxy.request.unlogged import Unlogged
@@ -81,12 +81,8 @@ class JudgedText:
     @property
     def findings(self) -> list[Finding]:
         """What was found, by start. A text ends with what blocks it, in a stream and in a whole reply."""
-        if not self._found:
-            return []
         end = self.length if self.block is None else min(self.length, self.block_end)
-        # A bank that fails over a text and over its seam fails twice at one place.
-        found = dict.fromkeys(finding for finding in self._found if finding.end <= end)
-        return sorted(found, key=lambda finding: (finding.start, -finding.end))
+        return ordered(self._found, end) if self._found else []
 
     @property
     def findings_most(self) -> int:
@@ -154,11 +150,12 @@ class JudgedText:
     def work(self, chars: int) -> int:
         """Judge up to so many of the characters that came, or a step of what they left to do. Returns how many, at
         least 1; 0 where nothing is left, or an answer must come first."""
-        if self._behind:
-            self._catch_up()
+        if self._behind and (judge := self._judge) is not None:
+            self._take(judge.go_on(), judge)
+            self._stop_if_answered(judge)
             return 1
         done = 0
-        while self._todo and not self._answering and not self._behind and done < chars:
+        while done < chars and not (self._answering or self._behind) and self._todo:
             if self._todo.take_pause():
                 self._feed("", final=True)
                 continue
@@ -166,7 +163,7 @@ class JudgedText:
             done += len(piece)
             # The end of a text that another may follow is a step of its own.
             self._feed(piece, final=self._closing and not self._todo and not self.channel.chain)
-        if self._closing and not (self.closed or self._todo or self._answering or self._behind):
+        if self._closing and not (self.closed or self._answering or self._behind or self._todo):
             self._feed("", final=True)
         return done or int(self._behind)
 
@@ -198,14 +195,6 @@ class JudgedText:
         """A seam at one of its ends is settled only so far into this text; None: all the way."""
         self._cap = upto
         self._settle()
-
-    def edit(self, start: int, end: int) -> Edit | None:
-        """What becomes of characters [start, end), relative to `start`; None where they stay as they are."""
-        return self.changes.edit(start, end)
-
-    def edit_before_block(self, start: int, end: int) -> Edit:
-        """As `edit`, with everything from the blocking finding's first character on taken away."""
-        return self.changes.edit_before(start, end, self.block_at)
 
     def delivered(self) -> str:
         """The text as its reader got it: as far as it was released, with changes, and a block's message."""
@@ -261,19 +250,10 @@ class JudgedText:
         piece = readable(piece)
         self.changes.read(piece, final=final)
         ruling = judge.feed(piece, final=final, by_steps=True)
-        self._behind = ruling.behind
         self._judged += len(piece)
         if self._json is not None:
             self._tail = (self._tail + piece)[-REOPENED_CONTEXT_CHARS:]
         self._take(ruling, judge)
-
-    def _catch_up(self) -> None:
-        judge = self._judge
-        assert judge is not None
-        ruling = judge.go_on()
-        self._behind = ruling.behind
-        self._take(ruling, judge)
-        self._stop_if_answered(judge)
 
     def _stop_if_answered(self, judge: Judge | None) -> None:
         if not self._answering or self._behind or (judge is not None and judge.waiting):
@@ -290,6 +270,7 @@ class JudgedText:
         self.settled = max(self.settled, self._own if self._cap is None else min(self._own, self._cap))
 
     def _take(self, ruling: Ruling, judge: Judge) -> None:
+        self._behind = ruling.behind
         for finding in ruling.findings:
             start, end = finding.start + self._base, finding.end + self._base
             if end <= self._reread and finding.label != ERROR_LABEL:

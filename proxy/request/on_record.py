@@ -160,7 +160,7 @@ class OnRecord:
 
     def _shown(self, text: JudgedText) -> Iterator[Replacement]:
         """What its reader got in place of what; a value that was restored is one that the log must not have."""
-        edit = text.edit(0, text.length)
+        edit = text.changes.edit(0, text.length)
         for change in edit.replacements if edit is not None else ():
             shown = self._exact.get(change.text) or self.text(change.text)
             yield Replacement(change.start, change.end, shown)

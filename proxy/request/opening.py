@@ -8,11 +8,18 @@ from typing import TypeAlias
 
 from proxy.model.finding import Finding
 from proxy.model.level import Action
-from proxy.policy.lane import ERROR_LABEL
 from proxy.policy.match import Judge, Plan
+from proxy.policy.view import ERROR_LABEL
 
 NewJudge: TypeAlias = Callable[[str | None], Judge]
 """Opens a judge; it is told the text where all of it is there already."""
+
+
+def ordered(found: list[Finding], end: int) -> list[Finding]:
+    """The findings that end by then, by start."""
+    # A bank that fails over a text and over its seam fails twice at one place.
+    kept = dict.fromkeys(finding for finding in found if finding.end <= end)
+    return sorted(kept, key=lambda finding: (finding.start, -finding.end))
 
 
 def under(judge: NewJudge, plan: Plan) -> NewJudge:

@@ -165,7 +165,7 @@ class Outlet:
                 edits[mark.piece] = _nothing(mark)
                 continue
             gone[mark.text] = mark.end  # the marks of a text ascend
-            edit = mark.text.edit(mark.start, mark.end)
+            edit = mark.text.changes.edit(mark.start, mark.end)
             if edit is not None:
                 edits[mark.piece] = edit
         event = waiting.event
@@ -209,12 +209,12 @@ class Outlet:
             if text.channel.choice in self.blocked:
                 edits[mark.piece] = _nothing(mark)
             elif text.block is not None and text.block_at < mark.end and text.settled >= text.block_at:
-                edits[mark.piece] = text.edit_before_block(mark.start, mark.end)
+                edits[mark.piece] = text.changes.edit_before(mark.start, mark.end, text.block_at)
                 self._let_go(text, text.block_at)
             elif not self._is_settled(mark):  # a choice ends with what blocks it
                 edits[mark.piece] = _nothing(mark)
             else:
-                edits[mark.piece] = text.edit(mark.start, mark.end) or Edit(())
+                edits[mark.piece] = text.changes.edit(mark.start, mark.end) or Edit(())
                 self._let_go(text, mark.end)
         self.tell()
         blocks = {mark.text.channel: mark.text.block.message for mark in blocking if mark.text.block}

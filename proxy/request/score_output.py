@@ -119,7 +119,7 @@ def _apply(x: Exchange, raw: bytes, body: Json, view: ReplyView) -> bytes | None
         if text.channel.choice in x.messages:
             continue
         text.released = text.length
-        if (edit := text.edit(0, text.length)) is not None:
+        if (edit := text.changes.edit(0, text.length)) is not None:
             edits.append((source, edit))
     if edits:
         if any(text.changes.redacted for text in x.texts):

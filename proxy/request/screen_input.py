@@ -75,7 +75,7 @@ def _edited(
     edits = [
         (source, edit)
         for source, text in zip(sources, judged, strict=True)
-        if (edit := text.edit(0, text.length)) is not None
+        if (edit := text.changes.edit(0, text.length)) is not None
     ]
     if not edits:
         return None

@@ -13,9 +13,9 @@ from typing import Protocol
 
 from proxy.detect.base import Ticket
 from proxy.model.finding import Finding
-from proxy.policy.lane import ERROR_LABEL
 from proxy.policy.match import Judge, Plan, Ruling
 from proxy.policy.redact import placeholder
+from proxy.policy.view import ERROR_LABEL
 from proxy.request.pieces import readable
 
 

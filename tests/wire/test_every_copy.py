@@ -205,6 +205,6 @@ def judge(text: Text) -> Edit:
     judged.read(text.value)
     while judged.work(1000):
         pass
-    edit = judged.edit(0, judged.length)
+    edit = judged.changes.edit(0, judged.length)
     assert edit is not None
     return edit
