@@ -191,14 +191,25 @@ def search(folder: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Verify the whole store."""
+    """Verify the whole store, then with the index of words; then make the indexes anew."""
+    for index in (False, True):
+        begin = time.process_time()
+        with LogReader(folder / FILE_NAME) as reader:
+            verdict = verify(reader, index=index)
+        took = time.process_time() - begin
+        fault = "" if verdict.fault is None else f", FAULT: {verdict.fault.text}"
+        print(
+            f"{verdict.records:,} records verified{' with --index' if index else ''} in {took:.1f} s, "
+            f"{verdict.records / took:,.0f} a second{fault}"
+        )
     begin = time.process_time()
-    with LogReader(folder / FILE_NAME) as reader:
-        verdict = verify(reader)
-    took = time.process_time() - begin
-    fault = "" if verdict.fault is None else f", FAULT: {verdict.fault.text}"
+    store = Store(folder / FILE_NAME, time.time)
+    store.reindex()
+    while store.index(INDEX):
+        pass
+    store.release()
     print(
-        f"{verdict.records:,} records verified in {took:.1f} s, {verdict.records / took:,.0f} a second{fault}"
+        f"indexes made anew in {time.process_time() - begin:.1f} s; the process has held {held_mib():.0f} MiB"
     )
 
 
@@ -214,11 +225,15 @@ def export(folder: Path) -> None:
             took = time.process_time() - begin
             written.close()
             size = sum(path.stat().st_size for path in (out.iterdir() if out.is_dir() else [out]))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
             f"{count:,} whole records as {form} in {took:.1f} s, {count / took:,.0f} a second, "
-            f"{size / count:,.0f} bytes each; the process has held {peak:.0f} MiB"
+            f"{size / count:,.0f} bytes each; the process has held {held_mib():.0f} MiB"
         )
+
+
+def held_mib() -> float:
+    """The most memory that the process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 WAYS: Final[dict[str, Callable[[Path], None]]] = {"search": search, "verify": check, "export": export}

@@ -1,6 +1,6 @@
 """The exchange log from a shell: `log search`, `show`, `verify`, `stats`, with or without a proxy.
 
-Exporting is in log_export.py, erasing in log_erase.py.
+Exporting is in log_export.py, erasing in log_erase.py, what writes the file anew in log_anew.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from proxy import jsonio
-from proxy.commands import log_draw, log_erase, log_export
+from proxy.commands import log_anew, log_draw, log_erase, log_export
 from proxy.commands.log_conditions import (
     AppOption,
     LevelOption,
@@ -46,7 +46,8 @@ from proxy.model.record import Json
 app_log = typer.Typer(name="log", no_args_is_help=True)
 app_log.command()(log_export.export)
 app_log.command()(log_erase.erase)
-app_log.command()(log_erase.compact)
+app_log.command()(log_anew.compact)
+app_log.command()(log_anew.reindex)
 
 
 @app_log.callback()
@@ -121,17 +122,28 @@ def show(
 
 @app_log.command()
 def verify(
-    config: ConfigOption = DEFAULT_CONFIG, data_dir: DataOption = None, json: JsonOption = False
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = None,
+    index: Annotated[
+        bool,
+        typer.Option(
+            "--index", help="Hold the index of words against the content too; takes three times as long."
+        ),
+    ] = False,
+    json: JsonOption = False,
 ) -> None:
     """Compute every hash of the log again; name the first record that was changed or is missing.
 
     Example: guardrail-proxy log verify --config proxy.yaml
     """
     with _open(config, data_dir) as reader:
-        verdict = verify_log(reader)
+        verdict = verify_log(reader, index=index)
     fault = verdict.fault
     if json:
-        bad: Json = None if fault is None else {"link": fault.link, "id": fault.id, "problem": fault.text}
+        bad: Json = None
+        if fault is not None:
+            kind = "index" if fault.index else "record"
+            bad = {"link": fault.link, "id": fault.id, "problem": fault.text, "kind": kind}
         _print_json(
             {"ok": fault is None, "records": verdict.records, "removed": verdict.removed,
              "under_way": verdict.under_way, "head": verdict.head,
@@ -151,8 +163,14 @@ def verify(
     else:
         where = f"record {fault.link}, " if fault.link else ""
         who = f"exchange {fault.id}: " if fault.id else ""
-        typer.echo(f"CHANGED: {where}{who}{fault.text}", err=True)
-        typer.echo(f"{verdict.records} records before it fit", err=True)
+        typer.echo(f"{'INDEX' if fault.index else 'CHANGED'}: {where}{who}{fault.text}", err=True)
+        if fault.index:
+            typer.echo(f"the {verdict.records} records themselves fit", err=True)
+            typer.echo(
+                "`guardrail-proxy log reindex`, with the proxy stopped, makes the indexes anew", err=True
+            )
+        else:
+            typer.echo(f"{verdict.records} records before it fit", err=True)
     if fault is not None:
         raise typer.Exit(1)
 

@@ -15,7 +15,7 @@ from proxy.commands.log_options import DEFAULT_CONFIG, ConfigOption, DataOption,
 from proxy.log.keep import Keep
 from proxy.log.query import LogReader
 from proxy.log.request_erasure import Erasure, ask, erasures
-from proxy.log.schema import StoreLocked, open_for_reading
+from proxy.log.schema import StoreLocked
 from proxy.log.store import Store
 
 INDEX_STEP: Final = 512
@@ -68,26 +68,6 @@ def erase(
             "not done yet: an exchange of it is under way, or somebody reads the log; it goes on by itself while "
             "a proxy runs, or with the next `log erase`"
         )
-
-
-def compact(config: ConfigOption = DEFAULT_CONFIG, data_dir: DataOption = None) -> None:
-    """Write the log's file anew, without unused room; the proxy must be stopped. Needs as much room again.
-
-    Example: guardrail-proxy log compact --config proxy.yaml
-    """
-    place = place_of(config, data_dir)
-    path = place.path
-    open_for_reading(path).close()  # says so where there is none, instead of making one
-    before = path.stat().st_size
-    store = Store(path, time.time, Keep(), place.secrets)
-    try:
-        store.open()
-        store.compact()
-    except StoreLocked as error:
-        fail(f"{error}: stop it first")
-    finally:
-        store.release()
-    typer.echo(f"{before:,} bytes before, {path.stat().st_size:,} after")
 
 
 def _carry_out(store: Store, place: Place, number: int, until: float) -> Erasure | None:

@@ -52,7 +52,8 @@ class Intern:
             for table in ("name", "part", "node")
         }
         # A removed part's number must not come again while the index of words takes it for done.
-        self._next["part"] = max(self._next["part"], db.execute("SELECT part FROM wording").fetchone()[0] + 1)
+        done = db.execute("SELECT coalesce(max(part), 0) FROM wording").fetchone()[0]
+        self._next["part"] = max(self._next["part"], done + 1)
         # From these numbers on they are new in this batch, and no use to ask the store for.
         self._fresh_nodes, self._fresh_parts = self._next["node"], self._next["part"]
         self._rows: dict[str, list[Row]] = {}

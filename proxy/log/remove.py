@@ -28,6 +28,9 @@ REMOVE_STEP: Final = 64
 """Exchanges that one step takes out."""
 SWEEP_STEP: Final = 256
 """Names, parts and nodes that one step looks at."""
+SWEEP_UNPOSTED_MAX: Final = 10_000
+"""While more records have no postings, as after a `reindex` that was cut off, garbage waits: each step looks
+through all of those."""
 _NAME, _PART, _NODE = 0, 1, 2
 
 
@@ -98,10 +101,14 @@ def remove(session: Session, codec: Codec, seqs: Sequence[int], removal: Removal
 
 
 def sweep(session: Session, codec: Codec) -> bool:
-    """Look at some garbage and remove what nothing refers to; False where there is none. Raises sqlite3.Error."""
+    """Look at some garbage and remove what nothing refers to; False where there is none, or it has to wait. Raises
+    sqlite3.Error."""
     db = session.db
     items = db.execute("SELECT kind, id FROM garbage LIMIT ?", (SWEEP_STEP,)).fetchall()
     if not items:
+        return False
+    behind = f"SELECT count(*) FROM (SELECT 1 FROM ({UNPOSTED}) LIMIT ?)"
+    if db.execute(behind, (SWEEP_UNPOSTED_MAX + 1,)).fetchone()[0] > SWEEP_UNPOSTED_MAX:
         return False
     db.execute("BEGIN IMMEDIATE")
     used = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from pathlib import Path
@@ -28,6 +29,19 @@ UPGRADES: Final = tables.UPGRADES
 
 class StoreLocked(StoreUnusable):
     """Another process writes it."""
+
+
+def take_lock(path: Path) -> int:
+    """The descriptor that keeps others from writing the store at that path while it is open. Raises StoreLocked,
+    OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise StoreLocked(f"{path}: another proxy is writing this log") from None
+    return lock
 
 
 def open_for_writing(

@@ -5,7 +5,6 @@ After any error the connection and everything remembered are dropped; opening ag
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -21,8 +20,9 @@ from proxy.log.index import index_some
 from proxy.log.intern import ROOT, Intern, Known, marks, slices
 from proxy.log.keep import Keep, Step, compact, upkeep
 from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, Revocable, prepare
+from proxy.log.reindex import clear
 from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION, BeginRow, FinishRow, begin_digest, finish_digest
-from proxy.log.schema import StoreLocked, open_for_writing
+from proxy.log.schema import open_for_writing, take_lock
 from proxy.log.seal import open_key
 from proxy.log.session import Open, Session, cut_off, present, recall
 from proxy.log.wording import word_some
@@ -58,7 +58,8 @@ class Store:
     def open(self) -> None:
         """Open the file and read where it stands. The first time, what was never finished becomes
         `interrupted`."""
-        self._take_lock()
+        if self._lock is None:
+            self._lock = take_lock(self._path)
         db, self._spare = self._spare, None
         if db is None:
             db = open_for_writing(self._path, int(self._now() * 1000), secrets=self._secrets, busy_ms=BUSY_MS)
@@ -160,6 +161,12 @@ class Store:
         """Write the whole store anew; nothing else can be written meanwhile."""
         compact(self._connected().db)
 
+    def reindex(self) -> None:
+        """Have all that follows from the records made anew, by `index`."""
+        session = self._connected()
+        clear(session.db, self._codec, session.key)
+        self.close()
+
     def probe(self) -> None:
         """Write something and take it away again: does writing work?"""
         db = self._connected().db
@@ -212,18 +219,6 @@ class Store:
     def _learn_head(self) -> None:
         self._last_head = last_head(heads_path(self._path))
         self._head_known = True
-
-    def _take_lock(self) -> None:
-        if self._lock is not None:
-            return
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(f"{self._path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise StoreLocked(f"{self._path}: another proxy is writing this log") from None
-        self._lock = lock
 
     def _begin(self, session: Session, item: PreparedBegin) -> str | None:
         begun, intern = item.begun, session.intern

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from proxy.log import digest
 from proxy.log.encode import Damaged, decode, removal_place
@@ -16,7 +17,8 @@ from proxy.log.heads import FILE_NAME as HEADS_NAME
 from proxy.log.heads import Head, HeadsChanged, HeadsReader
 from proxy.log.query import LogReader
 from proxy.log.rows import KIND_EXCHANGE, KIND_REMOVAL, RECORD_VERSION, BeginRow, FinishRow
-from proxy.log.verify_derived import Fault, derived
+from proxy.log.verify_derived import Fault, derived, unlisted
+from proxy.log.verify_words import worded
 from proxy.model.record import Json
 
 
@@ -34,14 +36,18 @@ class Verdict:
     fault: Fault | None
 
 
-def verify(reader: LogReader) -> Verdict:
-    """Walk the whole store. Raises sqlite3.Error or OSError where the files cannot be read at all."""
+def verify(reader: LogReader, *, index: bool = False) -> Verdict:
+    """Walk the whole store; with `index` hold the index of words against the content too. Raises sqlite3.Error or
+    OSError where the files cannot be read at all."""
     db = reader.db
     heads = HeadsReader.open(reader.path)  # before the snapshot, which then holds every record they name
     db.execute("BEGIN")  # one snapshot, while a proxy may go on writing
     try:
         walk = _Walk(reader, heads)
         fault = next(walk.faults(), None)
+        if fault is None and index:
+            rest = chain(unlisted(db, reader.fetch, reader.key), worded(db, reader.key, reader.codec))
+            fault = next(rest, None)
         under_way = int(db.execute("SELECT count(*) FROM open").fetchone()[0])
         unguarded = None if heads is None else walk.place - walk.guarded
         return Verdict(walk.records, walk.removed, under_way, walk.head.hex(), unguarded, fault)

@@ -114,6 +114,13 @@ def _places(db: sqlite3.Connection, parts: Iterable[int], upper: Place, lower: i
     return sorted(found, reverse=True)
 
 
+def exchange_of(db: sqlite3.Connection, part: int) -> str | None:
+    """The id of the oldest exchange that holds a part of content; None where there is none, or too many do."""
+    found = _places(db, [part], (1 << 62, 1 << 62), -1)
+    row = db.execute("SELECT id FROM exchange WHERE seq = ?", (found[-1][1],)).fetchone() if found else None
+    return None if row is None else str(row[0])
+
+
 def _content(codec: Codec, part: int, blob: bytes) -> bytes:
     try:
         return codec.unpack(blob, part_place(part))

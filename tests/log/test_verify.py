@@ -172,8 +172,10 @@ def test_removals_and_encryption_hide_no_change(
             verdict = tampered(path, sql, changed(row[at], data), *row, secrets=secrets)
     except (sqlite3.IntegrityError, StoreUnusable):
         return  # the tables themselves refuse it, or the store's key does not open
-    if at < 0 and table == "name" and verdict.fault is None:
-        return  # of no record
+    if table == "name" and verdict.fault is None:
+        verdict = tampered(path, f"DELETE FROM name WHERE {condition}", *row, secrets=secrets)
+        assert verdict.fault is None  # it is of no record any more, and nobody misses it
+        return
     assert verdict.fault is not None, f"{table} {at}: {row!r}"
 
 
