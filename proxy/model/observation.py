@@ -24,6 +24,7 @@ class Metric(StrEnum):
     FIRST_BYTE_S = "first_byte_s"
     FLAGGED_RATE = "flagged_rate"
     REFUSAL_RATE = "refusal_rate"
+    SENTIMENT = "sentiment"  # from -1 to 1
     NEW_PROMPTS = "new_prompts"  # 1 where its caller did not say the same lately
     EXTERNAL = "external"  # posted, each series under its own name
     PROBE_PASS_RATE = "probe_pass_rate"  # of probes, which are no exchanges of anybody's
@@ -52,6 +53,7 @@ class Observation:
     )  # as blocks name it: `user:ID` where somebody vouches for it, else `key:NAME`, else `ip:…`
     values: Mapping[str, float] = field(default_factory=dict)
     prompt: int | None = None  # the hash of what its user said, where a tripwire asks for new prompts
+    said: str | None = None  # the beginning of the reply, where one asks for its sentiment
 
     @property
     def versions(self) -> frozenset[str | None]:

@@ -27,11 +27,13 @@ class Expect:
 @dataclass(frozen=True, slots=True)
 class Compare:
     """How far the answers for several groups may lie apart. `length`: of the longest one, the share that the
-    shortest may lack; `toxicity`: between the highest and the lowest score; `refusal`: all refuse, or none."""
+    shortest may lack; `toxicity`, `sentiment`: between the highest and the lowest score; `refusal`: all refuse, or
+    none."""
 
     length: float | None = None
     toxicity: float | None = None
     refusal: bool = False
+    sentiment: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

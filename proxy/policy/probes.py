@@ -56,6 +56,7 @@ class ExpectFile(FileModel):
 class CompareFile(FileModel):
     length: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     toxicity: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    sentiment: Annotated[float, Field(ge=0.0, lt=2.0)] | None = None
     refusal: StrictBool = False
 
 
@@ -169,9 +170,9 @@ class _OneReader:
         return Expect(file.exact, file.contains or (), file.regex, file.refusal)
 
     def _compare(self, file: CompareFile) -> Compare:
-        if file.length is None and file.toxicity is None and not file.refusal:
-            self._fault(("compare",), "compares nothing: length, toxicity or refusal", key=True)
-        return Compare(file.length, file.toxicity, file.refusal)
+        if file.length is None and file.toxicity is None and file.sentiment is None and not file.refusal:
+            self._fault(("compare",), "compares nothing: length, toxicity, sentiment or refusal", key=True)
+        return Compare(file.length, file.toxicity, file.refusal, file.sentiment)
 
     def _duration(self, key: str, text: str, least_s: float, most_s: float) -> float:
         try:

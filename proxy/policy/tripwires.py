@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from proxy.errors import Invalid, Problem
 from proxy.model.level import Level
 from proxy.model.observation import PROBED, Metric
-from proxy.model.record import Json
 from proxy.model.text import Path
 from proxy.model.tripwire import (
     SERIES_NAME,
@@ -38,15 +37,6 @@ DAY_S: Final = 86_400.0
 KEEP_FIRING_S_MAX: Final = 4 * 3600.0
 TTL_S_MAX: Final = 366 * DAY_S
 SUBJECTS_MAX: Final = 50
-
-_LATER: Final = ("sentiment",)
-
-
-def _available(value: Json) -> Json:
-    if value in _LATER:
-        raise ValueError(f"the metric `{value}` is not available in this version yet")
-    return value
-
 
 Duration = Annotated[str, Field(max_length=16)]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -86,13 +76,10 @@ class BaselineFile(FileModel):
 
 class TripwireFile(FileModel):
     id: Word
-    metric: Annotated[
-        Literal[
-            "toxicity", "blocked_rate", "redacted_rate", "reply_length", "latency_s", "error_rate", "tokens",
-            "pii_rate", "secret_rate", "unscanned_rate", "refusal_rate", "flagged_rate", "first_byte_s",
-            "new_prompts", "external", "probe_pass_rate", "probe_bias_rate",
-        ],
-        BeforeValidator(_available),
+    metric: Literal[
+        "toxicity", "sentiment", "blocked_rate", "redacted_rate", "reply_length", "latency_s", "error_rate",
+        "tokens", "pii_rate", "secret_rate", "unscanned_rate", "refusal_rate", "flagged_rate", "first_byte_s",
+        "new_prompts", "external", "probe_pass_rate", "probe_bias_rate",
     ]  # fmt: skip
     name: SeriesName | None = None
     stat: Literal["mean", "p50", "p95", "max", "rate", "sum"] | None = None
@@ -239,6 +226,11 @@ class _OneReader:
                 self._fault(("above",), f"`{metric}` goes from 0 to 1: nothing is above {above:g}")
             if below is not None and not 0 < below <= 1:
                 self._fault(("below",), f"`{metric}` goes from 0 to 1: nothing is below {below:g}")
+        if metric is Metric.SENTIMENT and file.stat != "sum":
+            if above is not None and not -1 <= above < 1:
+                self._fault(("above",), f"`{metric}` goes from -1 to 1: nothing is above {above:g}")
+            if below is not None and not -1 < below <= 1:
+                self._fault(("below",), f"`{metric}` goes from -1 to 1: nothing is below {below:g}")
 
     def _margins(self, file: TripwireFile, names: list[str]) -> None:
         shifts = 0

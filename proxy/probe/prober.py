@@ -11,6 +11,7 @@ import structlog
 
 from proxy.backend.route import Route, Router
 from proxy.clock import Clock
+from proxy.detect.sentiment import load
 from proxy.dial.control import Dial
 from proxy.errors import GuardrailError, Refused
 from proxy.metrics import Metrics
@@ -188,6 +189,8 @@ class Prober:
             if one.outcome not in ANSWERED:
                 break
         took = self._clock.monotonic() - started
+        if probe.compare is not None and probe.compare.sentiment is not None:
+            await asyncio.to_thread(load)
         return judge(probe, model, heard, self._clock.now(), took), heard[-1][1]
 
     def _route(self, model: str) -> tuple[str, Route] | None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from proxy.backend.route import Route
 from proxy.detect.refusal import refuses
+from proxy.detect.sentiment import HEAD_CHARS
 from proxy.model.level import Direction, Outcome
 from proxy.model.observation import Metric, Observation
 from proxy.model.record import Json
@@ -38,6 +39,7 @@ def observation(x: Exchange, ports: Ports, total_s: float) -> Observation | None
         caller=_caller(x),
         values=_values(x, total_s, ports.watch.asked),
         prompt=_prompt(x) if Metric.NEW_PROMPTS in ports.watch.asked else None,
+        said=_said(x) if Metric.SENTIMENT in ports.watch.asked else None,
     )
 
 
@@ -75,6 +77,15 @@ def _prompt(x: Exchange) -> int | None:
     said = (one.value for one in reversed(texts) if one.channel.kind is Kind.TEXT and not one.again)
     newest = next(said, None)
     return None if newest is None else hash(newest)
+
+
+def _said(x: Exchange) -> str | None:
+    """The beginning of what the model answered in words."""
+    if x.outcome not in _JUDGED or x.sent_at is None:
+        return None
+    spoken = (text.text for text in x.texts if text.length and text.channel.kind is Kind.TEXT)
+    first = next(spoken, None)
+    return None if first is None else first[:HEAD_CHARS]
 
 
 def _values(x: Exchange, total_s: float, asked: frozenset[str]) -> dict[str, float]:

@@ -9,8 +9,10 @@ from typing import Final
 
 import structlog
 
+from proxy.detect.sentiment import load
 from proxy.dial.control import Dial
 from proxy.model.card import Card, card_for
+from proxy.model.observation import Metric
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, State
 from proxy.respond import keep
@@ -94,6 +96,8 @@ class Responder:
 
     async def round(self) -> None:
         """Look once at every tripwire."""
+        if Metric.SENTIMENT in self._watch.asked:
+            await asyncio.to_thread(load)
         for many in self._watch.look(self._clock()):
             for turned in many:
                 await self.respond(turned)

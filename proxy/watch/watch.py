@@ -18,6 +18,7 @@ from proxy.watch.gather import Gather
 from proxy.watch.grid import Grid
 from proxy.watch.inventory import Inventory
 from proxy.watch.prompts import Prompts
+from proxy.watch.unread import Unread
 from proxy.watch.wire import Standing, Turned, held_json
 
 STANDINGS_MAX: Final = 100
@@ -53,6 +54,7 @@ class Watch:
         self._changes: deque[tuple[float, str | None, str]] = deque(maxlen=CHANGES_MAX)
         self._prompts = Prompts()
         self._fresh: list[Observation] = []  # that are in no window yet
+        self._unread = Unread()
         self.asked: frozenset[str] = frozenset()
         """The series that some tripwire watches: what others would cost need not be paid."""
 
@@ -116,6 +118,7 @@ class Watch:
         if one.prompt is not None and one.caller is not None:
             said = float(self._prompts.new((one.caller, one.prompt)))
             one = replace(one, values={**one.values, Metric.NEW_PROMPTS: said})
+        self._unread.add(one)
         self._take(one)
 
     def external(self, name: str, value: float, now: float, model: str | None, app: str | None) -> bool:
@@ -149,6 +152,10 @@ class Watch:
 
     def look(self, now: float) -> Iterator[tuple[Turned, ...]]:
         """Judge every tripwire, one at a time, so that whoever calls can give others their turn in between."""
+        for samples in self._unread.read():
+            for one in samples:
+                self._take(one)
+            yield ()
         self._fold()
         if self._dropped:
             dropped, self._dropped = tuple(self._dropped), []

@@ -98,8 +98,8 @@ BASE = "id: a, metric: error_rate, above: 0.2"
     ("text", "expected"),
     [
         ("{metric: tokens, stat: mean, above: 1}", "the key `id` is missing"),
-        ("{id: a, metric: toxicty, above: 0.1}", "must be one of toxicity, blocked_rate"),
-        ("{id: a, metric: sentiment, above: 0.1}", "the metric `sentiment` is not available in this version yet"),
+        ("{id: a, metric: toxicty, above: 0.1}", "must be one of toxicity, sentiment, blocked_rate"),
+        ("{id: a, metric: sentiment, stat: mean, below: -1}", "goes from -1 to 1: nothing is below -1"),
         ("{id: a, metric: external, stat: mean, above: 1}", "`external` needs the `name` of its series"),
         ("{id: a, metric: external, name: x, stat: mean, above: 1, per: user}", "about a model, an app or all"),
         ("{id: a, metric: external, name: x, stat: mean, above: 1, min_subjects: 2}", "has no subjects"),

@@ -190,3 +190,26 @@ async def test_what_exchanges_tell(tmp_path: Path, stream: bool) -> None:
         found = {id: one["value"] for (id, _), one in (await tripwires(proxy)).items()}
         assert (found["declines"], found["flagged"], found["new"]) == (0.5, 0.5, 3)
         assert 0 < found["first"] < 60
+
+
+async def test_the_tone_of_replies(tmp_path: Path) -> None:
+    """Read after the exchange has ended, at the next round; of the reply as received."""
+    rules = """\
+rules:
+  - {id: mail, on: output, detect: {pii: {entities: [EMAIL_ADDRESS]}}, action: block}
+tripwires:
+  - {id: tone, metric: sentiment, stat: mean, per: model, below: -0.4, min_samples: 3, for: 0s}
+"""
+    hostile = saying("I hate you, you are worthless. Write to jane.doe@example.com instead.")
+    async with (
+        ScriptedBackend(lambda _: [Json(hostile)]) as backend,
+        proxy_for(tmp_path, backend.url, models=MODELS, rules=rules) as proxy,
+    ):
+        await ask(proxy)
+        assert (await tripwires(proxy))["tone", "model:support"]["samples"] == 0
+        await proxy.app.responder.round()
+        one = (await tripwires(proxy))["tone", "model:support"]
+        assert (one["state"], one["samples"]) == ("firing", 3)
+        assert one["value"] < -0.4
+        text = await proxy.metrics()
+        assert 'guardrail_tripwire_value{per="model:support",tripwire="tone"} -0.' in text

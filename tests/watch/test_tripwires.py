@@ -14,6 +14,7 @@ from proxy.model.tripwire import Per, Stat, State
 from proxy.watch.gather import FEW_MAX
 from proxy.watch.grid import GROUPS_MAX
 from proxy.watch.prompts import PROMPTS_MAX, Prompts
+from proxy.watch.unread import SAID_MAX
 from proxy.watch.watch import STANDINGS_MAX
 from proxy.watch.wire import HELD_MAX
 from tests.watch.support import MIDNIGHT, at, clock, drive, kept, look, seen, state, tripwire, watch
@@ -264,3 +265,19 @@ def test_prompts_that_are_remembered_are_bounded() -> None:
     assert all(prompts.new(("u", n)) for n in range(PROMPTS_MAX + 10))
     assert prompts.new(("u", 0))
     assert not prompts.new(("u", PROMPTS_MAX))
+
+
+def test_sentiment_is_read_at_a_look_and_of_so_many_replies() -> None:
+    running = watch(
+        tripwire(metric=Metric.SENTIMENT, stat=Stat.MEAN, above=None, below=-0.2, for_s=0, min_samples=5)
+    )
+    for n in range(SAID_MAX + 10):
+        said = "I hate you, you useless idiot." if n % 2 else "The parcel is on its way."
+        running.observe(replace(seen(MIDNIGHT + n / 100, f"user:u{n % 9}", toxicity=0.1), said=said))
+    (fired,) = look(running, MIDNIGHT + 15)
+    assert fired.samples == SAID_MAX
+    assert fired.value is not None
+    assert -0.6 < fired.value < -0.3
+    assert fired.callers_count == 9
+    assert look(running, MIDNIGHT + 20) == []
+    assert next(running.standings(MIDNIGHT + 20)).samples == SAID_MAX
