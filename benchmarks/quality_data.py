@@ -1,10 +1,12 @@
 """The project's own texts for measuring what the shipped rules find and what they leave alone.
 
 Plain UTF-8 files under `benchmarks/data`: one text a line, `\\n` for a line's end within it. A line `== word`
-names the kind of the texts below it. Each set has four parts: misses of `dev` are looked at, `held` is counted
+names the kind of the texts below it. Each set has these parts: misses of `dev` are looked at, `held` is counted
 only; `review` is what another wrote to find fault with the rules, half of it with their patterns at hand, and
 `review2` what one wrote who had not read the rules, as hard as a stranger would have it (requests that talk of
-attacks, replies with rude words that are none). No text of a public collection is among them.
+attacks, replies with rude words that are none). `review3` is of attacks only: look-alikes of the hardest kind and
+attacks, written before the rules were read, counted and never looked at. No text of a public collection is among
+them.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ DATA: Final = _TOP / "data"
 RULES: Final = _TOP.parent / "rules"
 SELECTION: Final = Selection(Level.GUARDED, frozenset(), None)
 
-Part = Literal["dev", "held", "review", "review2"]
+Part = Literal["dev", "held", "review", "review2", "review3"]
 PARTS: Final[tuple[Part, ...]] = ("dev", "held", "review", "review2")
+INJECTION_PARTS: Final[tuple[Part, ...]] = (*PARTS, "review3")
 
 
 @dataclass(frozen=True, slots=True)

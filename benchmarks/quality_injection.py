@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from benchmarks.quality_data import PARTS, count, samples, share, shipped_policy
+from benchmarks.quality_data import INJECTION_PARTS, count, samples, share, shipped_policy
 from proxy.model.level import Direction
 
 RULES: Final = ("injection-", "jailbreak-")
@@ -17,7 +17,7 @@ RULES: Final = ("injection-", "jailbreak-")
 
 def main() -> None:
     policy = shipped_policy()
-    for part in PARTS:
+    for part in INJECTION_PARTS:
         attacks = count(policy, Direction.INPUT, RULES, samples("injection_attacks", part))
         benign = count(policy, Direction.INPUT, RULES, samples("injection_benign", part))
         print(f"{part}: attacks flagged {share(attacks.flagged, attacks.texts)}")

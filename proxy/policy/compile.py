@@ -25,6 +25,7 @@ from proxy.detect.prompt_leak import PromptLeakBank, PromptLeakEntry
 from proxy.detect.secrets import SecretEntry, SecretsBank
 from proxy.detect.size import SizeBank, SizeEntry
 from proxy.detect.toxicity import ToxicityBank, ToxicityEntry
+from proxy.detect.unless import UnlessBank
 from proxy.errors import Problem
 from proxy.model.card import Card
 from proxy.model.finding import Finding
@@ -67,6 +68,7 @@ LONG_LIST_PHRASES: Final = 1000
 
 T = TypeVar("T")
 E = TypeVar("E")
+P = TypeVar("P", PhraseEntry, PatternEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,18 +234,30 @@ def _build(
         same = (one for one in known if one.direction is direction and one.entries == entries)
         yield next(same, None) or Built(direction, entries, _warm(make(entries)))
 
+    def spared(entries: Sequence[P], make: Callable[[Sequence[P]], Bank], holds: bool) -> Iterator[Built]:
+        """A bank without what lies where its rules say `unless`."""
+        unless = {
+            entry.rule: tuple((item.pattern, item.max_length) for item in rules[entry.rule].unless)
+            for entry in entries
+            if rules[entry.rule].unless
+        }
+        if not unless:
+            yield from built(entries, make)
+            return
+        yield from built([entries, unless], lambda _: UnlessBank(make(entries), unless, holds=holds))
+
     for direction, acts in product(Direction, (True, False)):
         chosen = [(i, rule) for i, rule in enumerate(rules) if rule.on is direction and rule.may_act is acts]
         phrases = [PhraseEntry(i, spec.phrases, spec.whole_word) for i, spec in _of(chosen, Phrases)]
         # A long list takes a while to build: a change to a short one leaves it as it is.
-        yield from built([one for one in phrases if len(one.phrases) < LONG_LIST_PHRASES], PhraseBank)
-        yield from built([one for one in phrases if len(one.phrases) >= LONG_LIST_PHRASES], PhraseBank)
+        yield from spared([one for one in phrases if len(one.phrases) < LONG_LIST_PHRASES], PhraseBank, acts)
+        yield from spared([one for one in phrases if len(one.phrases) >= LONG_LIST_PHRASES], PhraseBank, acts)
         patterns = [
             PatternEntry(i, item.pattern, item.max_length)
             for i, spec in _of(chosen, Regex)
             for item in spec.patterns
         ]
-        yield from built(patterns, partial(PatternBank, holds=acts))
+        yield from spared(patterns, partial(PatternBank, holds=acts), acts)
         pii = [
             PiiEntry(i, spec.entities & PATTERN_ENTITIES, spec.min_score)
             for i, spec in _of(chosen, Pii)

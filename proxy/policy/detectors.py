@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from proxy.detect import obfuscation
@@ -19,7 +20,7 @@ from proxy.detect.toxicity import LABELS
 from proxy.errors import Problem
 from proxy.model.level import Direction
 from proxy.model.text import Path
-from proxy.policy.file import DetectFile, PhrasesFile, SizeFile
+from proxy.policy.file import DetectFile, PhrasesFile, SizeFile, UnlessFile
 from proxy.policy.folder import Folder
 from proxy.policy.rule import (
     Detector,
@@ -37,6 +38,9 @@ from proxy.yaml_source import Document, nearest
 
 PHRASES_MAX: Final = 200_000
 """In the whole policy: about a gigabyte of automaton, and ten seconds to build."""
+
+_SPARED: Final = ("phrases", "regex")
+"""The detectors for which a rule may say `unless`: they answer at once."""
 
 
 @dataclass(slots=True)
@@ -146,7 +150,7 @@ class DetectReader:
             except PhraseError as error:
                 self._fault((*listed, index), str(error))
         if file.file is not None:
-            phrases.extend(self._phrase_file((*at, "file"), file.file))
+            phrases.extend(self._lines((*at, "file"), file.file, "phrase", self._check_phrase))
         elif not phrases:
             self._fault(at, "names no phrase")
         self.out.phrases += len(phrases)
@@ -155,8 +159,34 @@ class DetectReader:
             return Phrases(())
         return Phrases(tuple(phrases), file.whole_word)
 
-    def _phrase_file(self, at: Path, name: str) -> list[str]:
-        """One phrase a line; blank lines and lines that begin with `#` are passed over."""
+    def unless(self, file: UnlessFile, detect: DetectFile) -> tuple[Pattern, ...]:
+        """Where what the rule finds does not count."""
+        others = [name for name in DetectFile.model_fields if name not in _SPARED and getattr(detect, name)]
+        if others:
+            words = f"`unless` is for {' and '.join(_SPARED)}; give `{others[0]}` a rule of its own"
+            self._fault(("unless",), words, key=True)
+        listed: Path = (
+            ("unless", "any") if (*self.at, "unless", "any") in self.document.values else ("unless",)
+        )
+        for index, item in enumerate(file.any):
+            try:
+                check_pattern(item.pattern, item.max_length or file.max_length)
+            except PatternError as error:
+                self._fault((*listed, index, "pattern"), str(error))
+        patterns = [Pattern(item.pattern, item.max_length or file.max_length) for item in file.any]
+        if file.file is not None:
+            check = partial(check_pattern, max_length=file.max_length)
+            lines = self._lines(("unless", "file"), file.file, "pattern", check)
+            patterns += [Pattern(line, file.max_length) for line in lines]
+        elif not patterns:
+            self._fault(("unless",), "names no pattern")
+        return tuple(patterns)
+
+    def _check_phrase(self, phrase: str) -> None:
+        check_phrase(phrase, self.out.view)
+
+    def _lines(self, at: Path, name: str, what: str, check: Callable[[str], object]) -> list[str]:
+        """One phrase or pattern a line; blank lines and lines that begin with `#` are passed over."""
         path = posixpath.normpath(posixpath.join(posixpath.dirname(self.file), name))
         folder = self.out.folder
         if posixpath.isabs(name) or path.startswith(".."):
@@ -172,19 +202,18 @@ class DetectReader:
         except UnicodeDecodeError:
             self.out.problems.append(Problem(folder.label(path), 1, 1, "not UTF-8 text"))
             return []
-        phrases: list[str] = []
-        for number, line in enumerate(text.split("\n"), start=1):
-            phrase = line.strip()
-            if not phrase or phrase.startswith("#"):
+        found: list[str] = []
+        for number, line in enumerate(map(str.strip, text.split("\n")), start=1):
+            if not line or line.startswith("#"):
                 continue
             try:
-                check_phrase(phrase, self.out.view)
-            except PhraseError as error:
+                check(line)
+            except (PhraseError, PatternError) as error:
                 self.out.problems.append(Problem(folder.label(path), number, 1, str(error)))
-            phrases.append(phrase)
-        if not phrases:
-            self.out.problems.append(Problem(folder.label(path), 1, 1, "holds no phrase"))
-        return phrases
+            found.append(line)
+        if not found:
+            self.out.problems.append(Problem(folder.label(path), 1, 1, f"holds no {what}"))
+        return found
 
     def _fault(self, at: Path, message: str, *, key: bool = False) -> None:
         self.out.problems.append(self.document.problem((*self.at, *at), message, key=key))

@@ -60,6 +60,15 @@ class PatternFile(FileModel):
     max_length: Annotated[int, Field(ge=1, le=4096)] | None = None
 
 
+class UnlessFile(FileModel):
+    # Not strict, for the reason above.
+    any: Annotated[
+        tuple[Annotated[PatternFile, BeforeValidator(_text_as_pattern)], ...], Field(strict=False)
+    ] = ()
+    file: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    max_length: Annotated[int, Field(ge=1, le=4096)] = 1000  # of patterns that give none
+
+
 class PiiFile(FileModel):
     entities: Annotated[tuple[str, ...], Field(min_length=1)]
     min_score: Score = 0.4
@@ -119,6 +128,7 @@ class RuleFile(FileModel):
     severity: Literal["low", "medium", "high", "critical"] = "medium"
     message: Message | None = None
     when: WhenFile | None = None
+    unless: Annotated[UnlessFile, BeforeValidator(_list_as_any)] | None = None
     log: Literal["whole", "redacted"] = "whole"
 
 

@@ -111,6 +111,7 @@ class Rule:
     severity: str = "medium"
     message: str = ""
     when: When = field(default_factory=When)
+    unless: tuple[Pattern, ...] = ()  # what lies within a match of one of these does not count
     unlogged: bool = False  # what it finds is not to stand on the log
 
     def action_at(self, level: Level) -> Action:

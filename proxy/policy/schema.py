@@ -178,13 +178,12 @@ class _RuleReader:
         if file.detect.size is not None:
             self._no_range(action, levels)
         acts = action is not Action.FLAG or bool(levels)
+        reader = DetectReader(self.out, self.document, self.file, self.at)
         self.out.rules.append(
             Rule(
                 id=file.id,
                 on=direction,
-                detectors=DetectReader(self.out, self.document, self.file, self.at).read(
-                    file.detect, direction
-                ),
+                detectors=reader.read(file.detect, direction),
                 action=action,
                 levels=levels,
                 on_error=self._on_error(file.on_error, acts),
@@ -192,6 +191,7 @@ class _RuleReader:
                 severity=file.severity,
                 message=file.message or DEFAULT_MESSAGE[direction],
                 when=self._when(file),
+                unless=reader.unless(file.unless, file.detect) if file.unless is not None else (),
                 unlogged=file.log == "redacted",
             )
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import quality_injection, quality_toxicity
-from benchmarks.quality_data import PARTS, Part, count, samples, shipped_policy
+from benchmarks.quality_data import INJECTION_PARTS, PARTS, Part, count, samples, shipped_policy
 from proxy.detect.lexicon import LexicalModel
 from proxy.detect.toxicity import LABEL, ToxicityBank, ToxicityEntry
 from proxy.model.level import Direction
@@ -17,14 +17,14 @@ POLICY = shipped_policy()
 BANK = ToxicityBank([ToxicityEntry(0, {LABEL: quality_toxicity.RECALL_AT})], LexicalModel.load())
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", INJECTION_PARTS)
 def test_most_attacks_are_flagged_and_few_ordinary_requests(part: Part) -> None:
     rules = quality_injection.RULES
     attacks = count(POLICY, Direction.INPUT, rules, samples("injection_attacks", part))
     benign = count(POLICY, Direction.INPUT, rules, samples("injection_benign", part))
-    assert attacks.flagged >= 0.85 * attacks.texts
-    # A sixth of what is harmless in `review2` talks of attacks in their own words.
-    assert benign.flagged <= (0.05 if part == "review2" else 0.03) * benign.texts
+    assert attacks.flagged >= (0.78 if part == "review3" else 0.85) * attacks.texts
+    # A sixth of what is harmless in `review2`, and a third in `review3`, talks of attacks in their own words.
+    assert benign.flagged <= (0.04 if part in ("review2", "review3") else 0.03) * benign.texts
     assert benign.blocked == 0
 
 
