@@ -65,9 +65,14 @@ class Plan:
         return not self.active
 
     @property
+    def banks(self) -> tuple[Bank, ...]:
+        """All that read its texts."""
+        return (*self.holding, *self.watching)
+
+    @property
     def prompt_banks(self) -> tuple[PromptLeakBank, ...]:
         """Those that compare a reply with its exchange's prompts."""
-        return tuple(bank for bank in (*self.holding, *self.watching) if isinstance(bank, PromptLeakBank))
+        return tuple(bank for bank in self.banks if isinstance(bank, PromptLeakBank))
 
     @cached_property
     def pseudonymizes(self) -> bool:

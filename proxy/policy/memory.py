@@ -61,9 +61,17 @@ class Memory:
         undone before it is judged."""
         return Recall(self, text, unescaped) if len(text) >= REMEMBERED_CHARS_MIN else None
 
+    def quiet(self, banks: Sequence[Bank]) -> Quiet | None:
+        """The texts of which none of these banks said anything; None where one of them reads more than a text."""
+        if any(bank.reads_context for bank in banks):
+            return None
+        return Quiet(self, tuple(map(self.number, banks)))
+
     def number(self, bank: Bank) -> bytes:
-        """A new number of the bank's own, never given to another."""
-        number = self.numbers[bank] = next(self._next).to_bytes(8, "big")
+        """The bank's own, never given to another."""
+        number = self.numbers.get(bank)
+        if number is None:
+            number = self.numbers[bank] = next(self._next).to_bytes(8, "big")
         return number
 
     def get(self, key: bytes) -> Known | None:
@@ -83,6 +91,32 @@ class Memory:
             self.bytes -= oldest.bytes
 
 
+class Quiet:
+    """Whole texts of which none of some banks said anything: one look where there would be one for each bank, and
+    nothing to be opened, fed and settled. Most of a long conversation is such texts."""
+
+    __slots__ = ("_all", "_banks", "_memory")
+
+    def __init__(self, memory: Memory, banks: tuple[bytes, ...]) -> None:
+        self._memory = memory
+        self._banks = banks
+        self._all = blake2b(b"".join(banks), digest_size=16, person=b"quiet").digest()
+
+    def holds(self, text: str, *, unescaped: bool) -> bool:
+        """Whether it is known that nothing is said of this text."""
+        return (
+            len(text) >= REMEMBERED_CHARS_MIN
+            and self._memory.get(self._all + _digest(text, unescaped)) is not None
+        )
+
+    def note(self, text: str, *, unescaped: bool) -> None:
+        """The text was judged. It is one of these if all of them said nothing: a verdict without findings is not
+        enough, since what a bank said for a rule that is not active for this model is none of its findings."""
+        digest = _digest(text, unescaped)
+        if all(self._memory.get(bank + digest) is NOTHING for bank in self._banks):
+            self._memory.put(self._all + digest, NOTHING)
+
+
 class Recall:
     """One whole text before the memory."""
 
@@ -90,8 +124,7 @@ class Recall:
 
     def __init__(self, memory: Memory, text: str, unescaped: bool) -> None:
         self._memory = memory
-        data = text.encode("utf-8", "surrogatepass")
-        self._digest = blake2b(data, digest_size=16, person=b"json" if unescaped else b"text").digest()
+        self._digest = _digest(text, unescaped)
         self._context: bytes | None = None
 
     def known(self, bank: Bank, context: Context) -> Known | None:
@@ -106,7 +139,7 @@ class Recall:
         self._memory.put(self._key(bank, context), known)
 
     def _key(self, bank: Bank, context: Context) -> bytes:
-        key = (self._memory.numbers.get(bank) or self._memory.number(bank)) + self._digest
+        key = self._memory.number(bank) + self._digest
         return key + self._of_context(context) if bank.reads_context else key
 
     def _of_context(self, context: Context) -> bytes:
@@ -146,3 +179,8 @@ class Recalled(InlineScan):
     @property
     def scores(self) -> Mapping[str, float]:
         return self._known.scores
+
+
+def _digest(text: str, unescaped: bool) -> bytes:
+    data = text.encode("utf-8", "surrogatepass")
+    return blake2b(data, digest_size=16, person=b"json" if unescaped else b"text").digest()

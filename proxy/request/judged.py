@@ -33,12 +33,7 @@ class JudgedText:
     """One text, its judge, and the changes that its findings ask for (see Changes for pseudonyms)."""
 
     def __init__(
-        self,
-        channel: Channel,
-        judge: NewJudge,
-        pseudonyms: Pseudonyms | None = None,
-        *,
-        restore: bool = False,
+        self, channel: Channel, make: NewJudge, pseudonyms: Pseudonyms | None = None, *, restore: bool = False
     ) -> None:
         self.channel = channel
         self.length = 0  # characters so far, as the wire carries them
@@ -49,7 +44,7 @@ class JudgedText:
         self.errors: set[tuple[str, str]] = set()
         self._scores: dict[str, float] = {}  # what judges that are done scored
         self._found: list[Finding] = []
-        self._new_judge = judge
+        self._new_judge = make
         self._judge: Judge | None = None
         self._whole: str | None = None
         self._json = JsonText() if channel.json else None
@@ -58,8 +53,8 @@ class JudgedText:
         self._fed = 0  # characters that were judged, as the wire carries them
         self._own = 0  # how far this text by itself is settled
         self._cap: int | None = None  # how far the seams at its ends let it be
-        restore = restore and not channel.sealed  # signed text stays as the model wrote it
-        self.changes = Changes(self._json, pseudonyms, restore=restore)
+        # Signed text stays as the model wrote it.
+        self.changes = Changes(self._json, pseudonyms, restore=restore and not channel.sealed)
         self.unlogged = Unlogged(self._json)
         self._judged = 0  # judged characters so far
         self._base = 0  # where the present judge's text begins, in judged characters
@@ -100,11 +95,15 @@ class JudgedText:
         own = self._judge.waiting if self._judge is not None else ()
         return own if self._seam is None else (*own, *self._seam.waiting)
 
-    def read(self, whole: str) -> None:
-        """The whole text at once."""
+    def read(self, whole: str, *, quiet: bool = False) -> None:
+        """The whole text at once; `quiet` where it is known that nothing is said of it."""
         self._whole = whole
         self.grow(whole)
         self.close()
+        if quiet:
+            self._todo.clear()
+            self._fed = self._own = self.settled = self.length
+            self.closed = True
 
     def grow(self, piece: str) -> None:
         """The text goes on."""

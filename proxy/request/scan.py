@@ -51,15 +51,20 @@ async def _judge(
 ) -> None:
     turn, answers, order = Turn(ports.clock), Answers(), Order()
     asking: list[JudgedText] = []
+    quiet = x.policy.memory.quiet(x.policy.plan(direction, x.selection).banks)
     for source in texts:
         text = new_text(x, direction, source.channel)
-        text.read(source.value)
         judged.append(text)
+        alone = quiet if not source.channel.chain else None
+        known = alone is not None and alone.holds(source.value, unescaped=source.channel.json)
+        text.read(source.value, quiet=known)
         order.opened(text)
         if len(judged) == len(texts):
             order.ended()
         while done := text.work(turn.chars):
             await turn.done(done)
+        if alone is not None and not known and text.closed and not text.findings:
+            alone.note(source.value, unescaped=source.channel.json)
         await turn.done()
         if text.waiting:
             asking.append(text)

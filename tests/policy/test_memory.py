@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -30,6 +31,10 @@ class Counting(WordBank):
         bank = self
 
         class Scanning(WordScan):
+            @property
+            def scores(self) -> Mapping[str, float]:
+                return {}
+
             def feed(self, piece: str, *, final: bool = False) -> Progress:
                 bank.read.append(len(piece))
                 return super().feed(piece, final=final)
@@ -119,6 +124,33 @@ def test_a_late_bank_is_asked_once() -> None:
         found.append([*findings, *judge.poll().findings])
     assert found[0] == found[1] != []
     assert desk.asked == 1
+
+
+def test_what_no_bank_says_anything_of_is_known_by_one_look() -> None:
+    memory, banks = Memory(), (Counting(((0, "secret"),)), Counting(((0, "nowhere"),)))
+    quiet, harmless = memory.quiet(banks), TEXT.replace("secret", "flower")
+    assert quiet is not None
+    for text, known in ((TEXT, False), (harmless, True)):
+        for number, bank in enumerate(banks):
+            quiet.note(text, unescaped=False)
+            assert not quiet.holds(text, unescaped=False), (number, "not before all have read it")
+            judged(memory, bank, text)
+        quiet.note(text, unescaped=False)
+        assert quiet.holds(text, unescaped=False) is known
+        assert not quiet.holds(text, unescaped=True)
+    again = memory.quiet(banks[:1])
+    assert again is not None
+    assert not again.holds(harmless, unescaped=False), "what these banks said was not noted"
+
+
+def test_a_failing_bank_and_one_that_reads_more_than_a_text_are_never_known_to_be_quiet() -> None:
+    memory, failing = Memory(), Counting(((0, "nowhere"),), fails_at=20)
+    judged(memory, failing)
+    quiet = memory.quiet((failing,))
+    assert quiet is not None
+    quiet.note(TEXT, unescaped=False)
+    assert not quiet.holds(TEXT, unescaped=False)
+    assert memory.quiet((Counting(((0, "nowhere"),), reads_context=True),)) is None
 
 
 def test_short_texts_are_not_remembered() -> None:

@@ -159,6 +159,23 @@ async def test_a_model_that_is_named_for_when_the_first_one_fails_is_held_to_its
             assert "models" not in sent(backend)
 
 
+async def test_what_was_judged_for_one_model_is_no_verdict_for_another(tmp_path: Path) -> None:
+    """One bank holds the phrases of both rules, and only one of them is active."""
+    rules = (
+        RULES
+        + "  - {id: eagle, on: input, detect: {phrases: [eagle]}, action: redact, when: {models: [free]}}\n"
+    )
+    said = [{"role": "user", "content": f"tell of falcon, {'and of nobody else ' * 5}"}]
+    async with (
+        ScriptedBackend(lambda _: [Json(REPLY)]) as backend,
+        proxy_for(tmp_path, backend.url, models=models("main"), rules=rules) as proxy,
+    ):
+        url = f"{proxy.url}/v1/chat/completions"
+        for _ in range(2):
+            assert (await post(url, {"model": "free", "messages": said})).status == 200
+            assert (await post(url, {"model": "bot", "messages": said})).status == 400
+
+
 async def test_a_path_that_names_the_model_reaches_it_no_more_than_a_body(tmp_path: Path) -> None:
     """What no wire can read is held to the settings of every model at its backend."""
     paths = (
