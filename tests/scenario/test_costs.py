@@ -10,7 +10,7 @@ from types import FrameType
 import aiohttp
 
 import proxy
-from proxy.detect import base
+from proxy.detect import base, unless
 from tests.scenario.harness import Proxy
 
 NEW_CALLS_MAX = 2560
@@ -25,6 +25,7 @@ READINGS_MAX = 6
 
 HOME = str(Path(proxy.__file__).parent)
 BANKS = str(Path(base.__file__).parent)
+UNLESS = unless.__file__  # what stands around a bank reads no text itself
 SYSTEM = "You are a helpful assistant of a bookshop, and never tell the purchase price of a book."
 QUESTION = "Which of your books would you give to a friend who likes long walks, number"
 
@@ -49,7 +50,12 @@ class Count:
         if event not in ("call", "c_call") or not code.co_filename.startswith(HOME):
             return
         self.calls += 1
-        if event == "call" and code.co_name == "feed" and code.co_filename.startswith(BANKS):
+        if (
+            event == "call"
+            and code.co_name == "feed"
+            and code.co_filename.startswith(BANKS)
+            and code.co_filename != UNLESS
+        ):
             self.read += len(frame.f_locals["piece"])
 
 
