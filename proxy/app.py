@@ -212,10 +212,9 @@ class App:
             _log.error("scorer_down", fault=fault)
 
     async def _serve_clients(self, backlog: int) -> str:
-        settings = self._settings
         # Exchanges were drained before; what still reads a body that nobody wants is not waited for.
         runner = web.ServerRunner(self.front.server, handle_signals=False, shutdown_timeout=0.1)
-        return await self._listen(runner, settings.listen, settings.tls, backlog)
+        return await self._listen(runner, self._settings.listen, self._settings.tls, backlog)
 
     async def _serve_admin(self, router: Router) -> str:
         settings = self._settings
@@ -235,6 +234,7 @@ class App:
             watch=self.watch,
             alerts=self.alerts,
             probes=self.prober,
+            responder=self.responder,
         )
         runner = AdminRunner(
             build_admin(context), lambda: new_id(self._clock.now()), keepalive_s=KEEP_ALIVE_S

@@ -9,30 +9,40 @@ from aiohttp import web
 
 from proxy.admin import present, shapes
 from proxy.admin.endpoint import Call, Endpoint, answer
+from proxy.admin.tripwires import baselines
 from proxy.model.card import Card
 from proxy.model.record import Json
 from proxy.watch.inventory import InUse, Seen
+from proxy.watch.wire import Standing
 
 
 async def show(call: Call) -> web.Response:
     """Every card, and every model in use that has none."""
-    inventory = call.context.watch.inventory
+    watch = call.context.watch
+    inventory, standings = watch.inventory, tuple(watch.standings(call.context.clock()))
     in_use = tuple(inventory.in_use)
     bare: list[Json] = []
     for model in in_use:
         without = [seen for seen in model.versions.values() if not seen.carded]
         if without:
-            bare.append({"model": model.model, **_live(without)})
-    return answer(
-        {"cards": [_card(card, _served(card, in_use)) for card in inventory.cards], "without_card": bare}
-    )
+            bare.append({"model": model.model, **_live(without), "baselines": _normal((model,), standings)})
+    cards: list[Json] = []
+    for card in inventory.cards:
+        models = [model for model in in_use if card.about(model.names)]
+        cards.append({**_card(card, _served(card, models)), "baselines": _normal(models, standings)})
+    return answer({"cards": cards, "without_card": bare})
 
 
-def _served(card: Card, in_use: Iterable[InUse]) -> list[Seen]:
+def _normal(models: Iterable[InUse], standings: Iterable[Standing]) -> list[Json]:
+    """What tripwires have learned as normal of these models, over all their versions."""
+    groups = {f"model:{model.model}" for model in models}
+    return baselines(one for one in standings if one.group in groups)
+
+
+def _served(card: Card, models: Iterable[InUse]) -> list[Seen]:
     return [
         seen
-        for model in in_use
-        if card.about(model.names)
+        for model in models
         for seen in model.versions.values()
         if card.version is None or card.version in seen.names
     ]
@@ -70,6 +80,6 @@ ENDPOINTS: Final = (
         shapes.record({
             "cards": shapes.several(shapes.CARD), "without_card": shapes.several(shapes.WITHOUT_CARD),
         }),
-        {200: "`live` counts from the start of the proxy"},
+        {200: "`live` counts from the start of the proxy; `baselines` are what is normal of the model now"},
     ),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from proxy.model.record import Json
 from proxy.policy.rule import Rule
 from proxy.probe.prober import Prober
 from proxy.respond.alerts import Alerts
+from proxy.respond.responder import Responder
 from proxy.settings import Settings, Token
 from proxy.watch.watch import Watch
 
@@ -137,7 +138,7 @@ class AdminContext:
     reached; `listen_host` is the name it was told to listen at. `known` gives every name of a model and
     the version that it is served as. `settings` say which models and callers there can be. `watch` has the models'
     cards, which of them are in use, and where the tripwires stand; `alerts` the targets of alerts; `probes` what is
-    asked of models on a schedule.
+    asked of models on a schedule; `responder` what follows from the tripwires, and what they have learned.
     """
 
     dial: Dial
@@ -153,5 +154,6 @@ class AdminContext:
     watch: Watch
     alerts: Alerts
     probes: Prober
+    responder: Responder
     listen_host: str = ""
     known: Callable[[str, Mapping[str, str]], Known] = only_itself

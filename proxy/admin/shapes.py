@@ -199,15 +199,7 @@ _LIVE: Final[Schema] = {
         )
     ),
 }  # fmt: skip
-CARD: Final = record(
-    {
-        "model": TEXT, "version": or_null(TEXT), "owner": record({"team": or_null(TEXT), "contact": or_null(TEXT)}),
-        "type": or_null(TEXT), "base_model": or_null(TEXT), "training_data": or_null(TEXT),
-        "dependencies": or_null(several(TEXT)), "risks": or_null(several(TEXT)), "missing": several(TEXT),
-        "live": or_null(record(_LIVE)),
-    }
-)  # fmt: skip
-WITHOUT_CARD: Final = record({"model": TEXT, **_LIVE})
+_STATE: Final[Schema] = {"enum": ["ok", "pending", "firing", "cooling"]}
 _BASELINE: Final = record(
     {
         "learning": FLAG, "learned_samples": COUNT, "expected": or_null(NUMBER), "low": or_null(NUMBER),
@@ -215,9 +207,24 @@ _BASELINE: Final = record(
         "adds_up": or_null(NUMBER),
     }
 )  # fmt: skip
+_LEARNED: Final = record(
+    {
+        "tripwire": TEXT, "per": TEXT, "metric": TEXT, "stat": TEXT, "state": _STATE, "value": or_null(NUMBER),
+        "baseline": _BASELINE,
+    }
+)  # fmt: skip
+CARD: Final = record(
+    {
+        "model": TEXT, "version": or_null(TEXT), "owner": record({"team": or_null(TEXT), "contact": or_null(TEXT)}),
+        "type": or_null(TEXT), "base_model": or_null(TEXT), "training_data": or_null(TEXT),
+        "dependencies": or_null(several(TEXT)), "risks": or_null(several(TEXT)), "missing": several(TEXT),
+        "live": or_null(record(_LIVE)), "baselines": several(_LEARNED),
+    }
+)  # fmt: skip
+WITHOUT_CARD: Final = record({"model": TEXT, **_LIVE, "baselines": several(_LEARNED)})
 TRIPWIRE: Final = record(
     {
-        "id": TEXT, "per": TEXT, "state": {"enum": ["ok", "pending", "firing", "cooling"]},
+        "id": TEXT, "per": TEXT, "state": _STATE,
         "value": or_null(NUMBER), "threshold": or_null(NUMBER), "since": or_null(MOMENT),
         "baseline": or_null(_BASELINE), "metric": TEXT, "stat": TEXT, "window_s": NUMBER,
         "samples": COUNT, "min_samples": COUNT, "severity": TEXT,

@@ -56,6 +56,7 @@ class Responder:
         self._acts = Acts(dial, models)
         self._rounds = 0
         self._unwritten = set[Path]()
+        self._learned_kept = asyncio.Lock()  # of two writes the later is the one to stay
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -84,7 +85,14 @@ class Responder:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._write(self._path, self._watch.as_json(everything=True))
-        await self._write(self._learned_path, self._watch.learned_json())
+        await self._keep_learned()
+
+    async def relearn(self, id: str, group: str) -> int:
+        """Have a tripwire learn anew what is normal for a group, also after a restart; how many samples it forgot.
+        Raises KeyError where there are none."""
+        forgot = self._watch.relearn(id, group)
+        await self._keep_learned()
+        return forgot
 
     async def _run(self) -> None:
         while True:
@@ -106,7 +114,7 @@ class Responder:
         if self._rounds % KEEP_ROUNDS == 0:
             await self._write(self._path, self._watch.as_json(everything=False))
         if self._rounds % KEEP_LEARNED_ROUNDS == 0:
-            await self._write(self._learned_path, self._watch.learned_json())
+            await self._keep_learned()
 
     async def respond(self, turned: Turned) -> None:
         """Act for a tripwire that fires, or take back what it did; and tell."""
@@ -150,6 +158,10 @@ class Responder:
         last = next(reversed(in_use.versions.values()), None) if in_use is not None else None
         found = card_for(inventory.cards, names, last.names if last is not None else frozenset())
         return found or next((card for card in inventory.cards if card.about(names)), None)
+
+    async def _keep_learned(self) -> None:
+        async with self._learned_kept:
+            await self._write(self._learned_path, self._watch.learned_json())
 
     async def _write(self, path: Path, steps: Generator[None, None, dict[str, Json]]) -> None:
         state = await _collected(steps)

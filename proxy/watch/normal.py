@@ -99,6 +99,12 @@ class Normal:
             self._baselines.move_to_end(group)
         baseline.learn(now, value, samples)
 
+    def forget(self, group: str) -> int:
+        """Learn anew what is normal for a group; how many samples that is the loss of. Raises KeyError."""
+        forgotten = self._baselines.pop(group)
+        self._tightest.pop(group, None)
+        return forgotten.samples
+
     def _limits(self, group: str, now: float, samples: float | None) -> Limits:
         wire, baseline = self._wire, self._baselines.get(group)
         expected = baseline.expected(now) if baseline is not None else None

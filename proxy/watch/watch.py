@@ -17,13 +17,13 @@ from proxy.model.tripwire import Per, State, Tripwire
 from proxy.watch.gather import Gather
 from proxy.watch.grid import Grid
 from proxy.watch.inventory import Inventory
+from proxy.watch.learned import FORMAT, learned_json, restore_learned
 from proxy.watch.prompts import Prompts
 from proxy.watch.unread import Unread
-from proxy.watch.wire import Standing, Turned, held_json
+from proxy.watch.wire import Standing, Turned, Wire, held_json
 
 STANDINGS_MAX: Final = 100
 """How many groups of one tripwire are shown that are well, those heard of last first."""
-FORMAT: Final = 1
 FRESH_MAX: Final = 64
 """Exchanges that wait to be taken into the windows together; a look takes them in any case."""
 LEARN_AT_ONCE: Final = 8
@@ -237,11 +237,19 @@ class Watch:
 
     def standing(self, id: str, group: str) -> State:
         """Where one tripwire stands for one group; ok for those that there are not."""
-        for grid in self._grids:
-            for wire in grid.wires:
-                if wire.tripwire.id == id:
-                    return wire.state(group)
-        return State.OK
+        wire = self._wire(id)
+        return State.OK if wire is None else wire.state(group)
+
+    def relearn(self, id: str, group: str) -> int:
+        """Forget what a tripwire holds for normal in a group; how many samples that was. Raises KeyError where it
+        has learned nothing."""
+        wire = self._wire(id)
+        if wire is None:
+            raise KeyError(id)
+        return wire.normal.forget(group)
+
+    def _wire(self, id: str) -> Wire | None:
+        return next((wire for grid in self._grids for wire in grid.wires if wire.tripwire.id == id), None)
 
     def as_json(self, *, everything: bool) -> Generator[None, None, dict[str, Json]]:
         """What a later process goes on with: where the tripwires stand and the windows that they need; or all
@@ -284,31 +292,11 @@ class Watch:
 
     def learned_json(self) -> Generator[None, None, dict[str, Json]]:
         """What is normal, for a later process; by group, as above."""
-        wires: dict[str, Json] = {}
-        for grid in self._grids:
-            for wire in grid.wires:
-                learned: dict[str, Json] = {}
-                for group, one in wire.normal.as_json():
-                    learned[group] = one
-                    yield
-                if learned:
-                    shape: Json = [wire.tripwire.series, wire.tripwire.stat, grid.per, grid.window_s]
-                    wires[wire.tripwire.id] = {"of": shape, "groups": learned}
-        return {"format": FORMAT, "learned": wires}
+        return learned_json(self._grids)
 
     def restore_learned(self, stored: Json) -> None:
         """After `take`; likewise. What was learned of something else is left out."""
-        if not isinstance(stored, Mapping) or stored["format"] != FORMAT:
-            raise ValueError("another format")
-        learned = stored["learned"]
-        if not isinstance(learned, Mapping):
-            raise ValueError("nothing learned")
-        for grid in self._grids:
-            for wire in grid.wires:
-                entry = learned.get(wire.tripwire.id)
-                shape = [wire.tripwire.series, wire.tripwire.stat, grid.per, grid.window_s]
-                if isinstance(entry, Mapping) and entry["of"] == shape:
-                    wire.normal.restore(entry["groups"])
+        restore_learned(self._grids, stored)
 
 
 def _badness(one: Standing) -> tuple[int, float]:

@@ -35,6 +35,7 @@ from proxy.probe.prober import Prober
 from proxy.respond.alerts import Alerts
 from proxy.respond.channels import NotDelivered
 from proxy.respond.notice import Notice
+from proxy.respond.responder import Responder
 from proxy.settings import (
     Address,
     AlertTarget,
@@ -206,6 +207,10 @@ class Admin:
             (AlertTarget("oncall"),), self.metrics, clock=self.clock, channels={"oncall": self.channel}
         )
         self.settings = settings_with_models(path.parent)
+        self.kept = path.with_name("watch.json")
+        self.responder = Responder(
+            self.watch, self.dial, self.settings.models, self.kept, clock=self.clock, alerts=self.alerts
+        )
         self.prober = Prober(
             self.ask, self.settings, Router(self.settings), self.dial, self.watch, self.metrics, SystemClock(),
             in_flight=lambda: 0, chance=lambda: 0.5,
@@ -237,6 +242,7 @@ class Admin:
             watch=self.watch,
             alerts=self.alerts,
             probes=self.prober,
+            responder=self.responder,
         )
         self._runner = AdminRunner(build_admin(context), lambda: new_id(self.clock()))
         await self._runner.setup()

@@ -14,7 +14,7 @@ from proxy.admin.later import PATHS
 from proxy.model.record import Json
 from proxy.settings import Role
 from tests.admin.conftest import TOKENS, Admin, raw
-from tests.admin.test_external_api import GPU
+from tests.admin.test_baselines_api import RELEARN, teach
 
 KILL = {"level": "killed", "reason": "x"}
 BODIES: dict[str, Json] = {
@@ -25,6 +25,7 @@ BODIES: dict[str, Json] = {
     "/admin/v1/alerts/test": {"reason": "x"},
     "/admin/v1/metrics": {"name": "gpu-busy", "value": 0.5},
     "/admin/v1/probes/run": {"id": "capital"},
+    "/admin/v1/baselines/relearn": RELEARN,
     "/admin/v1/rules/patch": {"phrases": ["falcon"], "on": "output", "action": "block", "reason": "x"},
 }
 
@@ -57,6 +58,7 @@ ROLES: list[tuple[str, str, set[Role]]] = [
     ("DELETE", "/admin/v1/dial/global?reason=x", {"operator", "admin"}),
     ("GET", "/admin/v1/cards", {"viewer", "operator", "admin"}),
     ("GET", "/admin/v1/tripwires", {"viewer", "operator", "admin"}),
+    ("POST", "/admin/v1/baselines/relearn", {"operator", "admin"}),
     ("GET", "/admin/v1/probes", {"viewer", "operator", "admin"}),
     ("POST", "/admin/v1/probes/run", {"operator", "admin"}),
     ("POST", "/admin/v1/alerts/test", {"operator", "admin"}),
@@ -90,7 +92,7 @@ def test_the_table_of_roles_names_every_call_that_needs_a_token() -> None:
 @pytest.mark.parametrize(("method", "path", "allowed"), ROLES)
 @pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
 async def test_roles(admin: Admin, method: str, path: str, allowed: set[Role], role: Role) -> None:
-    admin.watch.take((), (GPU,), admin.clock())
+    teach(admin)
     answer = await admin.call(method, path, role=role, json=BODIES.get(path) if method != "GET" else None)
     if role in allowed:
         assert answer.status == (404 if "/none" in path else 200)

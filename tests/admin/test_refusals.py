@@ -30,6 +30,11 @@ GOOD: Final[Mapping[tuple[str, str], Object]] = {
     ("DELETE", "/admin/v1/rules/patch/PATCH"): {"reason": "x"},
     ("POST", "/admin/v1/rules/reload"): {"reason": "x"},
     ("POST", "/admin/v1/alerts/test"): {"reason": "x"},
+    ("POST", "/admin/v1/baselines/relearn"): {
+        "tripwire": "length",
+        "per": "model:support-bot",
+        "reason": "x",
+    },
 }
 """Each changing call with a body that would be taken. BLOCK, LIMIT and PATCH are ids of what holds."""
 
@@ -82,8 +87,11 @@ SPOILED: Final[Mapping[str, Spoiled]] = {
     "ttl that cannot be": Spoiled(422, "invalid_ttl", body={"ttl": "soon"}),
 }
 
-TAKES_TTL: Final = frozenset(one for one, body in GOOD.items() if len(body) > 1)
-TAKES_NO_IF_MATCH: Final = frozenset({("POST", "/admin/v1/rules/reload"), ("POST", "/admin/v1/alerts/test")})
+RELEARN: Final = ("POST", "/admin/v1/baselines/relearn")
+TAKES_TTL: Final = frozenset(one for one, body in GOOD.items() if len(body) > 1 and one != RELEARN)
+TAKES_NO_IF_MATCH: Final = frozenset(
+    {("POST", "/admin/v1/rules/reload"), ("POST", "/admin/v1/alerts/test"), RELEARN}
+)
 CASES: Final = [
     pytest.param(call, spoiled, id=f"{call[0]} {call[1]}: {name}")
     for call in GOOD
