@@ -1,9 +1,10 @@
 """A fast fake backend for measurements: OpenAI chat completions from prepared bytes, on a raw protocol.
 
-    python -m benchmarks.backend PORT
+    python -m benchmarks.backend PORT [AFTER_S]
 
 It costs as little as Python can, so that the process under test is what is measured. A request that asks for a
-stream gets STREAM_CHUNKS frames, FRAME_S apart, so that each arrives on its own as a model's tokens do.
+stream gets STREAM_CHUNKS frames, FRAME_S apart, so that each arrives on its own as a model's tokens do. With
+AFTER_S whole replies come so many seconds after their requests, and each says what none before it said.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from typing import Final, cast
 
 import uvloop
 
+from benchmarks.load import prose
+
 STREAM_CHUNKS: Final = 100
 FRAME_S: Final = 0.005
+REPLY_WORDS: Final = 30
 TOKENS: Final = ("The", " quick", " brown", " fox", " jumps", " over", " the", " lazy", " dog", ".", " Then")
 WHOLE_TEXT: Final = (
     "A guardrail stands between an application and its model. It reads every request before the model does, "
@@ -28,8 +32,8 @@ def _envelope(kind: str) -> dict[str, object]:
     return {"id": "chatcmpl-bench", "object": kind, "created": 1_767_225_600, "model": "bench"}
 
 
-def _whole() -> bytes:
-    message = {"role": "assistant", "content": WHOLE_TEXT}
+def _whole(text: str = WHOLE_TEXT) -> bytes:
+    message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
     usage = {"prompt_tokens": 20, "completion_tokens": 40, "total_tokens": 60}
     body = json.dumps(_envelope("chat.completion") | {"choices": choices, "usage": usage}).encode()
@@ -58,7 +62,8 @@ FRAMES: Final = (
 class Backend(asyncio.Protocol):
     """Answers one request after the other; expects a content-length on each."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_s: float | None) -> None:
+        self._after_s = after_s
         self._read = bytearray()
         self._gone = False
 
@@ -82,8 +87,14 @@ class Backend(asyncio.Protocol):
             if b'"stream": true' in body or b'"stream":true' in body:
                 self._transport.write(STREAM_HEAD)
                 self._send(0)
-            else:
+            elif self._after_s is None:
                 self._transport.write(WHOLE)
+            else:
+                self._loop.call_later(self._after_s, self._answer, _whole(prose(REPLY_WORDS)))
+
+    def _answer(self, reply: bytes) -> None:
+        if not self._gone:
+            self._transport.write(reply)
 
     def _send(self, index: int) -> None:
         if self._gone:
@@ -93,10 +104,11 @@ class Backend(asyncio.Protocol):
             self._loop.call_later(FRAME_S, self._send, index + 1)
 
 
-async def main(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", port, backlog=512)
+async def main(port: int, after_s: float | None) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Backend(after_s), "127.0.0.1", port, backlog=512)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]) if sys.argv[2:] else None))

@@ -2,8 +2,9 @@
 
 python -m benchmarks.load URL COUNT AT_ONCE KIND [HEADERS as JSON]   → one JSON line on standard output
 
-Kinds: `whole`, a small request; `stream`, the same for a streamed reply; `long`, a context of 100 KB that no
-request before held; `turns`, conversations of TURNS turns, each request with all that was said before it.
+Kinds: `whole`, a small request; `stream`, the same for a streamed reply; `new`, a small request whose question no
+request before asked; `long`, a context of 100 KB that none held; `turns`, conversations of TURNS turns, each
+request with all that was said before it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ REPLY_S_MAX = 30.0
 LONG_CHARS: Final = 100_000
 TURNS: Final = 30
 TURN_WORDS: Final = 60
+QUESTION_WORDS: Final = 15
 WORDS: Final = (
     "the", "of", "and", "a", "to", "in", "is", "that", "for", "it", "was", "with", "as", "on", "be", "at",
     "by", "this", "which", "from", "or", "have", "an", "are", "not", "but", "had", "they", "river", "garden",
@@ -32,7 +34,7 @@ WORDS: Final = (
     "remember", "travel", "listen", "follow", "bring", "keep", "hold",
 )  # fmt: skip
 
-Kind = Literal["whole", "stream", "long", "turns"]
+Kind = Literal["whole", "stream", "new", "long", "turns"]
 Message = dict[str, str]
 
 SYSTEM: Final[Message] = {"role": "system", "content": "You are a helpful assistant of a bookshop."}
@@ -65,6 +67,8 @@ def contexts(kind: Kind) -> Iterator[list[Message]]:
     while True:
         if kind == "long":
             yield [SYSTEM, {"role": "user", "content": prose(LONG_CHARS // 4)[:LONG_CHARS]}]
+        elif kind == "new":
+            yield [SYSTEM, {"role": "user", "content": prose(QUESTION_WORDS)}]
         elif kind == "turns":
             messages = [SYSTEM]
             for _ in range(TURNS):

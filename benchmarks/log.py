@@ -4,6 +4,7 @@
     python -m benchmarks.log search DIR
     python -m benchmarks.log verify DIR
     python -m benchmarks.log export DIR
+    python -m benchmarks.log cost [--before CHECKOUT]    (see log_cost.py)
 
 The exchanges are drawn from a seed: conversations of one to eight turns, words by Zipf's law, a few of another
 script, users, models, outcomes, findings and scores. Times are of the process's CPU; trust the ratios.
@@ -23,6 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from benchmarks.log_cost import cost
 from proxy.log.export import FORMS, Export
 from proxy.log.port import PAGE_MAX, Search
 from proxy.log.query import LogReader
@@ -244,11 +246,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["make", *WAYS])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("what", choices=["make", *WAYS, "cost"])
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--before", type=Path, help="another checkout, to measure beside this one")
     parser.add_argument("--records", type=int, default=1_000_000)
     asked = parser.parse_args()
-    if asked.what == "make":
+    if asked.what == "cost":
+        cost(asked.before)
+    elif asked.folder is None:
+        parser.error(f"{asked.what} needs a folder")
+    elif asked.what == "make":
         make(asked.folder, asked.records)
     else:
         WAYS[asked.what](asked.folder)

@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -71,13 +71,16 @@ def rest(pid: int) -> float:
 
 
 @contextmanager
-def running(command: Sequence[str], ready_url: str) -> Iterator[tuple[int, float]]:
+def running(
+    command: Sequence[str], ready_url: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, float]]:
     """Start a process; yields its id and the seconds until the URL answered. Ends it on the way out.
 
     Raises RuntimeError when it does not come up.
     """
     began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environment) as process:
         try:
             while not _answers(ready_url):
                 if process.poll() is not None or time.perf_counter() - began > START_S_MAX:

@@ -29,8 +29,11 @@ CONTENT_BYTES_MAX: Final = 512 * 1024 * 1024
 
 _FAST, _EXACT = b"\x00", b"\x01"
 _STORED, _ZSTD, _ZSTD_WORDS = 0, 1, 2
+_HEADS = (b"\x00", b"\x01", b"\x02")
 _SMALL_BYTES = 1024
 _LEVEL = 3
+# With the words below the lowest level makes small blobs as small as the one above does, in less time.
+_LEVEL_SMALL = 1
 # What nearly every small blob of a store repeats. A raw dictionary: part of the format, never to be changed;
 # another one is another codec number.
 _WORDS = (
@@ -111,21 +114,34 @@ class Codec:
     def __init__(self) -> None:
         words = zstandard.ZstdCompressionDict(_WORDS, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
         self._pack = zstandard.ZstdCompressor(level=_LEVEL)
-        self._pack_words = zstandard.ZstdCompressor(level=_LEVEL, dict_data=words)
+        self._pack_words = zstandard.ZstdCompressor(level=_LEVEL_SMALL, dict_data=words)
         self._unpack = zstandard.ZstdDecompressor()
         self._unpack_words = zstandard.ZstdDecompressor(dict_data=words)
 
     def pack(self, content: bytes, place: bytes) -> bytes:
         """The blob of that content, compressed where that makes it smaller. `place` says where it is to lie."""
-        del place  # of no matter while nothing is encrypted
-        if len(content) < _SMALL_BYTES:
-            codec, payload = _ZSTD_WORDS, self._pack_words.compress(content)
-        else:
-            codec, payload = _ZSTD, self._pack.compress(content)
-        if len(payload) >= len(content):
-            codec, payload = _STORED, content
-        head = bytes((codec,))
-        return head + zlib.crc32(payload, codec).to_bytes(4, "big") + payload
+        return self.pack_all([(content, place)])[0]
+
+    def pack_all(self, items: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """The blobs of contents and their places, in order. All small ones are compressed by one call: each call
+        lets go of the interpreter's lock and must wait for it again while the event loop is busy."""
+        small: list[bytes | bytearray | memoryview] = [
+            content for content, _ in items if len(content) < _SMALL_BYTES
+        ]
+        # What holds all results is not an iterator by its type, only by its items.
+        packed = self._pack_words.multi_compress_to_buffer(small) if small else ()
+        blobs: list[bytes] = []
+        done = 0
+        for content, _ in items:  # places are of no matter while nothing is encrypted
+            if len(content) < _SMALL_BYTES:
+                codec, payload = _ZSTD_WORDS, packed[done].tobytes()
+                done += 1
+            else:
+                codec, payload = _ZSTD, self._pack.compress(content)
+            if len(payload) >= len(content):
+                codec, payload = _STORED, content
+            blobs.append(_HEADS[codec] + zlib.crc32(payload, codec).to_bytes(4, "big") + payload)
+        return blobs
 
     def unpack(self, blob: bytes, place: bytes) -> bytes:
         """The content of the blob that lies there. Raises Damaged for bytes that `pack` did not write."""

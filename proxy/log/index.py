@@ -8,14 +8,18 @@ node that a record refers to has one, so that what loses its last reference can 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from math import isfinite
 from typing import Final
 
 from proxy.log.encode import Codec, Damaged
 from proxy.log.fetch import RECORD, Fetch, read_record
 from proxy.log.intern import Intern, marks, slices
 from proxy.log.prepare import read_detail
+from proxy.log.recent import Ended
 from proxy.log.rows import NAME_CHARS_MAX, BeginRow, FinishRow
+from proxy.model.record import Json
 
 SCORE_STEPS: Final = 10
 """A score of 0.87 is posted at 0.1, 0.2 … 0.8; a search for 0.85 reads those at 0.8 and looks closer."""
@@ -107,29 +111,19 @@ UNPOSTED: Final = (
 
 
 def index_some(db: sqlite3.Connection, intern: Intern, codec: Codec, records_max: int) -> int:
-    """Write the postings of the next records of the chain; returns how many those were. Raises sqlite3.Error."""
-    # A subquery, not a join: that would go through the whole chain to find its end.
-    sql = "SELECT link, seq FROM chain WHERE link > (SELECT indexed_link FROM store) ORDER BY link LIMIT ?"
-    links = db.execute(sql, (records_max,)).fetchall()
-    if not links:
-        return 0
-    seqs = [seq for _, seq in links if seq is not None]
-    records = [
-        read_record(row)
-        for some in slices(seqs)
-        for row in db.execute(f"{RECORD} WHERE e.seq IN ({marks(some)})", some).fetchall()
-    ]
-    # Derived rows need no flush to the disk of their own: cut off by a crash, they are made again.
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("BEGIN IMMEDIATE")
-    fetch = Fetch(db, codec)
-    words = [found_words(fetch, finish) for _, finish in records]
-    intern.learn_names((*rules, *scores) for rules, scores in words)
+    """Write the postings of the next records of the chain, within the caller's transaction; returns how many those
+    were. Raises sqlite3.Error."""
+    (upto,) = db.execute("SELECT indexed_link FROM store").fetchone()
+    ended = intern.recent.records_after(upto, records_max)
+    links = len(ended)
+    if not ended:
+        links, ended = _stored(db, codec, upto, records_max)
+        if not links:
+            return 0
+    intern.learn_names((*one.rules, *one.scores) for one in ended)
     kept: set[int] = set()
     rows: list[tuple[int, int, int, int]] = []
-    for (begin, finish), (rules, scores) in zip(records, words, strict=True):
-        if finish is None:
-            continue
+    for begin, finish, rules, scores in ended:
         kept |= kept_words(begin, finish)
         named = {intern.number(rule) for rule in rules}
         steps = {intern.number(label): score_step(score) for label, score in scores.items()}
@@ -139,11 +133,27 @@ def index_some(db: sqlite3.Connection, intern: Intern, codec: Codec, records_max
     rows.sort()
     intern.add_all("posting", rows)
     intern.flush()
-    db.execute("UPDATE store SET indexed_link = ?", (links[-1][0],))
-    db.execute("COMMIT")
+    db.execute("UPDATE store SET indexed_link = ?", (upto + links,))
     intern.kept |= kept
-    db.execute("PRAGMA synchronous = FULL")
-    return len(links)
+    return links
+
+
+def _stored(db: sqlite3.Connection, codec: Codec, after: int, records_max: int) -> tuple[int, list[Ended]]:
+    """How many places of the chain those are, and the records there that are finished exchanges."""
+    # A subquery, not a join: that would go through the whole chain to find its end.
+    sql = "SELECT link, seq FROM chain WHERE link > ? ORDER BY link LIMIT ?"
+    links = db.execute(sql, (after, records_max)).fetchall()
+    if not links:
+        return 0, []
+    seqs = [seq for _, seq in links if seq is not None]
+    fetch = Fetch(db, codec)
+    ended: list[Ended] = []
+    for some in slices(seqs):
+        for row in db.execute(f"{RECORD} WHERE e.seq IN ({marks(some)})", some).fetchall():
+            begin, finish = read_record(row)
+            if finish is not None:
+                ended.append(Ended(begin, finish, *found_words(fetch, finish)))
+    return links[-1][0] - after, ended
 
 
 def found_words(fetch: Fetch, finish: FinishRow | None) -> tuple[set[str], dict[str, float]]:
@@ -154,10 +164,13 @@ def found_words(fetch: Fetch, finish: FinishRow | None) -> tuple[set[str], dict[
         detail = read_detail(fetch.detail(finish))
     except Damaged:  # for `verify` to name; the record is still found by all else
         return set(), {}
-    rules = {str(finding["rule"])[:NAME_CHARS_MAX] for finding in detail.findings}
-    scores = {
+    return as_words((str(finding["rule"]) for finding in detail.findings), detail.scores)
+
+
+def as_words(rules: Iterable[str], scores: Mapping[str, Json]) -> tuple[set[str], dict[str, float]]:
+    """As postings have them: names of a bounded length, and what is a number."""
+    return {rule[:NAME_CHARS_MAX] for rule in rules}, {
         label[:NAME_CHARS_MAX]: float(score)
-        for label, score in detail.scores.items()
-        if isinstance(score, int | float)
+        for label, score in scores.items()
+        if isinstance(score, int | float) and isfinite(score)
     }
-    return rules, scores

@@ -9,23 +9,26 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias, TypeVar
+from itertools import islice
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from proxy.log import digest
-from proxy.log.encode import Codec, decode_name, encode_name, part_place
+from proxy.log.encode import Codec, Damaged, decode_name, encode_name, part_place
+from proxy.log.recent import Recent
 
 ASKED_AT_ONCE: Final = 256
 _CACHED_MAX: Final = 32_768
-_ROWS_AT_ONCE: Final = (32, 16, 8, 4, 2, 1)
+_ROWS_AT_ONCE: Final = (256, 128, 64, *range(32, 0, -1))
+_VALUES_AT_ONCE: Final = 1024
+STATEMENTS_MAX: Final = 512
+"""Prepared statements that a connection keeps: of each of these sizes for the few tables of a commit."""
 
 T = TypeVar("T")
 Row: TypeAlias = "Sequence[int | str | bytes | None]"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """Something in the store: its number, and a part's commitment or a node's window digest."""
 
     number: int
@@ -46,6 +49,8 @@ class Intern:
         self._names: dict[str, int] = {}
         self._texts: dict[int, str] = {}
         self._parts: dict[bytes, Known] = {}
+        # Those whose addresses are not in the store yet, in the order of their numbers: in `_parts` too.
+        self._unaddressed: dict[bytes, Known] = {}
         self._nodes: dict[tuple[int, int, int], Known] = {}
         self._next = {
             table: (db.execute(f"SELECT max(id) FROM {table}").fetchone()[0] or 0) + 1
@@ -56,7 +61,9 @@ class Intern:
         self._next["part"] = max(self._next["part"], done + 1)
         # From these numbers on they are new in this batch, and no use to ask the store for.
         self._fresh_nodes, self._fresh_parts = self._next["node"], self._next["part"]
+        self.recent = Recent(self._next["part"])
         self._rows: dict[str, list[Row]] = {}
+        self._unpacked: list[tuple[str, Row, bytes, bytes]] = []
         # Words that are never removed and have their posting (12 is `index.Facet.KEPT`).
         self.kept = {int(row[0]) for row in db.execute("SELECT value FROM posting WHERE kind = 12")}
 
@@ -68,15 +75,23 @@ class Intern:
         """Have rows written by the next `flush`."""
         self._rows.setdefault(table, []).extend(rows)
 
+    def add_packed(self, table: str, row: Row, content: bytes, place: bytes) -> None:
+        """Have a row written by the next `flush` that ends with the blob of this content, which lies there."""
+        self._unpacked.append((table, row, content, place))
+
     def flush(self) -> None:
         """Write all rows that wait. Raises sqlite3.Error."""
+        blobs = self._codec.pack_all([(content, place) for _, _, content, place in self._unpacked])
+        for (table, row, _, _), blob in zip(self._unpacked, blobs, strict=True):
+            self.add(table, (*row, blob))
+        self._unpacked = []
         for table, rows in self._rows.items():
             insert(self._db, table, rows)
         self._rows = {}
         self._fresh_nodes, self._fresh_parts = self._next["node"], self._next["part"]
         # Memory is bounded by starting anew; what is still in use comes back by one question each.
         if len(self._parts) > _CACHED_MAX:
-            self._parts.clear()
+            self._parts = dict(self._unaddressed)
         if len(self._nodes) > _CACHED_MAX:
             self._nodes.clear()
         if len(self._names) > _CACHED_MAX:
@@ -111,31 +126,60 @@ class Intern:
         """The word of a number that was learnt in this batch."""
         return None if number is None else self._texts[number]
 
-    def parts(self, contents: Sequence[bytes]) -> list[Known]:
-        """Every content's part, in order, with its commitment."""
-        addresses = [digest.address(self._key, content) for content in contents]
-        unknown = {
-            address: content
-            for address, content in zip(addresses, contents, strict=True)
-            if address not in self._parts
-        }
+    def parts(self, contents: Iterable[bytes]) -> list[Known]:
+        """Every content's part, in order, with its commitment; asked for all of a batch at once."""
+        known = self._parts
+        addresses: list[bytes] = []
+        unknown: dict[bytes, bytes] = {}
+        for content in contents:
+            address = digest.address(self._key, content)
+            addresses.append(address)
+            if address not in known:
+                unknown[address] = content
         for some in slices(list(unknown)):
             sql = (
                 "SELECT a.address, p.id, p.salt FROM part_address a JOIN part p ON p.id = a.part "
                 f"WHERE a.address IN ({marks(some)})"
             )
             for address, number, salt in self._db.execute(sql, some).fetchall():
-                self._parts[address] = Known(
+                known[address] = Known(
                     number, digest.commitment(self._codec.salt(salt), unknown.pop(address))
                 )
         salts = os.urandom(digest.SALT_BYTES * len(unknown))
         for place, (address, content) in enumerate(unknown.items()):
             salt = salts[place * digest.SALT_BYTES : (place + 1) * digest.SALT_BYTES]
             commitment = digest.commitment(self._codec.salt(salt), content)
-            known = self._parts[address] = Known(self._number("part"), commitment)
-            self.add("part", (known.number, salt, self._codec.pack(content, part_place(known.number))))
-            self.add("part_address", (address, known.number))
-        return [self._parts[address] for address in addresses]
+            number = self._number("part")
+            known[address] = Known(number, commitment)
+            self.add_packed("part", (number, salt), content, part_place(number))
+            self._unaddressed[address] = known[address]
+            self.recent.part(number, content)
+        return [known[address] for address in addresses]
+
+    def learn_unaddressed(self) -> None:
+        """Find out the addresses that are not in the store yet. Raises sqlite3.Error."""
+        sql = "SELECT id, salt, data FROM part WHERE id > (SELECT part FROM addressing) ORDER BY id"
+        for number, salt, blob in self._db.execute(sql):
+            try:
+                content = self._codec.unpack(blob, part_place(number))
+            except Damaged:  # for `verify` to name; it will not be shared
+                continue
+            known = Known(number, digest.commitment(self._codec.salt(salt), content))
+            address = digest.address(self._key, content)
+            self._parts[address] = self._unaddressed[address] = known
+
+    def put_addresses(self, addresses_max: int) -> int:
+        """Write the next addresses that are not in the store yet; returns how many. Raises sqlite3.Error."""
+        some = list(islice(self._unaddressed.items(), addresses_max))
+        if some:
+            # In their order, as few pages as there are.
+            rows = sorted((address, known.number) for address, known in some)
+            # Where an address was lost and found again, the older part keeps it.
+            insert(self._db, "part_address", rows, "INSERT OR IGNORE")
+            self._db.execute("UPDATE addressing SET part = ?", (some[-1][1].number,))
+            for address, _ in some:
+                del self._unaddressed[address]
+        return len(some)
 
     def window(self, slots: Sequence[int], parts: Sequence[Known]) -> Known:
         """The last node of the window that these parts make."""
@@ -165,6 +209,7 @@ class Intern:
     def forget_part(self, address: bytes) -> None:
         """It is no longer in the store."""
         self._parts.pop(address, None)
+        self._unaddressed.pop(address, None)
 
     def forget_node(self, parent: int, part: int, slot: int) -> None:
         """It is no longer in the store."""
@@ -193,23 +238,21 @@ class Intern:
         self._texts[number] = word
 
 
-def insert(db: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
-    """Insert rows of one width by as few statements as a handful of statement sizes allows."""
-    if len(rows) == 1:
-        db.execute(_insertion(table, len(rows[0]), 1), rows[0])
-        return
+def insert(db: sqlite3.Connection, table: str, rows: Sequence[Row], how: str = "INSERT") -> None:
+    """Insert rows of one width by few statements. `table` may name its columns. Raises sqlite3.Error."""
     at = 0
-    for size in _ROWS_AT_ONCE:
-        while len(rows) - at >= size:
-            values = [value for row in rows[at : at + size] for value in row]
-            db.execute(_insertion(table, len(rows[at]), size), values)
-            at += size
+    while at < len(rows):
+        left, width = len(rows) - at, len(rows[at])
+        size = next(size for size in _ROWS_AT_ONCE if size <= left and size * width <= _VALUES_AT_ONCE)
+        values = [value for row in rows[at : at + size] for value in row]
+        db.execute(_insertion(how, table, width, size), values)
+        at += size
 
 
-@lru_cache(maxsize=128)
-def _insertion(table: str, width: int, rows: int) -> str:
+@lru_cache(maxsize=STATEMENTS_MAX)
+def _insertion(how: str, table: str, width: int, rows: int) -> str:
     row = f"({','.join('?' * width)})"
-    return f"INSERT INTO {table} VALUES {','.join([row] * rows)}"
+    return f"{how} INTO {table} VALUES {','.join([row] * rows)}"
 
 
 def slices(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -88,7 +88,7 @@ class Recorder(Protocol):
         ...
 
     def begin(self, begun: Begun) -> asyncio.Future[None]:
-        """Put the beginning of an exchange on the log."""
+        """Put the beginning of an exchange on the log. It may wait for company until `hurry` is called."""
         ...
 
     def finish(self, finished: Finished, *, revocable: bool = False) -> asyncio.Future[None]:
@@ -97,6 +97,10 @@ class Recorder(Protocol):
         A `revocable` end counts only if its future resolves: one that failed is never written, and one that is
         cancelled is not written either, unless it is too late for that. The exchange then takes another end.
         """
+        ...
+
+    def hurry(self) -> None:
+        """Somebody waits for what was handed in."""
         ...
 
     @property

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from proxy.log.context import Split, split
 from proxy.log.encode import Damaged, decode, encode
@@ -49,8 +49,7 @@ _FINDING_KEYS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedBegin:
+class PreparedBegin(NamedTuple):
     """A begin record as content bytes and words. `words` are in the order of `BeginRow`'s."""
 
     begun: Begun
@@ -61,9 +60,21 @@ class PreparedBegin:
     model: tuple[str | None, str | None, str | None]  # requested, version, sent
     policy: str
 
+    @property
+    def id(self) -> str:
+        """The exchange's."""
+        return self.begun.id
 
-@dataclass(frozen=True, slots=True)
-class PreparedFinish:
+    def words(self) -> tuple[str | None, ...]:
+        """All that stand in columns."""
+        return (self.api, self.path, self.policy, *self.subject, *self.model)
+
+    def contents(self) -> Iterator[bytes]:
+        """All that parts are to hold: a body's skeleton and window."""
+        return _of_body(self.body)
+
+
+class PreparedFinish(NamedTuple):
     """An end record as content bytes and words."""
 
     finished: Finished
@@ -75,6 +86,30 @@ class PreparedFinish:
     delivered: bytes | None
     detail: bytes
     response_id: str | None
+
+    @property
+    def id(self) -> str:
+        """The exchange's."""
+        return self.finished.id
+
+    def words(self) -> tuple[str | None, ...]:
+        """All that stand in columns."""
+        return (self.outcome, self.backend, *self.model)
+
+    def contents(self) -> Iterator[bytes]:
+        """All that parts are to hold: what was sent, received, delivered."""
+        yield from _of_body(self.sent)
+        if self.received is not None:
+            yield self.received
+        if self.delivered is not None:
+            yield self.delivered
+
+
+def _of_body(body: Split | None) -> Iterator[bytes]:
+    if body is not None:
+        yield body.skeleton
+        for _, content in body.window:
+            yield content
 
 
 Prepared: TypeAlias = PreparedBegin | PreparedFinish

@@ -26,6 +26,8 @@ def clear(db: sqlite3.Connection, codec: Codec, key: bytes) -> None:
     db.execute("INSERT INTO word (word) VALUES ('delete-all')")
     db.execute("DELETE FROM wording")
     db.execute("INSERT INTO wording VALUES (1, 0, (SELECT coalesce(max(id), 0) FROM part))")
+    db.execute("DELETE FROM addressing")
+    db.execute("INSERT INTO addressing VALUES (1, (SELECT coalesce(max(id), 0) FROM part))")
     db.execute("UPDATE store SET indexed_link = 0")
     # Two parts of one content share an address: the older one's.
     db.executemany("INSERT OR IGNORE INTO part_address VALUES (?, ?)", _addresses(db, codec, key))

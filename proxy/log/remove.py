@@ -162,6 +162,7 @@ def _sweep_part(session: Session, codec: Codec, part: int) -> None:
     except Damaged:
         # Its address cannot be told from it any more; all have to be looked through.
         db.execute("DELETE FROM part_address WHERE part = ?", (part,))
+    session.intern.recent.forget_part(part)
     db.execute("DELETE FROM part WHERE id = ?", (part,))
 
 

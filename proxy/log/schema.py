@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.log import tables
+from proxy.log.intern import STATEMENTS_MAX
 from proxy.log.seal import StoreUnusable as StoreUnusable  # where its readers look for it
 from proxy.log.seal import new_key
 from proxy.model.secret import Secrets
@@ -55,7 +56,9 @@ def open_for_writing(
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_MAX
+    )
     try:
         db.execute(f"PRAGMA busy_timeout = {busy_ms}")
         _prepare(db, path, now_ms, secrets)

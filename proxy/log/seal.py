@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -51,9 +52,12 @@ class SealedCodec(Codec):
         super().__init__()
         self._key = key
 
-    def pack(self, content: bytes, place: bytes) -> bytes:
-        """See `Codec.pack`."""
-        return _seal(self._key_of(place), super().pack(content, place), place)
+    def pack_all(self, items: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """See `Codec.pack_all`."""
+        blobs = super().pack_all(items)
+        return [
+            _seal(self._key_of(place), blob, place) for (_, place), blob in zip(items, blobs, strict=True)
+        ]
 
     def unpack(self, blob: bytes, place: bytes) -> bytes:
         """See `Codec.unpack`."""

@@ -7,13 +7,14 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy.log import digest
 from proxy.log.encode import Codec
 from proxy.log.fetch import Fetch
 from proxy.log.intern import Intern, marks, slices
-from proxy.log.prepare import Prepared, PreparedBegin
+from proxy.log.prepare import Prepared
+from proxy.log.rows import BeginRow
 from proxy.log.words import Words
 from proxy.model.level import Level, Outcome
 from proxy.model.record import Finished, ModelUsed
@@ -25,13 +26,11 @@ _LAST_SEQ: Final = (
 """The highest number given out: a removed exchange's is never given out again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(NamedTuple):
     """An exchange under way."""
 
-    seq: int
+    begin: BeginRow
     digest: bytes  # the begin half of its hash
-    salt: bytes
 
 
 @dataclass(slots=True)
@@ -47,7 +46,7 @@ class Session:
     next_seq: int
     next_link: int
     open: dict[str, Open]
-    ended: list[int]  # begun in an earlier transaction, finished in this one
+    ended: list[int]  # finished in this transaction
 
 
 def recall(db: sqlite3.Connection, path: Path, codec: Codec, key: bytes) -> Session:
@@ -55,19 +54,18 @@ def recall(db: sqlite3.Connection, path: Path, codec: Codec, key: bytes) -> Sess
     (created_ms,) = db.execute("SELECT created_ms FROM store").fetchone()
     last = db.execute("SELECT link, hash FROM chain ORDER BY link DESC LIMIT 1").fetchone()
     fetch = Fetch(db, codec)
+    intern = Intern(db, key, codec)
+    intern.learn_unaddressed()
     return Session(
         db=db,
         inode=os.stat(path).st_ino,
         key=key,
-        intern=Intern(db, key, codec),
+        intern=intern,
         words=Words(key),
         head=last[1] if last else digest.genesis(key, created_ms),
         next_seq=max(db.execute(_LAST_SEQ).fetchone()) + 1,
         next_link=last[0] + 1 if last else 1,
-        open={
-            begin.id: Open(begin.seq, fetch.begin_digest(begin), begin.salt)
-            for begin in fetch.open_exchanges()
-        },
+        open={begin.id: Open(begin, fetch.begin_digest(begin)) for begin in fetch.open_exchanges()},
         ended=[],
     )
 
@@ -92,7 +90,7 @@ def cut_off(session: Session, codec: Codec, now: float) -> list[Finished]:
 def present(db: sqlite3.Connection, items: Sequence[Prepared]) -> frozenset[tuple[str, str]]:
     """Which of these are in the store already: ("begin" or "finish", id). Raises sqlite3.Error."""
     found: set[tuple[str, str]] = set()
-    ids = {item.begun.id if isinstance(item, PreparedBegin) else item.finished.id for item in items}
+    ids = {item.id for item in items}
     for some in slices(sorted(ids)):
         sql = (
             "SELECT e.id, f.seq FROM exchange e LEFT JOIN finish f ON f.seq = e.seq "

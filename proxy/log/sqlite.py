@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -20,6 +19,7 @@ from proxy.log.prepare import Entry, Revocable
 from proxy.log.reading import OWN_READS_MAX, Readers
 from proxy.log.seal import StoreUnusable
 from proxy.log.store import ENDED_ALREADY, Store
+from proxy.log.weight import weight_of
 from proxy.log.writer import Item, Settled, Writer
 from proxy.model.record import Begun, Finished, Json
 from proxy.model.secret import Secrets
@@ -30,14 +30,15 @@ QUEUE_BYTES_MAX: Final = 256 * 1024 * 1024
 the limit is taken when nothing else waits."""
 STALL_S: Final = 5.0
 """A record that is not settled by then fails, and so does every new one until the disk answers again."""
+COMPANY_S: Final = 0.025
+"""So long a beginning that nobody waits for yet may wait for records that somebody does wait for: each commit costs
+the same, whatever is in it."""
 DRAIN_S: Final = 10.0
 """How long `stop` waits for the queue to be written."""
 TELL_S: Final = 1.0
 """The proxy's own log hears of the log's health at most this often."""
 _WATCH_S: Final = 0.5
-_SAMPLE: Final = 64
 _RECORD_BYTES: Final = 1024
-_NODE_BYTES: Final = 32
 
 T = TypeVar("T")
 
@@ -74,6 +75,8 @@ class SqliteRecorder:
         self._end: asyncio.Future[None] | None = None
         self._waiting: deque[tuple[Item, asyncio.Future[None] | None]] = deque()
         self._bytes = 0
+        self._unsent: list[Item] = []
+        self._sending: asyncio.TimerHandle | None = None
         self._stalled = self._watching = False
         self._stopping = False
         self._over = False
@@ -98,6 +101,7 @@ class SqliteRecorder:
         self._stopping = True
         if self._telling is not None:
             self._telling.cancel()
+        self.hurry()
         self._writer.finish()
         done, _ = await asyncio.wait((self._end,), timeout=DRAIN_S)
         if not done:
@@ -110,15 +114,29 @@ class SqliteRecorder:
     def begin(self, begun: Begun) -> asyncio.Future[None]:
         """See `Recorder.begin`."""
         known = 3 * begun.body_bytes if begun.body_read else 0
-        return self._hand_in(begun, _RECORD_BYTES + (known or _weight(begun.body)))
+        future = self._hand_in(begun, _RECORD_BYTES + (known or weight_of(begun.body)))
+        if self._unsent and self._sending is None and self._loop is not None:
+            self._sending = self._loop.call_later(COMPANY_S, self.hurry)
+        return future
 
     def finish(self, finished: Finished, *, revocable: bool = False) -> asyncio.Future[None]:
         """See `Recorder.finish`."""
         weight = _RECORD_BYTES
         for value in (finished.sent, finished.received, finished.delivered, finished.logprobs):
             if value is not None:
-                weight += _weight(value)
-        return self._hand_in(finished, weight, revocable=revocable)
+                weight += weight_of(value)
+        future = self._hand_in(finished, weight, revocable=revocable)
+        self.hurry()
+        return future
+
+    def hurry(self) -> None:
+        """See `Recorder.hurry`."""
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+        for item in self._unsent:
+            self._writer.put(item)
+        self._unsent.clear()
 
     @property
     def queue_depth(self) -> int:
@@ -175,7 +193,7 @@ class SqliteRecorder:
         item = Item(entry, weight, loop.time())
         self._bytes += weight
         waiting.append((item, future if self._durable else None))
-        self._writer.put(item)
+        self._unsent.append(item)
         if not self._durable and not future.done():
             future.set_result(None)
         if not self._watching:
@@ -296,25 +314,3 @@ class SqliteRecorder:
 def _set_result(future: asyncio.Future[T] | None, value: T) -> None:
     if future is not None and not future.done():
         future.set_result(value)
-
-
-def _weight(value: Json) -> int:
-    """About how many bytes a value holds; large lists and objects are sampled, so that asking costs little."""
-    total = 0.0
-    stack: list[tuple[Json, float]] = [(value, 1.0)]
-    while stack:
-        node, times = stack.pop()
-        if isinstance(node, str):
-            total += len(node) * times
-            continue
-        total += _NODE_BYTES * times
-        if isinstance(node, dict):
-            children: list[Json] = list(islice(node.values(), _SAMPLE))
-        elif isinstance(node, list):
-            children = node[:: max(1, len(node) // _SAMPLE)]
-        else:
-            continue
-        if children:
-            times *= len(node) / len(children)
-            stack.extend((child, times) for child in children)
-    return int(total)

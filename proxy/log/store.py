@@ -12,20 +12,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from proxy.log import digest
-from proxy.log.context import Split
-from proxy.log.encode import Codec, detail_place
+from proxy.log.encode import Codec
+from proxy.log.enter import enter
 from proxy.log.heads import HEAD_RECORDS, HEAD_S, Head, append_head, heads_path, last_head
 from proxy.log.index import index_some
-from proxy.log.intern import ROOT, Intern, Known, marks, slices
+from proxy.log.intern import slices
 from proxy.log.keep import Keep, Step, compact, upkeep
-from proxy.log.prepare import Entry, Prepared, PreparedBegin, PreparedFinish, Revocable, prepare
+from proxy.log.prepare import Entry, Prepared, PreparedBegin, Revocable, prepare
 from proxy.log.reindex import clear
-from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION, BeginRow, FinishRow, begin_digest, finish_digest
 from proxy.log.schema import open_for_writing, take_lock
 from proxy.log.seal import open_key
-from proxy.log.session import Open, Session, cut_off, present, recall
-from proxy.log.wording import word_some
+from proxy.log.session import Session, cut_off, present, recall
+from proxy.log.wording import PARTS_STEP, word_some
 from proxy.model.secret import Secrets
 
 BUSY_MS: Final = 250
@@ -125,33 +123,38 @@ class Store:
                 refused[place] = f"it cannot be written: {type(error).__name__}"  # whose text may quote it
         session.db.execute("BEGIN IMMEDIATE")
         there = present(session.db, [ready for _, ready in prepared]) if again else frozenset()
-        session.intern.learn_names(_words(ready) for _, ready in prepared)
+        admitted: dict[int, Prepared] = {}
+        batch = _Batch(session)
         for place, ready in prepared:
             entry = entries[place]
             if isinstance(entry, Revocable) and entry.revoked:
                 continue
-            if isinstance(ready, PreparedBegin):
-                known = ("begin", ready.begun.id) in there
-                why = None if known else self._begin(session, ready)
+            begins = isinstance(ready, PreparedBegin)
+            if there and ("begin" if begins else "finish", ready.id) in there:
+                continue
+            why = batch.begin(ready.id) if begins else batch.finish(ready)
+            if why is None:
+                admitted[place] = ready
             else:
-                known = ("finish", ready.finished.id) in there
-                why = None if known else self._finish(session, ready)
-            if why is not None:
                 refused[place] = why
-        session.intern.flush()
-        for some in slices(session.ended):
-            session.db.execute(f"DELETE FROM open WHERE seq IN ({marks(some)})", some)
-        session.ended.clear()
+        enter(session, self._codec, list(admitted.values()))
         session.db.execute("COMMIT")
         return refused
 
-    def index(self, records_max: int) -> int:
-        """Put words into the index, and then the postings of that many finished records; returns how many records
-        those were, at least 1 while there is more to do."""
+    def index(self, records_max: int) -> bool:
+        """Fill in addresses of parts, their words, and then the postings of that many finished records; returns
+        whether there may be more to do."""
         session = self._connected()
-        worded, all_worded = word_some(session.db, session.words, self._codec)
-        posted = index_some(session.db, session.intern, self._codec, records_max) if all_worded else 0
-        return posted or min(1, worded)
+        db = session.db
+        # Derived rows need no flush to the disk of their own: cut off by a crash, they are made again.
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("BEGIN IMMEDIATE")
+        addressed = session.intern.put_addresses(PARTS_STEP)
+        all_worded = word_some(db, session.words, self._codec, session.intern.recent)
+        posted = index_some(db, session.intern, self._codec, records_max) if all_worded else 0
+        db.execute("COMMIT")
+        db.execute("PRAGMA synchronous = FULL")
+        return addressed == PARTS_STEP or not all_worded or posted == records_max
 
     def upkeep(self) -> Step:
         """One bounded step of what was asked to be removed, by erasures and by retention."""
@@ -220,95 +223,32 @@ class Store:
         self._last_head = last_head(heads_path(self._path))
         self._head_known = True
 
-    def _begin(self, session: Session, item: PreparedBegin) -> str | None:
-        begun, intern = item.begun, session.intern
-        if begun.id in session.open:
+
+class _Batch:
+    """Which records of one transaction fit what is under way, in their order."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._begun: set[str] = set()
+        self._ended: set[str] = set()
+
+    def begin(self, id: str) -> str | None:
+        """Why it cannot begin."""
+        under_way = self._session.open
+        if id in self._begun or id in under_way:
             return "an exchange of this id is under way"
-        if len(session.open) >= OPEN_MAX:
+        if len(under_way) + len(self._begun) - len(self._ended) >= OPEN_MAX:
             return f"more than {OPEN_MAX} exchanges under way"
-        skeleton, window = _store_body(intern, item.body)
-        row = BeginRow._make(
-            (
-                session.next_seq,
-                begun.id,
-                RECORD_VERSION,
-                round(begun.started_at * 1000),
-                intern.number(item.api),
-                intern.number(item.path),
-                int(begun.stream),
-                *map(intern.name, item.subject),
-                *map(intern.name, item.model),
-                int(begun.level),
-                intern.number(item.policy),
-                begun.body_bytes,
-                None if skeleton is None else skeleton.number,
-                window.number,
-                os.urandom(digest.SALT_BYTES),
-            )
-        )
-        session.next_seq += 1
-        intern.add("exchange", row)
-        intern.add("open", (row.seq,))
-        commitment = None if skeleton is None else skeleton.digest
-        half = begin_digest(row, intern.text, skeleton=commitment, window=window.digest)
-        session.open[begun.id] = Open(row.seq, half, row.salt)
+        self._begun.add(id)
         return None
 
-    def _finish(self, session: Session, item: PreparedFinish) -> str | None:
-        finished, intern = item.finished, session.intern
-        begin = session.open.pop(finished.id, None)
-        if begin is None:
-            there = present(session.db, [item])
-            return ENDED_ALREADY if ("finish", finished.id) in there else "its beginning is not on the log"
-        skeleton, window = _store_body(intern, item.sent)
-        received, delivered = _store_part(intern, item.received), _store_part(intern, item.delivered)
-        row = FinishRow._make(
-            (
-                begin.seq,
-                session.next_link,
-                round(finished.finished_at * 1000),
-                intern.number(item.outcome),
-                int(finished.level),
-                intern.name(item.backend),
-                *map(intern.name, item.model),
-                None if skeleton is None else skeleton.number,
-                window.number,
-                None if received is None else received.number,
-                None if delivered is None else delivered.number,
-                self._codec.pack(item.detail, detail_place(begin.seq)),
-            )
-        )
-        half = finish_digest(
-            row,
-            intern.text,
-            sent_skeleton=None if skeleton is None else skeleton.digest,
-            sent_window=window.digest,
-            received=None if received is None else received.digest,
-            delivered=None if delivered is None else delivered.digest,
-            detail=digest.commitment(self._codec.salt(begin.salt), item.detail),
-        )
-        session.head = digest.link(session.head, row.link, KIND_EXCHANGE, begin.digest, half)
-        session.next_link += 1
-        intern.add("finish", row)
-        intern.add("chain", (row.link, KIND_EXCHANGE, row.seq, session.head))
-        if item.response_id is not None:
-            intern.add("response", (digest.response(session.key, item.response_id), begin.seq))
-        session.ended.append(begin.seq)
+    def finish(self, ready: Prepared) -> str | None:
+        """Why it cannot end."""
+        id = ready.id
+        if id in self._ended:
+            return ENDED_ALREADY
+        if id not in self._session.open and id not in self._begun:
+            there = present(self._session.db, [ready])
+            return ENDED_ALREADY if ("finish", id) in there else "its beginning is not on the log"
+        self._ended.add(id)
         return None
-
-
-def _store_body(intern: Intern, body: Split | None) -> tuple[Known | None, Known]:
-    if body is None:
-        return None, ROOT
-    skeleton, *parts = intern.parts([body.skeleton, *(content for _, content in body.window)])
-    return skeleton, intern.window([slot for slot, _ in body.window], parts)
-
-
-def _store_part(intern: Intern, content: bytes | None) -> Known | None:
-    return None if content is None else intern.parts([content])[0]
-
-
-def _words(item: Prepared) -> tuple[str | None, ...]:
-    if isinstance(item, PreparedBegin):
-        return (item.api, item.path, item.policy, *item.subject, *item.model)
-    return (item.outcome, item.backend, *item.model)

@@ -159,10 +159,19 @@ CREATE TABLE seal (                  -- one row where content is encrypted; the 
 """
 
 
+_ADDRESSING_DDL: Final = """
+CREATE TABLE addressing (            -- the addresses of parts up to this one are in part_address
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  part INTEGER NOT NULL
+) STRICT;
+"""
+
+
 def create(db: sqlite3.Connection) -> None:
     """The tables of the newest form, in an empty file."""
-    _run(db, _DDL + _REMOVAL_DDL + _WORDS_DDL + _RESPONSE_DDL + _SEAL_DDL)
+    _run(db, _DDL + _REMOVAL_DDL + _WORDS_DDL + _RESPONSE_DDL + _SEAL_DDL + _ADDRESSING_DDL)
     db.execute("INSERT INTO wording VALUES (1, 0, 0)")
+    db.execute("INSERT INTO addressing VALUES (1, 0)")
 
 
 def _upgrade_1(db: sqlite3.Connection) -> None:
@@ -215,10 +224,17 @@ def _upgrade_4(db: sqlite3.Connection) -> None:
     _run(db, _SEAL_DDL)
 
 
+def _upgrade_5(db: sqlite3.Connection) -> None:
+    """To form 6: addresses are filled in behind."""
+    _run(db, _ADDRESSING_DDL)
+    db.execute("INSERT INTO addressing VALUES (1, (SELECT coalesce(max(id), 0) FROM part))")
+
+
 UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     _upgrade_1,
     _upgrade_2,
     _upgrade_3,
     _upgrade_4,
+    _upgrade_5,
 )
 """The step at place n brings a store of version n + 1 to n + 2, within one transaction for all steps."""

@@ -34,20 +34,25 @@ def derived(db: sqlite3.Connection, fetch: Fetch, key: bytes, links: int) -> Ite
 def _addresses(db: sqlite3.Connection, fetch: Fetch, key: bytes) -> Iterator[Fault]:
     """Each part is found by its content, and by nothing else."""
     sql = "SELECT a.address, a.part, p.id FROM part_address a LEFT JOIN part p ON p.id = a.part"
-    known: int = 0
+    row = db.execute("SELECT part FROM addressing").fetchone()
+    if row is None:
+        yield Fault("the index of content does not say how far it goes", index=True)
+        return
+    upto, known = int(row[0]), 0  # addresses of the newest parts may be still to come
     for stored, part, there in db.execute(sql):
         if there is None or digest.address(key, fetch.content(part)) != stored:
             yield Fault(f"part {part} is filed under another content's address", index=True)
             return
         known += 1
-    parts = int(db.execute("SELECT count(*) FROM part").fetchone()[0])
+    parts = int(db.execute("SELECT count(*) FROM part WHERE id <= ?", (upto,)).fetchone()[0])
     # Two parts of one content share its address, after the first one's was lost and made anew.
-    if parts != known and (lost := sum(1 for _ in _unfiled(db, fetch, key))):
+    if parts != known and (lost := sum(1 for _ in _unfiled(db, fetch, key, upto))):
         yield Fault(f"{lost} parts of content have no address", index=True)
 
 
-def _unfiled(db: sqlite3.Connection, fetch: Fetch, key: bytes) -> Iterator[int]:
-    for (part,) in db.execute("SELECT id FROM part WHERE id NOT IN (SELECT part FROM part_address)"):
+def _unfiled(db: sqlite3.Connection, fetch: Fetch, key: bytes, upto: int) -> Iterator[int]:
+    unfiled = "SELECT id FROM part WHERE id <= ? AND id NOT IN (SELECT part FROM part_address)"
+    for (part,) in db.execute(unfiled, (upto,)):
         sql = "SELECT 1 FROM part_address WHERE address = ?"
         if db.execute(sql, (digest.address(key, fetch.content(part)),)).fetchone() is None:
             yield part

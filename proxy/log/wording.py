@@ -7,11 +7,14 @@ postings; so whatever has a posting has its words in the index. Like postings it
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, TypeAlias
 
 from proxy.log.encode import Codec, Damaged, part_place
 from proxy.log.index import Facet
+from proxy.log.intern import insert
+from proxy.log.recent import Recent
 from proxy.log.words import Sought, Words
 
 PARTS_STEP: Final = 512
@@ -28,16 +31,18 @@ Place: TypeAlias = tuple[int, int]
 """Where an exchange stands in the order of a search: started_ms and seq."""
 
 
-def word_some(db: sqlite3.Connection, words: Words, codec: Codec) -> tuple[int, bool]:
-    """Put the words of the next parts into the index; returns how many, and whether those were all. Raises
-    sqlite3.Error."""
-    # A subquery, not a join: that would go through all parts to find the last ones.
-    sql = "SELECT id, data FROM part WHERE id > (SELECT part FROM wording) ORDER BY id LIMIT ?"
+def word_some(db: sqlite3.Connection, words: Words, codec: Codec, recent: Recent) -> bool:
+    """Put the words of the next parts into the index, within the caller's transaction; returns whether those were
+    all. Raises sqlite3.Error."""
+    row = db.execute("SELECT part FROM wording").fetchone()
+    if row is None:  # for `verify` to name
+        return True
+    upto = row[0]
+    new = recent.parts_after(upto)
     rows: list[tuple[int, str]] = []
     size = last = seen = 0
-    for part, blob in db.execute(sql, (PARTS_STEP,)):
+    for part, content in islice(_stored(db, codec, upto) if new is None else new, PARTS_STEP):
         last, seen = part, seen + 1
-        content = _content(codec, part, blob)
         tokens = _tokens(words, content)
         if tokens:
             rows.append((part, tokens))
@@ -45,14 +50,17 @@ def word_some(db: sqlite3.Connection, words: Words, codec: Codec) -> tuple[int, 
         if size >= PARTS_STEP_BYTES:
             break
     if not seen:
-        return 0, True
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("BEGIN IMMEDIATE")
-    db.executemany("INSERT INTO word (rowid, tokens) VALUES (?, ?)", rows)
+        return True
+    insert(db, "word (rowid, tokens)", rows)
     db.execute("UPDATE wording SET part = ?", (last,))
-    db.execute("COMMIT")
-    db.execute("PRAGMA synchronous = FULL")
-    return seen, seen < PARTS_STEP and size < PARTS_STEP_BYTES
+    return seen < PARTS_STEP and size < PARTS_STEP_BYTES
+
+
+def _stored(db: sqlite3.Connection, codec: Codec, after: int) -> Iterator[tuple[int, bytes]]:
+    """Parts and their contents, from the store."""
+    sql = "SELECT id, data FROM part WHERE id > ? ORDER BY id LIMIT ?"
+    for part, blob in db.execute(sql, (after, PARTS_STEP)):
+        yield part, _content(codec, part, blob)
 
 
 def unword(db: sqlite3.Connection, words: Words, part: int, content: bytes) -> None:

@@ -25,6 +25,7 @@ _UNSPACED: Final = (
     "\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
 _LETTER: Final = rf"[^\W_{_UNSPACED}]"
+_ASCII_RUN: Final = re.compile("[a-z0-9]+")
 _RUN: Final = re.compile(rf"([{_UNSPACED}]+)|{_LETTER}+")
 _LABELS: Final = frozenset({"role", "type", "id", "tool_call_id", "tool_use_id", "call_id"})
 """Keys whose values are the wire's, not anybody's words."""
@@ -60,11 +61,14 @@ class Words:
 
     def of_part(self, content: bytes) -> str:
         """What is indexed of a part. Raises Damaged."""
-        text = said(content)
-        tokens = {self._token(piece) for piece in _pieces(text[:WORDED_CHARS_MAX], alone=True)}
-        if len(text) > WORDED_CHARS_MAX:
-            tokens.add(LONG)
-        return " ".join(sorted(tokens))
+        whole = said(content)
+        text = whole[:WORDED_CHARS_MAX]
+        pieces = set(_ASCII_RUN.findall(text) if text.isascii() else _pieces(text, alone=True))
+        known = self._known
+        tokens = [known.get(piece) or self._token(piece) for piece in pieces]
+        if len(whole) > WORDED_CHARS_MAX:
+            tokens.append(LONG)
+        return " ".join(tokens)
 
     def asked(self, sought: Sought) -> str | None:
         """The query that finds the parts that may hold the word; None where the index cannot tell."""

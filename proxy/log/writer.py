@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from proxy.log.behind import LAST_STEPS_MAX, Behind
 from proxy.log.encode import Damaged
 from proxy.log.fault import Fault, reason_of
 from proxy.log.heads import HEAD_S
@@ -33,8 +34,7 @@ KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
 FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """Less room than this on the disk counts as unhealthy: the next records may be the last."""
 INDEX_STEP: Final = 128
-INDEX_DUE: Final = 1024
-"""Unindexed records that the writer lets gather under load; when idle it indexes at once."""
+"""Exchanges of one step of the indexes; while there is load, there is one after each commit."""
 CHECKPOINT_RECORDS: Final = 4096
 CHECKPOINT_BYTES: Final = 32 * 1024 * 1024
 """So much written, and the write-ahead log is brought in even under load; when idle it is done at once."""
@@ -95,7 +95,7 @@ class Writer(threading.Thread):
         self._kept_bytes = 0
         self._fault: Fault | None = None
         self._retry_at = 0.0
-        self._unindexed = INDEX_DUE  # unknown at the start: there may be some
+        self._behind = Behind()
         self._new_records = 0  # since the last checkpoint
         self._new_bytes = 0
         self._heads_at = 0.0  # not tried before then
@@ -153,19 +153,17 @@ class Writer(threading.Thread):
             return
         # Under load as many records are indexed as came in, so that the rest stays bounded.
         for _ in range(len(batch) // INDEX_STEP + 1):
-            if self._unindexed > INDEX_DUE:
+            if self._behind.due:
                 self._tidy()
         if self._new_records >= CHECKPOINT_RECORDS or self._new_bytes >= CHECKPOINT_BYTES:
             self._tidy(checkpoint=True)
 
     def _take(self) -> list[Item]:
         """Everything that is queued, up to the limits of a batch; waits a while for the first."""
-        busy = self._unindexed or self._new_records or self._upkeeping
-        wait_s = RETRY_S if self._fault is not None else _PAUSE_S if busy else _REST_S
         batch: list[Item] = []
         weight = 0
         try:
-            item = self._queue.get(timeout=wait_s)
+            item = self._queue.get(timeout=self._wait_s())
             while item is not None:
                 batch.append(item)
                 weight += item.weight
@@ -176,6 +174,13 @@ class Writer(threading.Thread):
         except Empty:
             pass
         return batch
+
+    def _wait_s(self) -> float:
+        """How long it may wait for records before there is something else to do."""
+        if self._fault is not None:
+            return RETRY_S
+        rest_s = self._behind.wait_s() if self._behind.any else _PAUSE_S if self._new_records else _REST_S
+        return min(rest_s, _PAUSE_S) if self._upkeeping else rest_s
 
     def _commit(self, batch: list[Item]) -> None:
         started = time.perf_counter()
@@ -208,7 +213,7 @@ class Writer(threading.Thread):
                 raise
             self._store.close()
             refused = self._store.write(entries, again=True)
-        self._unindexed += len(batch)
+        self._behind.wrote(len(batch))
         self._new_records += len(batch)
         self._new_bytes += sum(item.weight for item in batch)
         return refused
@@ -249,9 +254,11 @@ class Writer(threading.Thread):
                 self._store.probe()
                 self._write_kept()
                 self._recovered()
-            elif self._unindexed and not checkpoint:
-                done = self._store.index(INDEX_STEP)
-                self._unindexed = max(1, self._unindexed - done) if done else 0
+            elif self._behind.any and not checkpoint:
+                for _ in range(LAST_STEPS_MAX if last else self._behind.due):
+                    if not self._store.index(INDEX_STEP):
+                        self._behind.done()
+                        break
             elif self._new_records:
                 self._store.checkpoint()
                 self._new_records = self._new_bytes = 0

@@ -95,6 +95,7 @@ async def begun(x: Exchange, ports: Ports) -> None:
     """Wait until the request is on the log. Raises LogUnavailable where settings say that nothing may go out then,
     and Killed."""
     assert x.begun is not None
+    ports.recorder.hurry()
     try:
         await x.on_backend(_shielded(x.begun))
     except LogUnavailable:
