@@ -157,7 +157,8 @@ class View:
         """The piece in this view, and where its characters come from.
 
         The second value is None where characters stand one for one. Else it lists (offset shown, offset raw)
-        for each place from which on the two run in step again.
+        for each place from which on the two run in step again; offset raw negative (~) where all that is shown from
+        there on comes from that one character.
         """
         if piece.isascii() and (piece.isprintable() or (not self._lower and not _ASCII_ODD.search(piece))):
             plain = piece.lower() if self._lower else piece
@@ -178,7 +179,8 @@ class View:
             shown += len(plain)
             if end - start == 1:
                 more = self._table[ord(piece[start])]
-                steps.extend((shown + index, start) for index in range(1, len(more)))
+                if len(more) > 1:
+                    steps.append((shown + 1, ~start))
             else:
                 more = " "
             out.append(more)
@@ -224,7 +226,9 @@ class Reader:
     def __init__(self, view: View) -> None:
         self._view = view
         self._after_blank = False
-        self._shown = [0]  # from shown offset _shown[i] on, raw offsets run in step from _raw[i]
+        self._shown = [
+            0
+        ]  # from shown offset _shown[i] on, raw offsets run in step from _raw[i], or are all ~_raw[i]
         self._raw = [0]
         self.base = 0  # offset of the window's first character
         self.text = ""  # the window
@@ -247,10 +251,10 @@ class Reader:
             at, length = self.end, self.length
             for offset, raw in steps:
                 if self._shown[-1] == at + offset:  # nothing was shown since: the later place counts
-                    self._raw[-1] = length + raw
-                else:
-                    self._shown.append(at + offset)
-                    self._raw.append(length + raw)
+                    self._shown.pop()
+                    self._raw.pop()
+                self._shown.append(at + offset)
+                self._raw.append(length + raw if raw >= 0 else raw - length)
         if shown:
             self._after_blank = shown[-1] == " "
         self.text += shown
@@ -262,7 +266,8 @@ class Reader:
         if len(self._shown) == 1:
             return at + self._raw[0] - self._shown[0]
         index = bisect_right(self._shown, at) - 1
-        return self._raw[index] + at - self._shown[index]
+        raw = self._raw[index]
+        return raw + at - self._shown[index] if raw >= 0 else ~raw
 
     def raw_end(self, at: int) -> int:
         """Where in the raw text a range ends whose shown characters end before offset `at` (at least one).

@@ -32,7 +32,9 @@ MARKS_AT_ONCE = 1024
 """A frame with more marks, or one too long to be read in a step, is rendered in a thread."""
 
 RELEASED_AT_ONCE = 32
-"""Frames released in one step."""
+"""Frames released in one step; one that is edited counts for EDITED_WEIGHT."""
+
+EDITED_WEIGHT = 8
 
 
 class Outlet:
@@ -94,8 +96,9 @@ class Outlet:
                 self._block(waiting, look.blocking, out)
             elif look.rendered is not None:
                 self._put_out(waiting, look.rendered, out)
-            released += 1
-            if waiting.large or released % RELEASED_AT_ONCE == 0:
+            released += 1 if look.rendered is not None and not look.rendered.edits else EDITED_WEIGHT
+            if waiting.large or released >= RELEASED_AT_ONCE:
+                released = 0
                 yield 0
 
     def when_idle(self, change: Callable[[], None]) -> None:

@@ -75,7 +75,8 @@ async def run(x: Exchange, ports: Ports) -> web.StreamResponse:
         ports.dial.detach(x)
         if x.upstream is not None:
             x.upstream.close()
-        left: list[object] = [*x.texts, *x.findings, *(x.view.texts if x.view is not None else ())]
+        # Texts hold their findings too: they come last, and are let go of first.
+        left: list[object] = [*x.findings, *(x.view.texts if x.view is not None else ()), *x.texts]
         x.over()
         if len(left) > CHANGES_INLINE_MAX:
             ports.spawn(free(left))

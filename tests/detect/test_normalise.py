@@ -101,7 +101,7 @@ def test_reading_in_pieces_is_reading_at_once(name: str, text: str, sizes: list[
     assert [bit_by_bit.raw_end(at) for at in offsets[1:]] == [at_once.raw_end(at) for at in offsets[1:]]
 
 
-ODD = "ab \n\u200b\u0301ﬁ½éЖ１\u00ad  "
+ODD = "ab \n\u200b\u0301ﬁ½éЖ１\u00ad  \ufdfa"
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -126,6 +126,19 @@ def test_ranges_find_back(name: str, text: str, keep: int) -> None:
         trimmed.let_go(trimmed.end - keep)
     for at in range(trimmed.base, trimmed.end):
         assert trimmed.raw_start(at) == starts[at]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_one_character_that_is_shown_as_eighteen_is_kept_as_two_places(name: str) -> None:
+    reader = Reader(VIEWS[name]())
+    text = "a\ufdfab\ufdfa"
+    _, steps = VIEWS[name]().take(text, after_blank=False)
+    assert len(steps or ()) == 4
+    reader.push(text)
+    many = (reader.end - 2) // 2
+    assert many == 18
+    assert [reader.raw_start(at) for at in range(reader.end)] == [0, *[1] * many, 2, *[3] * many]
+    assert [reader.raw_end(at) for at in (1, 2, many + 1, many + 2, reader.end)] == [1, 2, 2, 3, 4]
 
 
 def test_a_range_covers_the_marks_dropped_after_it() -> None:

@@ -21,6 +21,7 @@ from proxy.policy.match import Judge, plan
 from proxy.request.drive import Drive
 from proxy.request.exchange import Exchange
 from proxy.request.judged import JudgedText
+from proxy.request.outlet import EDITED_WEIGHT, RELEASED_AT_ONCE
 from proxy.request.stream_gate import BATCH_CHARS, StreamGate
 from proxy.request.turn import (
     LOOKED_AT_ONCE,
@@ -147,6 +148,26 @@ def test_a_burst_of_deltas_is_judged_once_a_batch() -> None:
     assert max(batches) < BATCH_CHARS + 5
     assert len(batches) < 40
     assert view_of(sample).choices == 1
+
+
+def test_frames_that_are_edited_go_out_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = replies.chat(["secret "] * 200)
+    reader = reader_of(sample)
+    edited = [0]
+    edit = type(reader).edit
+
+    def counted(*args: Any) -> bytes:
+        edited[-1] += 1
+        return edit(*args)
+
+    monkeypatch.setattr(type(reader), "edit", counted)
+    gate = StreamGate(reader, 1, lambda channel: JudgedText(channel, lambda _: judge(channel)))
+    for _ in gate.read(sample.reply):
+        steps = gate.pump(lambda: 10_000)
+        while next(steps, None) is not None:
+            edited.append(0)
+    assert sum(edited) == 200
+    assert max(edited) <= RELEASED_AT_ONCE // EDITED_WEIGHT
 
 
 def test_a_whole_text_is_judged_by_slices() -> None:
