@@ -57,22 +57,20 @@ class _Pattern:
     length: int  # the most characters of a match
     least: int  # the fewest
     bounded: bool  # by its own shape, so that RE2's search needs no help
-    groups: int  # of its groups, the first that took part is what is reported; 0: all of the match is
 
 
 class PatternBank:
     """The patterns of many rules. Raises PatternError as `check_pattern` does.
 
-    With `holds` false its answers come late in a stream: for rules that only watch. With `parts`
-    what is reported of a match is its group, where the pattern has any."""
+    With `holds` false its answers come late in a stream: for rules that only watch."""
 
     detector = "regex"
     reads_context = False
 
-    def __init__(self, entries: Sequence[PatternEntry], *, holds: bool = True, parts: bool = False) -> None:
+    def __init__(self, entries: Sequence[PatternEntry], *, holds: bool = True) -> None:
         self.rules = frozenset(entry.rule for entry in entries)
         self.view = folded()
-        self.patterns = tuple(_pattern(entry, parts) for entry in entries)
+        self.patterns = tuple(_pattern(entry) for entry in entries)
         self.every = Sieve([entry.pattern for entry in entries])
         self.least = min((pattern.least for pattern in self.patterns), default=1)
         lengths = [(entry.pattern, item.length) for entry, item in zip(entries, self.patterns, strict=True)]
@@ -83,12 +81,13 @@ class PatternBank:
         return _PatternScan(self)
 
 
-def _pattern(entry: PatternEntry, parts: bool) -> _Pattern:
+def _pattern(entry: PatternEntry) -> _Pattern:
     regex, shape = compile_regex(entry.pattern), shape_of(entry.pattern)
     length = _longest(shape, entry.max_length)
     bounded = shape is not None and prefixes.width(shape) <= length
-    least = 1 if shape is None else max(1, prefixes.least_width(shape))
-    return _Pattern(entry.rule, regex, length, least, bounded, regex.groups if parts else 0)
+    return _Pattern(
+        entry.rule, regex, length, 1 if shape is None else max(1, prefixes.least_width(shape)), bounded
+    )
 
 
 class _PatternScan(InlineScan):
@@ -157,8 +156,6 @@ class _PatternScan(InlineScan):
             if end > start:
                 self._next[index] = base + end
                 cut = not pattern.bounded and end - start == pattern.length and (end < len(text) or not final)
-                groups = (found.span(number) for number in range(1, pattern.groups + 1))
-                start, end = next((span for span in groups if span[0] >= 0), (start, end))
                 yield base + start, base + end, pattern.rule, cut
 
     def _walk(self, pattern: _Pattern, pos: int) -> Iterator[Found]:

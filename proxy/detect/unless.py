@@ -1,58 +1,90 @@
-"""Matches that do not count where they stand: within a place that one of their rule's `unless` patterns found.
+"""Matches that do not count where they stand: within a place that one of their rule's `unless` patterns finds.
 
-A place is what a pattern matched, or the group of it that took part. It covers a match that lies within it from end
-to end, and so begins no later than the match: once both scans are settled beyond a match's first character every
-place is known that could cover it. So what is told does not hang on how the text was cut, and at most a pattern's
-length more is held back.
+A place is what a pattern matches, or the group of it that took part; it covers a match that lies within it from end
+to end. It is looked for in the text around each match, as far as a pattern may reach, and only there: where nothing
+is found nothing is looked for, and nothing held back. What is looked at hangs on the match alone, so no cut of the
+text changes what is told. Patterns read the text as it is written: a disguise is no talk.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan
-from proxy.detect.patterns import PatternBank, PatternEntry
+from proxy.detect.regexes import Regex, RegexSet, compile_regex
 from proxy.model.finding import Match
 
-Places: TypeAlias = tuple[tuple[str, int | None], ...]
-"""Patterns, each with its `max_length`."""
+LOOKED_AT_MAX: Final = 16
+"""So many matches of a text are looked at, at some 0.1 ms each; all further ones count. Who talks of attacks does
+not quote more."""
+
+Places: TypeAlias = tuple[tuple[str, int], ...]
+"""Patterns, each with the most characters of a match."""
 
 
 class UnlessBank:
-    """A bank without what its rules are not to find. It and the patterns answer at once.
+    """A bank without what its rules are not to find. It answers at once.
 
-    `unless` has the patterns of each rule that has any, with their `max_length`. Rules with the same ones share
-    them: their places are looked for once."""
+    `unless` has the patterns of each rule that has any. Raises PatternError as `compile_regex` does."""
 
-    def __init__(self, found: Bank, unless: Mapping[int, Places], *, holds: bool = True) -> None:
+    def __init__(self, found: Bank, unless: Mapping[int, Places]) -> None:
         self.detector = found.detector
         self.rules = found.rules
         self.reads_context = found.reads_context
         self._found = found
-        lists = list(dict.fromkeys(unless.values()))
-        self._list_of = {rule: lists.index(patterns) for rule, patterns in unless.items()}
-        entries = [PatternEntry(number, *one) for number, patterns in enumerate(lists) for one in patterns]
-        self._places = PatternBank(entries, holds=holds, parts=True)
+        lists = {patterns: _Places(patterns) for patterns in unless.values()}  # rules may have the same
+        self._unless = {rule: lists[patterns] for rule, patterns in unless.items()}
 
     def open(self, context: Context, /) -> _UnlessScan:
-        return _UnlessScan(self._found.open(context), self._places.open(context), self._list_of)
+        return _UnlessScan(self._found.open(context), self._unless)
+
+
+@dataclass(slots=True)
+class _Place:
+    regex: Regex
+    length: int
+
+
+class _Places:
+    """One list of patterns."""
+
+    def __init__(self, patterns: Places) -> None:
+        self.reach = max(length for _, length in patterns)
+        self._patterns = [_Place(compile_regex(pattern), length) for pattern, length in patterns]
+        self._any = RegexSet(pattern for pattern, _ in patterns)
+
+    def cover(self, text: str, begins: int, start: int, end: int) -> bool:
+        """Whether a place covers characters [start, end) of the text. None begins before `begins`."""
+        for number in self._any.hits(text):
+            place = self._patterns[number]
+            for found in place.regex.finditer(text, begins):
+                first, last = found.span()
+                if first > start:
+                    break
+                if last - first <= place.length:
+                    groups = (found.span(group) for group in range(1, place.regex.groups + 1))
+                    first, last = next((span for span in groups if span[0] >= 0), (first, last))
+                    if first <= start and end <= last:
+                        return True
+        return False
 
 
 class _UnlessScan(InlineScan):
     """One text."""
 
-    __slots__ = ("_covered", "_found", "_list_of", "_matches", "_places", "_read", "_scan")
+    __slots__ = ("_base", "_found", "_left", "_matches", "_reach", "_text", "_unless")
 
-    def __init__(self, found: Scan, places: Scan, list_of: Mapping[int, int]) -> None:
+    def __init__(self, found: Scan, unless: Mapping[int, _Places]) -> None:
         self._found = found
-        self._scan = places
-        self._read = False  # anything of the text so far
-        self._matches: deque[Match] = deque()  # for which a place may yet be found
-        self._places: list[Match] = []  # the last first
-        self._list_of = list_of  # rule → which list of places counts for it
-        self._covered: dict[int, int] = {}  # list → how far the places reach that began so far
+        self._unless = unless
+        self._reach = max(places.reach for places in unless.values())
+        self._text = ""  # what may be around a match that is yet to come
+        self._base = 0  # where that begins
+        self._matches: deque[Match] = deque()  # that are not told
+        self._left = LOOKED_AT_MAX
 
     @property
     def scores(self) -> Mapping[str, float]:
@@ -60,25 +92,27 @@ class _UnlessScan(InlineScan):
 
     def feed(self, piece: str, *, final: bool = False) -> Progress:
         progress = self._found.feed(piece, final=final)
-        if final and not self._read and not progress.matches:
-            return progress  # of most whole texts there is nothing to tell, wherever it would stand
-        self._read = True
+        self._text += piece
         self._matches.extend(progress.matches)
-        places = self._scan.feed(piece, final=final)
-        if places.matches:
-            self._places = sorted((*self._places, *places.matches), key=lambda place: -place.start)
-        safe = min(progress.safe_upto, places.safe_upto)
         told: list[Match] = []
-        while self._matches and (final or self._matches[0].start < safe):
-            match = self._matches.popleft()
-            self._reach(match.start)
-            if match.end > self._covered.get(self._list_of.get(match.rule, -1), 0):
+        while self._matches:
+            match = self._matches[0]
+            places = self._unless.get(match.rule) if self._left else None
+            if places is not None:
+                if not final and self._base + len(self._text) <= match.end + places.reach:
+                    break  # a place may still end
+                self._left -= 1
+            self._matches.popleft()
+            if places is None or not self._covered(match, places):
                 told.append(match)
-        self._reach(safe - 1)
+        safe = min(progress.safe_upto, self._matches[0].start) if self._matches else progress.safe_upto
+        gone = max(0, safe - self._reach - 1 - self._base)
+        self._text = self._text[gone:]
+        self._base += gone
         return Progress(tuple(told), safe)
 
-    def _reach(self, start: int) -> None:
-        """Take the places that begin no later."""
-        while self._places and self._places[-1].start <= start:
-            place = self._places.pop()
-            self._covered[place.rule] = max(place.end, self._covered.get(place.rule, 0))
+    def _covered(self, match: Match, places: _Places) -> bool:
+        # A character more on both sides tells a word's end from the text's.
+        first = max(0, match.start - places.reach - 1)
+        text = self._text[first - self._base : match.end + places.reach + 1 - self._base]
+        return places.cover(text, min(first, 1), match.start - first, match.end - first)

@@ -14,7 +14,7 @@ from itertools import product
 from typing import Final, TypeVar
 
 from proxy.detect.asked import ASKED_ENTITIES, NerBank, TransformerBank
-from proxy.detect.base import NO_CONTEXT, Bank, Context
+from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT, Bank, Context
 from proxy.detect.lexicon import LexicalModel
 from proxy.detect.obfuscation import ObfuscationBank, ObfuscationEntry
 from proxy.detect.offers import NO_SCORERS, Offers
@@ -234,30 +234,30 @@ def _build(
         same = (one for one in known if one.direction is direction and one.entries == entries)
         yield next(same, None) or Built(direction, entries, _warm(make(entries)))
 
-    def spared(entries: Sequence[P], make: Callable[[Sequence[P]], Bank], holds: bool) -> Iterator[Built]:
+    def spared(entries: Sequence[P], make: Callable[[Sequence[P]], Bank]) -> Iterator[Built]:
         """A bank without what lies where its rules say `unless`."""
         unless = {
-            entry.rule: tuple((item.pattern, item.max_length) for item in rules[entry.rule].unless)
+            entry.rule: tuple((item.pattern, item.max_length or HELD_CHARS_MAX) for item in places)
             for entry in entries
-            if rules[entry.rule].unless
+            if (places := rules[entry.rule].unless)
         }
         if not unless:
             yield from built(entries, make)
             return
-        yield from built([entries, unless], lambda _: UnlessBank(make(entries), unless, holds=holds))
+        yield from built([entries, unless], lambda _: UnlessBank(make(entries), unless))
 
     for direction, acts in product(Direction, (True, False)):
         chosen = [(i, rule) for i, rule in enumerate(rules) if rule.on is direction and rule.may_act is acts]
         phrases = [PhraseEntry(i, spec.phrases, spec.whole_word) for i, spec in _of(chosen, Phrases)]
         # A long list takes a while to build: a change to a short one leaves it as it is.
-        yield from spared([one for one in phrases if len(one.phrases) < LONG_LIST_PHRASES], PhraseBank, acts)
-        yield from spared([one for one in phrases if len(one.phrases) >= LONG_LIST_PHRASES], PhraseBank, acts)
+        yield from spared([one for one in phrases if len(one.phrases) < LONG_LIST_PHRASES], PhraseBank)
+        yield from spared([one for one in phrases if len(one.phrases) >= LONG_LIST_PHRASES], PhraseBank)
         patterns = [
             PatternEntry(i, item.pattern, item.max_length)
             for i, spec in _of(chosen, Regex)
             for item in spec.patterns
         ]
-        yield from spared(patterns, partial(PatternBank, holds=acts), acts)
+        yield from spared(patterns, partial(PatternBank, holds=acts))
         pii = [
             PiiEntry(i, spec.entities & PATTERN_ENTITIES, spec.min_score)
             for i, spec in _of(chosen, Pii)
