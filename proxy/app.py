@@ -41,7 +41,7 @@ from proxy.request.exchange import Ports
 from proxy.request.probe_door import ProbeDoor
 from proxy.request.server import KEEP_ALIVE_S, Front
 from proxy.respond.alerts import Alerts
-from proxy.respond.responder import Responder
+from proxy.respond.responder import Responder, by_turns
 from proxy.scoring.service import ScorerService
 from proxy.settings import Address, Settings, Tls
 from proxy.watch.watch import Watch
@@ -267,10 +267,10 @@ class App:
             "scorers": self.scorers.fault,
         }
 
-    def _render(self) -> bytes:
+    async def _render(self) -> bytes:
         """The metrics of now."""
-        apps = {client.app for client in self._settings.clients if client.app is not None}
-        self.metrics.tripwires(self.watch.worst(self._clock.now(), self._settings.models, apps))
+        known = self._settings.models, {one.app for one in self._settings.clients if one.app is not None}
+        self.metrics.tripwires(await by_turns(self.watch.worst(self._clock.now(), *known)))
         return self.metrics.render()
 
     def _engines(self) -> list[tuple[str, str]]:

@@ -9,9 +9,10 @@ from aiohttp import web
 
 from proxy.admin import present, shapes
 from proxy.admin.endpoint import Call, Endpoint, answer
-from proxy.admin.tripwires import baselines
+from proxy.admin.tripwires import AT_ONCE, baselines
 from proxy.model.card import Card
 from proxy.model.record import Json
+from proxy.respond.responder import by_turns
 from proxy.watch.inventory import InUse, Seen
 from proxy.watch.wire import Standing
 
@@ -19,7 +20,7 @@ from proxy.watch.wire import Standing
 async def show(call: Call) -> web.Response:
     """Every card, and every model in use that has none."""
     watch = call.context.watch
-    inventory, standings = watch.inventory, tuple(watch.standings(call.context.clock()))
+    inventory, standings = watch.inventory, await by_turns(watch.standings(call.context.clock()), AT_ONCE)
     in_use = tuple(inventory.in_use)
     bare: list[Json] = []
     for model in in_use:

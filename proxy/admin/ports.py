@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -146,7 +146,7 @@ class AdminContext:
     log: LogPort
     status: Callable[[], Mapping[str, Json]]
     ready: Callable[[], Mapping[str, str | None]]
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], Awaitable[bytes]]
     tokens: tuple[Token, ...]
     hosts: tuple[str, ...]
     clock: Callable[[], float]

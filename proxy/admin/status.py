@@ -46,7 +46,7 @@ async def readyz(call: Call) -> web.Response:
 
 async def metrics(call: Call) -> web.Response:
     """Prometheus text."""
-    return web.Response(body=call.context.metrics(), headers={"Content-Type": Metrics.content_type})
+    return web.Response(body=await call.context.metrics(), headers={"Content-Type": Metrics.content_type})
 
 
 ENDPOINTS: Final = (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -30,6 +30,8 @@ KEEP_ROUNDS: Final = 2
 KEEP_LEARNED_ROUNDS: Final = 180
 """Likewise what was learned as normal, which is more and changes less: a quarter of an hour."""
 WHY_GONE: Final = "the tripwire does not fire any more"
+
+Row = TypeVar("Row")
 
 _log = structlog.get_logger("proxy.respond")
 
@@ -173,6 +175,16 @@ class Responder:
             self._unwritten.add(path)
         else:
             self._unwritten.discard(path)
+
+
+async def by_turns(rows: Iterable[Row], at_once: int = 1) -> list[Row]:
+    """What the watch tells, with a turn for others after so many."""
+    told = []
+    for row in rows:
+        told.append(row)
+        if len(told) % at_once == 0:
+            await asyncio.sleep(0)
+    return told
 
 
 async def _collected(steps: Generator[None, None, dict[str, Json]]) -> Json:

@@ -191,7 +191,7 @@ class Watch:
 
     def standings(self, now: float) -> Iterator[Standing]:
         """Where every tripwire stands, for each group that it knows, those that are not well first; where there is
-        none yet, once for all."""
+        none yet, once for all. Whoever asks can give others their turn after each."""
         self._fold()
         for gather in self._gathers:
             gather.settle(gather.waiting[:STANDINGS_MAX])
@@ -202,8 +202,9 @@ class Watch:
             for wire in grid.wires:
                 held = [name for name, one in wire.held.items() if one.breach.state is not State.OK]
                 others = (name for name in reversed(grid.groups) if name not in held)
-                for group in (*held, *islice(others, STANDINGS_MAX)):
-                    window = wire.held[group].window if group in wire.held else grid.groups[group]
+                windows = [(name, wire.held[name].window) for name in held]
+                windows += [(name, grid.groups[name]) for name in islice(others, STANDINGS_MAX)]
+                for group, window in windows:
                     yield wire.standing(group, window, now)
                 if not wire.held and not grid.groups:
                     yield wire.unheard(str(grid.per), now)
@@ -213,15 +214,15 @@ class Watch:
     ) -> Iterator[tuple[str, str, int, float | None, float | None]]:
         """As metrics: for each tripwire id, group, state, value and threshold. Groups that are not of the settings
         are one, `other`, and callers one, `user`; of those the worst that went beyond the limit is told, since a
-        scrape must not add up the windows of thousands."""
+        scrape must not add up the windows of thousands. Whoever asks can give others their turn after each."""
         self._fold()
         names = {Per.MODEL: [f"model:{one}" for one in models], Per.APP: [f"app:{one}" for one in apps]}
         for gather in self._gathers:
             gather.settle(names.get(gather.per, ["global"]))
         for grid in self._grids:
-            known = [one for one in names.get(grid.per, ["global"]) if one in grid.groups]
             at = grid.slice(now)
             for wire in grid.wires:
+                known = [one for one in names.get(grid.per, ["global"]) if one in grid.groups]
                 told: dict[str, Standing] = {}
                 for group in dict.fromkeys((*known, *wire.held)):
                     window = wire.held[group].window if group in wire.held else grid.groups[group]

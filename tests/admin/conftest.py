@@ -225,6 +225,10 @@ class Admin:
         """What a probe's exchange comes to."""
         return Heard(f"exchange-of-{probe}", Outcome.RELEASED, "It is Paris.", None, "v2", None, None)
 
+    async def render(self) -> bytes:
+        """The metrics."""
+        return self.metrics.render()
+
     async def start(self, hosts: tuple[str, ...] = (), address: str = "127.0.0.1") -> None:
         await self.dial.start()
         context = AdminContext(
@@ -233,7 +237,7 @@ class Admin:
             log=self.log,
             status=lambda: {"version": "0.1.0", "uptime_s": 1.0},
             ready=lambda: self.checks,
-            metrics=self.metrics.render,
+            metrics=self.render,
             tokens=tuple(Token(f"{role}-token", role, SecretStr(value)) for role, value in TOKENS.items()),
             hosts=hosts,
             clock=self.clock,

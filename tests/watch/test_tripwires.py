@@ -281,3 +281,24 @@ def test_sentiment_is_read_at_a_look_and_of_so_many_replies() -> None:
     assert fired.callers_count == 9
     assert look(running, MIDNIGHT + 20) == []
     assert next(running.standings(MIDNIGHT + 20)).samples == SAID_MAX
+
+
+def test_what_is_told_by_turns_may_change_in_between() -> None:
+    """Groups are forgotten and tripwires taken away while somebody is being told of them."""
+    wires = (
+        tripwire(per=Per.USER, for_s=0, min_samples=1),
+        tripwire(id="other", per=Per.USER, min_samples=1),
+    )
+    running = watch(*wires)
+    for n in range(50):
+        running.observe(seen(MIDNIGHT + n / 100, f"user:u{n}", toxicity=0.9))
+    look(running, MIDNIGHT + 1)
+    standings, worst = running.standings(MIDNIGHT + 1), running.worst(MIDNIGHT + 1, (), ())
+    assert next(standings).state is State.FIRING
+    assert next(worst)[:3] == ("toxicity-sustained", "user", 2)
+    for n in range(GROUPS_MAX + HELD_MAX):
+        running.observe(seen(MIDNIGHT + 2, f"user:v{n}", toxicity=0.9))
+    look(running, MIDNIGHT + 3)
+    running.take((), wires[:1], MIDNIGHT + 4)
+    assert 50 <= len([one.group for one in standings]) <= 2 * STANDINGS_MAX + 2 * HELD_MAX
+    assert [row[0] for row in worst] == ["other"]
