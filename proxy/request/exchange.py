@@ -101,9 +101,9 @@ class Exchange:
         "failures", "findings", "first_byte", "first_sent_at", "gate", "given", "given_bytes", "given_messages",
         "guard_s", "http", "id", "judged", "judged_raw", "kept", "killed", "level", "logged", "messages",
         "outcome", "passed", "passing", "path", "policy", "probe", "pseudonyms", "raw", "reach", "received",
-        "recorded", "reply_media", "response", "resumed", "rose", "route", "scores", "sent", "sent_at", "sent_raw",
-        "settled", "stand_in", "started", "started_at", "static", "subject", "tail", "taken_back", "task",
-        "texts", "unscanned", "upstream", "user_verified", "view", "waiting", "wire",
+        "recorded", "reply_bytes", "reply_media", "response", "resumed", "rose", "route", "scores", "sent",
+        "sent_at", "sent_raw", "settled", "stand_in", "started", "started_at", "static", "subject", "tail",
+        "taken_back", "task", "texts", "unscanned", "upstream", "user_verified", "view", "waiting", "wire",
     )  # fmt: skip
 
     def __init__(self, http: web.BaseRequest, *, id: str, now: float, started: float, policy: Policy) -> None:
@@ -155,6 +155,7 @@ class Exchange:
         self.scores: dict[str, float] = {}
         self.unscanned: Counter[str] = Counter()
         self.reply_media: tuple[Media, ...] = ()
+        self.reply_bytes: list[Json] = []  # of those, where they are kept: {field, data}
         self.failures: list[tuple[str, str]] = []  # rule, and why its detector gave no verdict on a text
         # forward, score_output
         self.begun: asyncio.Future[None] | None = None

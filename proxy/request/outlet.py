@@ -14,6 +14,7 @@ from functools import partial
 from proxy.errors import UnreadableReply
 from proxy.model.text import Edit, Replacement
 from proxy.request.judged import JudgedText
+from proxy.request.media_out import MediaOut
 from proxy.request.turn import Job
 from proxy.request.waiting import Look, Mark, Rendered, Waiting
 from proxy.wire.base import Event, ReplyFacts, StreamReader
@@ -48,6 +49,7 @@ class Outlet:
         self.let_go: dict[
             JudgedText, int
         ] = {}  # how much of each text, where that is news to whoever sends it
+        self.media = MediaOut()
         self._reader = reader
         self._choices = choices
         self._queue: deque[Waiting] = deque()
@@ -184,6 +186,8 @@ class Outlet:
             if upto > text.released:
                 text.released = upto
             self.let_go[text] = text.released
+        if waiting.media:
+            self.media.went_out(waiting.media)
         if waiting.last or out is self.tail:
             self._untold.append((event, edits))
         else:

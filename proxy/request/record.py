@@ -22,7 +22,7 @@ from proxy.request.judged import JudgedText
 from proxy.request.observe import observation
 from proxy.request.on_record import OnRecord
 from proxy.request.own_keys import OwnKeys
-from proxy.request.reply_text import reply_text
+from proxy.request.reply_text import reply_text, with_media
 from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, beside
 from proxy.wire.credentials import masked
 from proxy.wire.unloaded import stand_ins, unloaded
@@ -166,7 +166,7 @@ def _finished(x: Exchange, ports: Ports) -> Finished:
         level=x.level,
         backend=x.route.backend if x.route is not None else None,
         sent=own.out_of_json(_kept(x, ports, sent), x.sent_raw if sent is x.sent and x.sent_raw else None),
-        received=shown,
+        received=with_media(shown, x.reply_bytes) if x.reply_bytes else shown,
         delivered=own.out_of_json(delivered) if differs else None,
         finish_reason=own.out_of_any(x.facts.finish_reason),
         logprobs=x.facts.logprobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from proxy.model.record import Json
 from proxy.model.text import Channel, Kind, ToolCall
@@ -39,6 +39,14 @@ def reply_text(
     if len(choices) == 1 and only is not None and not calls and only.keys() <= {Kind.TEXT}:
         return "\n".join(only.get(Kind.TEXT, ()))
     return [_entry(index, kinds, calls.get(index)) for index, kinds in sorted(choices.items())]
+
+
+def with_media(reply: Json, media: Sequence[Json]) -> Json:
+    """The same with the bytes of its pictures and sounds, `media` of its first choice: a list of {field, data}."""
+    entries = reply if isinstance(reply, list) else ()
+    first, *rest = entries or ({"index": 0, "text": reply or ""},)
+    assert isinstance(first, dict)
+    return [{**first, "media": list(media)}, *rest]
 
 
 def _entry(index: int, kinds: Mapping[Kind, list[str]], calls: list[Json] | None) -> Json:

@@ -21,6 +21,7 @@ from proxy.request.scan import judge_texts, new_text
 from proxy.request.stream_gate import StreamGate
 from proxy.request.turn import CHANGES_INLINE_MAX, READ_INLINE_BYTES_MAX, Turn, beside, free
 from proxy.wire.base import ReplyView, RequestView, Wire
+from proxy.wire.shape import at
 
 PASSED_BYTES_KEPT_MAX = 65_536
 """How much of a reply that no wire reads is kept for the log."""
@@ -78,6 +79,8 @@ async def _whole(x: Exchange, ports: Ports) -> None:
         raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
     x.facts = view.facts
     x.reply_media = view.media
+    if ports.settings.log.keep_media:
+        x.reply_bytes = [{"field": one.field, "data": at(body, one.path)} for one in view.media]
     for media in view.media:
         x.unscanned["media"] += media.bytes
     level = None
@@ -144,6 +147,7 @@ def _stream(x: Exchange, ports: Ports) -> None:
     except UnreadableReply as error:
         raise BackendFailed(f"backend {upstream.backend}: its reply cannot be read: {error}") from error
     gate = StreamGate(reader, view.choices, partial(new_text, x, Direction.OUTPUT))
+    gate.media.keeps = ports.settings.log.keep_media
     x.gate = gate
     headers = _without(upstream.headers, _BODY_HEADERS)  # it may be edited after its head has gone
     x.answer = Answer(upstream.status, headers, stream=_gated(x, ports, gate), reason=upstream.reason)
@@ -174,6 +178,9 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
         x.facts = gate.facts
         x.messages.update(gate.blocked)
         x.unscanned.update(gate.unscanned)
+        x.reply_media, x.reply_bytes = gate.media.all(), gate.media.kept()
+        if gate.media.bytes:
+            x.unscanned["media"] += gate.media.bytes
         ports.metrics.held.observe(gate.held_max)
 
 

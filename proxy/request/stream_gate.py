@@ -21,10 +21,11 @@ from proxy.errors import UnreadableReply
 from proxy.model.text import Channel, Kind
 from proxy.policy.match import Plan
 from proxy.request.judged import JudgedText
+from proxy.request.media_out import MediaOut
 from proxy.request.order import Order
 from proxy.request.outlet import MARKS_AT_ONCE, Outlet
 from proxy.request.turn import LOOKED_AT_ONCE, READ_INLINE_BYTES_MAX, TEXTS_AT_ONCE, Job
-from proxy.request.waiting import Look, Mark, Waiting
+from proxy.request.waiting import Look, Mark, Taken, Waiting, taken
 from proxy.wire.base import Event, ReplyFacts, StreamReader
 from proxy.wire.once import STREAM_TEXTS_MAX
 from proxy.wire.sse import Frame, FrameDecoder
@@ -86,11 +87,16 @@ class StreamGate:
         return self._outlet.all_blocked
 
     @property
+    def media(self) -> MediaOut:
+        """What went out that is no text."""
+        return self._outlet.media
+
+    @property
     def facts(self) -> ReplyFacts:
         """What the reply told about itself, up to where it ended."""
         return self._outlet.facts or self.reader.facts
 
-    def read(self, data: bytes) -> Iterator[Job[Event] | None]:
+    def read(self, data: bytes) -> Iterator[Job[Taken] | None]:
         """Take the backend's next bytes; whenever this yields None, `pump`. Raises UnreadableReply."""
         frames = 0
         # What follows the end is nobody's, and the decoder may have been left within a frame.
@@ -213,18 +219,18 @@ class StreamGate:
             if not text.dropped:
                 yield text
 
-    def _read(self, frame: Frame) -> Iterator[Job[Event] | None]:
+    def _read(self, frame: Frame) -> Iterator[Job[Taken] | None]:
         """Take one frame; yields within it where it is long or holds many texts."""
         large = len(frame.data or b"") > READ_INLINE_BYTES_MAX
         if large:
-            job = Job(partial(self.reader.read, frame))
+            job = Job(partial(taken, self.reader, frame))
             yield job
-            event = job.result()
+            event, media = job.result()
         else:
-            event = self.reader.read(frame)
+            event, media = taken(self.reader, frame)
         if event.fails:
             self.failed = True
-        if event.unread is not None:
+        if event.unread is not None and not media:
             self.unscanned["unknown_event"] += len(frame.data or b"")
         if event.choices and event.choices <= self.blocked.keys():
             if event.ends:
@@ -266,7 +272,7 @@ class StreamGate:
         self._ended = self._ended or event.ends
         chars = self._unjudged_chars - already
         large = large or len(marks) > MARKS_AT_ONCE
-        self._outlet.put(Waiting(event, tuple(marks), last, facts, chars, large))
+        self._outlet.put(Waiting(event, tuple(marks), last, facts, chars, large, media))
 
     def _between(self) -> Iterator[None]:
         """Others have their turn within a frame: what it holds so far is judged, and nothing is let out."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from proxy.model.text import Edit
 from proxy.request.judged import JudgedText
-from proxy.wire.base import Event, ReplyFacts
+from proxy.wire.base import Event, ReplyFacts, StreamReader
+from proxy.wire.sse import Frame
+from proxy.wire.stream_media import Shown, media_in
+
+Taken: TypeAlias = tuple[Event, tuple[Shown, ...]]
+"""A frame, read: its event, and what it holds that is no text."""
+
+
+def taken(reader: StreamReader, frame: Frame) -> Taken:
+    """Read the next frame. Raises UnreadableReply."""
+    event = reader.read(frame)
+    return event, media_in(event)
 
 
 class Mark(NamedTuple):
@@ -28,6 +39,7 @@ class Waiting(NamedTuple):
     facts: ReplyFacts  # what the reply had told of itself by then
     chars: int  # by how much it let its texts grow
     large: bool  # it takes long to render
+    media: tuple[Shown, ...] = ()  # what it holds that is no text
 
 
 class Rendered(NamedTuple):
