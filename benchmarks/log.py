@@ -5,6 +5,7 @@
     python -m benchmarks.log verify DIR
     python -m benchmarks.log export DIR
     python -m benchmarks.log cost [--before CHECKOUT]    (see log_cost.py)
+    python -m benchmarks.log stall                       (see log_stall.py)
 
 The exchanges are drawn from a seed: conversations of one to eight turns, words by Zipf's law, a few of another
 script, users, models, outcomes, findings and scores. Times are of the process's CPU; trust the ratios.
@@ -25,6 +26,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from benchmarks.log_cost import cost
+from benchmarks.log_stall import stall
 from proxy.log.export import FORMS, Export
 from proxy.log.port import PAGE_MAX, Search
 from proxy.log.query import LogReader
@@ -246,13 +248,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["make", *WAYS, "cost"])
+    parser.add_argument("what", choices=["make", *WAYS, "cost", "stall"])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--before", type=Path, help="another checkout, to measure beside this one")
     parser.add_argument("--records", type=int, default=1_000_000)
     asked = parser.parse_args()
     if asked.what == "cost":
         cost(asked.before)
+    elif asked.what == "stall":
+        stall()
     elif asked.folder is None:
         parser.error(f"{asked.what} needs a folder")
     elif asked.what == "make":

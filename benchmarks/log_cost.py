@@ -94,8 +94,9 @@ def alone(trees: dict[str, Path], rounds: int) -> None:
 def _started(stack: ExitStack, folder: Path, backend: int, tree: Path, with_log: bool) -> Target:
     listen, admin = free_ports(2)
     folder.mkdir()
-    config = str(settings(folder, listen, admin, backend))
-    way = ["-m", "benchmarks.without", "" if with_log else "log", "serve", "--config", config]
+    config = settings(folder, listen, admin, backend)
+    config.write_text(config.read_text().replace(str(ROOT / "rules"), str(tree / "rules")))
+    way = ["-m", "benchmarks.without", "" if with_log else "log", "serve", "--config", str(config)]
     # `-P`: the code is that of PYTHONPATH, not of the folder that this runs in.
     command = [PYTHON, "-P", *way]
     environment = os.environ | {"PYTHONPATH": str(tree)}

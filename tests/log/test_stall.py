@@ -14,6 +14,7 @@ from proxy.errors import LogUnavailable
 from proxy.log import sqlite, writer
 from proxy.log.port import Search
 from proxy.log.prepare import Entry
+from proxy.log.query import LogReader
 from proxy.log.sqlite import SqliteRecorder
 from proxy.log.store import Store
 from proxy.log.writer import Item, Writer
@@ -285,3 +286,34 @@ async def test_a_writer_that_ended_is_not_taken_for_healthy(
     assert late.done()
     assert isinstance(late.exception(), LogUnavailable)
     await recorder.stop()
+
+
+async def test_a_stall_takes_no_more_memory_than_the_queue_may_and_all_of_it_is_written_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    write = Store.write
+
+    def stalled(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        go_on.wait(20)
+        return write(self, entries, again=again)
+
+    monkeypatch.setattr(Store, "write", stalled)
+    monkeypatch.setattr(sqlite, "STALL_S", 0.1)
+    monkeypatch.setattr(sqlite, "_WATCH_S", 0.02)
+    monkeypatch.setattr(sqlite, "QUEUE_RECORDS_MAX", 20)
+    counts = Counts()
+    recorder = SqliteRecorder(tmp_path / "log.sqlite3", observer=counts)
+    await recorder.start()
+    with pytest.raises(LogUnavailable, match="has not answered"):
+        await recorder.begin(begun(0))
+    late = [recorder.begin(begun(number)) for number in range(1, 40)]
+    assert all(isinstance(one.exception(), LogUnavailable) for one in late)
+    assert recorder.queue_depth == 20
+    assert counts.failures == ["stalled"] * 20 + ["queue_full"] * 20
+    go_on.set()
+    await healthy(recorder)
+    await recorder.stop()
+    with LogReader(tmp_path / "log.sqlite3") as reader:
+        ids = [hit["id"] for hit in reader.search(Search()).exchanges]
+    assert ids == [begun(number).id for number in reversed(range(20))]
