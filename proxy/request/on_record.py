@@ -147,9 +147,9 @@ class OnRecord:
         rules = self._input if text in self._judged else self._output
         if rules and (not text.closed or any(rule in rules for rule, _ in text.errors)):
             return (Replacement(0, text.length, UNJUDGED),) if text.length else ()
-        if not self._exact:
-            return ()
         found = list(text.unlogged.replacements())
+        if not found and not self._values:
+            return ()
         whole = text.text
         for value in self._values:
             at = whole.find(value)

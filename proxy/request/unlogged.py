@@ -37,8 +37,11 @@ class Unlogged:
                 yield from self._json.replacements(start, end, text)
 
     def values(self, text: str) -> Iterator[tuple[str, str]]:
-        """What they hold, as the wire carries it and as its reader takes it; and what stands for each."""
+        """What they hold, as the wire carries it and as its reader takes it; and what stands for each. One that
+        goes on where the reply had ended is none: its beginning may be any word."""
         for change in self.replacements():
+            if change.end > len(text):
+                continue
             value = text[change.start : change.end]
             yield value, change.text
             if self._json is not None and "\\" in value:

@@ -212,6 +212,27 @@ async def test_nor_is_what_was_never_judged(level: str, more: str, outcome: str,
         assert value not in stored
 
 
+async def test_the_beginning_of_a_value_that_the_reply_ended_in_is_redacted_there_alone(
+    tmp_path: Path,
+) -> None:
+    """The word blocks, and the rest of the value came with a frame that is no part of the reply any more."""
+    words = ["The word", " refused share", "@example.org and more."]
+    frames = list(chat_frames(words))
+    more = BLOCKS.format(on="output").replace("phrases: [the word, the end]", "phrases: [word refused]")
+    async with (
+        ScriptedBackend(lambda _: [Sse([b"".join(frames)])]) as backend,
+        proxy_for(tmp_path, backend.url, rules=rules("flag", "enforce") + more) as proxy,
+    ):
+        body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+        await post(f"{proxy.url}/v1/chat/completions", body)
+        await proxy.finished()
+    record, stored = on_the_log(tmp_path)
+    assert record["outcome"] == "blocked_output"
+    assert "share@" not in stored
+    assert record["response"]["received"] == "The word refused <EMAIL_ADDRESS>"
+    assert record["response"]["delivered"] == "The I can't share that."
+
+
 async def test_nor_what_was_not_read(tmp_path: Path) -> None:
     async with (
         ScriptedBackend(lambda _: [in_whole("chat")]) as backend,
