@@ -64,7 +64,7 @@ e2e: $(INSTALLED_DEV) ## a real small model behind the proxy (compiles for ten m
 	$(BIN)/python -m tests.e2e.run
 
 soak: $(INSTALLED_DEV) ## the long runs that `make test` leaves out
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak -o faulthandler_timeout=7200
 
 prometheus: .prometheus/usr/bin/promtool ## Debian's prometheus and promtool, for the tests of deploy/ (needs apt-get)
 
