@@ -45,7 +45,7 @@ class BackendFile(FileModel):
     api: Literal["openai", "anthropic"]
     timeout_s: Seconds = 120.0
     connect_timeout_s: Seconds = 10.0
-    max_connections: Annotated[int, Field(ge=1, le=10_000)] = 200
+    max_connections: Annotated[int, Field(ge=1, le=10_000)] = 1000
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
     key_env: Text | None = None
     key_file: Text | None = None

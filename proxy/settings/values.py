@@ -76,7 +76,7 @@ class BackendSettings:
     key: SecretStr | None = None
     ca_file: Path | None = None
     connect_timeout_s: float = 10.0
-    max_connections: int = 200
+    max_connections: int = 1000
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
 
 
