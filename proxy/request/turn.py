@@ -48,6 +48,8 @@ async def beside(large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.k
         await asyncio.wait((working,))
         working.exception()  # taken, so that nobody complains that it was not
         raise
+    finally:
+        del working  # a failure's own frames would hold it, in a cycle
 
 
 async def free(texts: list[T]) -> None:
