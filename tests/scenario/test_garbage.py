@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from proxy.errors import UnreadableReply
 from proxy.request.exchange import Exchange
 from proxy.request.judged import JudgedText
 from proxy.request.stream_gate import StreamGate
+from proxy.request.turn import beside
 from tests.fakes import Json, ScriptedBackend, Sse
 from tests.scenario.harness import LEAK_RULES, proxy_for
 from tests.scenario.test_delivered import WIRES, asked, wires
@@ -60,3 +63,24 @@ async def test_nor_does_a_whole_reply(outcome: str, tmp_path: Path) -> None:
             await asyncio.sleep(0)
             left = [one for one in gc.get_objects() if isinstance(one, Exchange | StreamGate | JudgedText)]
             assert left == []
+
+
+@pytest.mark.usefixtures("no_passes")
+async def test_work_that_fails_beside_leaves_no_cycle() -> None:
+    """One would keep all that stands in the frames of its way until the collector comes by."""
+
+    class Held:
+        pass
+
+    def fail() -> None:
+        raise UnreadableReply("it cannot be read")
+
+    async def exchange() -> weakref.ref[Held]:
+        held = Held()
+        with pytest.raises(UnreadableReply):
+            await beside(True, fail)
+        return weakref.ref(held)
+
+    held = await exchange()
+    await asyncio.sleep(0)
+    assert held() is None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import threading
-import weakref
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -291,30 +289,6 @@ def test_a_frame_of_too_many_texts_is_refused_while_it_is_read() -> None:
     with pytest.raises(UnreadableReply, match="8192 texts"):
         Once().read(notes, ("x",), ("x",), 0, pieces, [])
     assert len(pieces) == STREAM_TEXTS_MAX
-
-
-async def test_work_that_fails_beside_leaves_no_cycle() -> None:
-    """One would keep all that stands in the frames of its way until the collector comes by."""
-
-    class Held:
-        pass
-
-    def fail() -> None:
-        raise UnreadableReply("it cannot be read")
-
-    async def exchange() -> weakref.ref[Held]:
-        held = Held()
-        with pytest.raises(UnreadableReply):
-            await beside(True, fail)
-        return weakref.ref(held)
-
-    gc.disable()
-    try:
-        held = await exchange()
-        await asyncio.sleep(0)
-        assert held() is None
-    finally:
-        gc.enable()
 
 
 async def test_who_is_cancelled_waits_for_the_work_that_is_done_beside() -> None:
