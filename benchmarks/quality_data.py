@@ -5,8 +5,8 @@ names the kind of the texts below it. Each set has these parts: misses of `dev` 
 only; `review` is what another wrote to find fault with the rules, half of it with their patterns at hand, and
 `review2` what one wrote who had not read the rules, as hard as a stranger would have it (requests that talk of
 attacks, replies with rude words that are none). `review3` is of attacks only: look-alikes of the hardest kind and
-attacks, written before the rules were read, counted and never looked at. No text of a public collection is among
-them.
+attacks, written before the rules were read and counted only; but its author knew it, and wrote texts of `dev` by
+the kinds of it that were missed. No text of a public collection is among them.
 """
 
 from __future__ import annotations
