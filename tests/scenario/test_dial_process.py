@@ -18,6 +18,7 @@ from tests.scenario.harness import post, proxy_for
 from tests.scenario.test_crash import CHAT, Process
 from tests.scenario.test_dial import STATIC
 from tests.scenario.test_no_leak import chat_frames
+from tests.waits import read_until, within
 
 OPERATORS = 10
 WINS = 3
@@ -84,12 +85,14 @@ async def test_on_a_disk_that_takes_nothing_a_kill_holds_and_is_durable_once_it_
         process = Operated(tmp_path, backend.url)
         await process.start()
         url = f"{process.url}/v1/chat/completions"
-        streaming = asyncio.ensure_future(post(url, {**CHAT, "stream": True}))
-        await backend.received(1)
-        process.fill_disk(full=True)
-        status, body = await process.turn("killed", "INC-42")
-        assert (status, body["durable"], body["holds"]) == (200, False, "killed")
-        assert STATIC in str((await streaming).body)
+        async with aiohttp.ClientSession() as session:
+            async with session.post(url, json={**CHAT, "stream": True}) as streaming:
+                read = bytearray()
+                await read_until(streaming.content, read, lambda: read)  # its beginning is on the log
+                process.fill_disk(full=True)
+                status, body = await process.turn("killed", "INC-42")
+                assert (status, body["durable"], body["holds"]) == (200, False, "killed")
+                assert STATIC in str(await within(streaming.read()))
         waiting = await post(url, CHAT)
         assert (waiting.status, waiting.json["error"]["code"]) == (503, "log_unavailable")
         assert len(backend.requests) == 1
