@@ -151,6 +151,8 @@ def verify(
         )  # fmt: skip
     elif fault is None:
         typer.echo(f"ok: {verdict.records} records fit, {verdict.under_way} under way")
+        if index:
+            typer.echo("the index of words says what they say")
         if verdict.removed:
             typer.echo(
                 f"{verdict.removed} were removed by retention or erasure, which the chain has on record"

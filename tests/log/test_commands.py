@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -159,8 +160,7 @@ def test_an_unknown_id_is_told_with_the_nearest(data: Path) -> None:
 def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(data: Path) -> None:
     good = run(data, "verify")
     assert (good.exit_code, good.stdout.splitlines()[0]) == (0, "ok: 3 records fit, 1 under way")
-    import sqlite3
-
+    assert run(data, "verify", "--index").stdout.splitlines()[1] == "the index of words says what they say"
     with sqlite3.connect(data / FILE_NAME) as db:
         db.execute("UPDATE exchange SET body_bytes = 7 WHERE seq = 3")
     db.close()
