@@ -6,6 +6,7 @@ Exporting is in log_export.py, erasing in log_erase.py, what writes the file ane
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,21 +14,7 @@ import typer
 
 from proxy import jsonio
 from proxy.commands import log_anew, log_draw, log_erase, log_export
-from proxy.commands.log_conditions import (
-    AppOption,
-    LevelOption,
-    MaxScoreOption,
-    ModelOption,
-    OutcomeOption,
-    PolicyOption,
-    RuleOption,
-    ScoreOption,
-    SinceOption,
-    SubjectOption,
-    UntilOption,
-    WordsOption,
-    search_of,
-)
+from proxy.commands.log_conditions import searching
 from proxy.commands.log_options import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -37,7 +24,7 @@ from proxy.commands.log_options import (
     place_of,
 )
 from proxy.log.heads import FILE_NAME as HEADS_NAME
-from proxy.log.port import PAGE_DEFAULT, PAGE_MAX
+from proxy.log.port import PAGE_DEFAULT, PAGE_MAX, Search
 from proxy.log.query import LogReader
 from proxy.log.stats import stats as log_stats
 from proxy.log.verify import verify as verify_log
@@ -59,21 +46,11 @@ def _log() -> None:
 
 
 @app_log.command()
+@searching
 def search(
+    asked: Search,
     config: ConfigOption = DEFAULT_CONFIG,
     data_dir: DataOption = None,
-    model: ModelOption = None,
-    app: AppOption = None,
-    subject: SubjectOption = None,
-    outcome: OutcomeOption = None,
-    rule: RuleOption = None,
-    level: LevelOption = None,
-    policy: PolicyOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    score: ScoreOption = None,
-    max_score: MaxScoreOption = None,
-    q: WordsOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Annotated[str | None, typer.Option("--cursor", help="`next` of the page before.")] = None,
     json: JsonOption = False,
@@ -82,13 +59,9 @@ def search(
 
     Example: guardrail-proxy log search --since 2h --subject user:ann --score toxicity=0.8
     """
-    asked = search_of(
-        model=model, app=app, subject=subject, outcome=outcome, rule=rule, level=level, policy=policy, since=since,
-        until=until, score=score, max_score=max_score, q=q, limit=limit, cursor=cursor,
-    )  # fmt: skip
     with _open(config, data_dir) as reader:
         try:
-            page = reader.search(asked)
+            page = reader.search(replace(asked, limit=limit, cursor=cursor))
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
     if json:

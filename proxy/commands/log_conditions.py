@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from proxy.commands.shared_options import Command, option, stands_for
 from proxy.log.filters import read_bounds
 from proxy.log.port import Search
 
@@ -46,26 +47,59 @@ WordsOption = Annotated[
 ]
 
 
-def search_of(
-    *,
-    since: str | None,
-    until: str | None,
-    score: list[str] | None,
-    max_score: list[str] | None,
-    limit: int,
-    cursor: str | None,
-    **words: str | None,
-) -> Search:
-    """The search that the options ask for. Raises typer.BadParameter."""
-    return Search(
-        **words,
-        since=None if since is None else _moment(since),
-        until=None if until is None else _moment(until),
-        scores=_bounds(score, _LEAST),
-        max_scores=_bounds(max_score, _MOST),
-        limit=limit,
-        cursor=cursor,
-    )
+def searching(command: Command) -> Command:
+    """Let a command look for exchanges: in place of its first parameter, the search, it takes the options that say
+    which. An option that cannot be read is wrong usage."""
+
+    def run(
+        *,
+        model: str | None,
+        app: str | None,
+        subject: str | None,
+        outcome: str | None,
+        rule: str | None,
+        level: str | None,
+        policy: str | None,
+        since: str | None,
+        until: str | None,
+        score: list[str] | None,
+        max_score: list[str] | None,
+        q: str | None,
+        **own: object,
+    ) -> None:
+        asked = Search(
+            model=model,
+            app=app,
+            subject=subject,
+            outcome=outcome,
+            rule=rule,
+            level=level,
+            policy=policy,
+            since=None if since is None else _moment(since),
+            until=None if until is None else _moment(until),
+            scores=_bounds(score, _LEAST),
+            max_scores=_bounds(max_score, _MOST),
+            q=q,
+        )
+        command(asked, **own)
+
+    return stands_for(run, command, _CONDITIONS, led=True)
+
+
+_CONDITIONS: Final = (
+    option("model", None, ModelOption),
+    option("app", None, AppOption),
+    option("subject", None, SubjectOption),
+    option("outcome", None, OutcomeOption),
+    option("rule", None, RuleOption),
+    option("level", None, LevelOption),
+    option("policy", None, PolicyOption),
+    option("since", None, SinceOption),
+    option("until", None, UntilOption),
+    option("score", None, ScoreOption),
+    option("max_score", None, MaxScoreOption),
+    option("q", None, WordsOption),
+)
 
 
 def _moment(text: str) -> float:

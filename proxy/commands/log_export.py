@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from proxy.commands.log_conditions import (
-    AppOption,
-    LevelOption,
-    MaxScoreOption,
-    ModelOption,
-    OutcomeOption,
-    PolicyOption,
-    RuleOption,
-    ScoreOption,
-    SinceOption,
-    SubjectOption,
-    UntilOption,
-    WordsOption,
-    search_of,
-)
+from proxy.commands.log_conditions import searching
 from proxy.commands.log_options import DEFAULT_CONFIG, ConfigOption, DataOption, place_of
 from proxy.log.export import JSONL, PARQUET, Export
 from proxy.log.port import PAGE_MAX, Search
 from proxy.log.query import LogReader
 
 
+@searching
 def export(
+    asked: Search,
     config: ConfigOption = DEFAULT_CONFIG,
     data_dir: DataOption = None,
-    model: ModelOption = None,
-    app: AppOption = None,
-    subject: SubjectOption = None,
-    outcome: OutcomeOption = None,
-    rule: RuleOption = None,
-    level: LevelOption = None,
-    policy: PolicyOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    score: ScoreOption = None,
-    max_score: MaxScoreOption = None,
-    q: WordsOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -68,16 +45,13 @@ def export(
     """
     if json and form == PARQUET:
         raise typer.BadParameter("--json is --format jsonl")
-    asked = search_of(
-        model=model, app=app, subject=subject, outcome=outcome, rule=rule, level=level, policy=policy, since=since,
-        until=until, score=score, max_score=max_score, q=q, limit=PAGE_MAX, cursor=None,
-    )  # fmt: skip
-    if resume and (out is None or form is not None or asked != Search(limit=PAGE_MAX)):
+    if resume and (out is None or form is not None or asked != Search()):
         raise typer.BadParameter(
             "--resume takes --out, no format and no conditions: those are in the manifest"
         )
     if form == PARQUET and out is None:
         raise typer.BadParameter("--format parquet takes --out FOLDER: it writes files")
+    asked = replace(asked, limit=PAGE_MAX)
     with LogReader(*place_of(config, data_dir)) as reader:
         try:
             if out is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from proxy import jsonio
 from proxy.commands.admin_client import DEFAULT_ADMIN, TOKEN_ENV, AdminClient, CallFailed, connect
+from proxy.commands.shared_options import option, stands_for
 from proxy.model.record import Json
 
 _STYLES: Final = {
@@ -90,24 +90,14 @@ def over_admin(command: Callable[..., None]) -> Callable[..., None]:
                 typer.echo(f"  {error.hint}", err=True)
             raise typer.Exit(2 if error.usage else 1) from None
 
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    # What typer reads a command's options from.
-    signature = inspect.Signature([one.replace(kind=one.KEYWORD_ONLY) for one in own] + _WHERE)
-    run.__signature__ = signature  # type: ignore[attr-defined]
-    run.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    return run
+    return stands_for(run, command, _WHERE, led=False)
 
 
-def _where(name: str, default: object, annotation: object) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-_WHERE: Final = [
-    _where("admin", DEFAULT_ADMIN, AdminOption),
-    _where("token_file", None, TokenOption),
-    _where("json", False, JsonOption),
-]
+_WHERE: Final = (
+    option("admin", DEFAULT_ADMIN, AdminOption),
+    option("token_file", None, TokenOption),
+    option("json", False, JsonOption),
+)
 
 
 def tell_unstored(body: Mapping[str, Json]) -> None:
