@@ -49,6 +49,11 @@ class Changes:
         self._restorable = 0  # before this no other pseudonym can begin
         self._head = ""  # how the text begins, where values are restored
 
+    @property
+    def restores(self) -> bool:
+        """Whether values may come back in this text."""
+        return self._restorer is not None
+
     def read(self, piece: str, *, final: bool) -> None:
         """The next judged characters."""
         if self._restorer is not None:

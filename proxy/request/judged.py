@@ -96,11 +96,12 @@ class JudgedText:
         return own if self._seam is None else (*own, *self._seam.waiting)
 
     def read(self, whole: str, *, quiet: bool = False) -> None:
-        """The whole text at once; `quiet` where it is known that nothing is said of it."""
+        """The whole text at once; `quiet` where it is known that nothing is said of it. It is read all the same
+        where values are restored: what stands for them is in it."""
         self._whole = whole
         self.grow(whole)
         self.close()
-        if quiet:
+        if quiet and not self.changes.restores:
             self._todo.clear()
             self._fed = self._own = self.settled = self.length
             self.closed = True

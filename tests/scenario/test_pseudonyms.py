@@ -253,3 +253,18 @@ async def test_a_value_with_quotes_leaves_an_answer_in_json_valid(
         assert text == f'{begin}{value}"}}', "prose has the value as it was"
     else:
         assert json.loads(text[text.index("{") :]) == {"name": value}
+
+
+async def test_a_text_that_comes_twice_is_restored_both_times(tmp_path: Path) -> None:
+    """Of the second it is known that no rule says anything; what stands for a value is in it all the same."""
+
+    def answer(request: ReceivedRequest) -> Sequence[Action]:
+        reply = whole(said(request))
+        choices: Any = reply.body["choices"] if isinstance(reply.body, dict) else []
+        choices.append({**choices[0], "index": 1})
+        return [reply]
+
+    async with ScriptedBackend(answer) as backend, proxy_for(tmp_path, backend.url, rules=RULES) as proxy:
+        reply = await post(f"{proxy.url}/v1/chat/completions", ask(QUESTION, n=2))
+        assert [choice["message"]["content"] for choice in reply.json["choices"]] == [QUESTION, QUESTION]
+        assert (await proxy.finished())["outcome"] == "released"
