@@ -1,7 +1,8 @@
 """The models that a request names beside its own, for a gateway at the backend to turn to where that one fails.
 
 Sources: OpenRouter's `models`; LiteLLM's `fallbacks`, `context_window_fallbacks` and `content_policy_fallbacks`,
-which are lists of names, of `{"model": name, …}`, or of `{name: [names]}`.
+which are lists of names, of `{"model": name, …}`, or of `{name: [names]}`, and a `model` that is several names
+with commas between them, which asks them all; Vercel's `providerOptions.gateway.models`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from proxy.errors import BadRequest
 from proxy.model.record import Json
 
 ALTERNATIVES: Final = ("models", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
-"""The keys of a request that name such models."""
+"""The keys of a request that name such models, and nothing else."""
 
 ALTERNATIVES_MAX: Final = 32
 """So many may be named; each is looked up."""
@@ -24,6 +25,13 @@ def alternatives(body: Json) -> tuple[str, ...]:
     if not isinstance(body, dict):
         return ()
     named = [name for key in ALTERNATIVES if body.get(key) is not None for name in _names(key, body[key])]
+    options = body.get("providerOptions")
+    gateway = options.get("gateway") if isinstance(options, dict) else None
+    if isinstance(gateway, dict) and gateway.get("models") is not None:
+        named.extend(_names("providerOptions.gateway.models", gateway["models"]))
+    model = body.get("model")
+    if isinstance(model, str) and "," in model:
+        named.extend(part for name in model.split(",") if (part := name.strip()))
     if len(named) > ALTERNATIVES_MAX:
         raise BadRequest(f"{len(named)} other models are named; {ALTERNATIVES_MAX} may be")
     return tuple(named)

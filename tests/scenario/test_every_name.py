@@ -109,6 +109,8 @@ OTHERS: tuple[dict[str, Any], ...] = (
     {"context_window_fallbacks": [{"free": ["twin"]}]},
     {"content_policy_fallbacks": "bot"},
     {"fallbacks": [{"free": [{"model": "bot"}]}]},
+    {"providerOptions": {"gateway": {"order": ["azure"], "models": ["acme/gpt-2"]}}},
+    {"model": "free, GPT-2"},
 )
 """How a request may tell a gateway at the backend to turn to another model."""
 
