@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,5 +56,7 @@ def _stopped(place: Place) -> Iterator[Store]:
         yield store
     except StoreLocked as error:
         fail(f"{error}: stop it first")
+    except sqlite3.Error as error:  # a damaged file, or a full disk
+        fail(f"{place.path}: {error}; `log export` writes out what can still be read")
     finally:
         store.release()

@@ -69,10 +69,16 @@ class Export:
         if not isinstance(asked, dict) or form not in FORMS:
             raise CannotExport(f"{manifest_path(out)} is no manifest")
         try:
+            search = Search(**asked)
+        except TypeError:
+            raise CannotExport(
+                f"{manifest_path(out)} has conditions that this version does not know"
+            ) from None
+        try:
             writer = _parts_resumed(out, manifest) if form == PARQUET else Lines.resume(out, manifest)
         except FileNotFoundError as error:
             raise CannotExport(f"{error.filename} is gone: begin anew, with another --out") from None
-        return cls(out, Search(**asked), writer, manifest)
+        return cls(out, search, writer, manifest)
 
     @property
     def records(self) -> int:

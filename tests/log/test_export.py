@@ -98,6 +98,11 @@ def test_what_was_changed_meanwhile_is_not_gone_on_with(data: Path) -> None:
     out.write_bytes(out.read_bytes().replace(b"good day", b"good-day"))
     with pytest.raises(CannotExport, match="it was changed"):
         Export.resume(out)
+    stated = jsonio.loads(manifest_path(out).read_bytes())
+    assert isinstance(stated, dict)
+    manifest_path(out).write_bytes(jsonio.dumps(stated | {"search": {"colour": "red"}}))
+    with pytest.raises(CannotExport, match="does not know"):
+        Export.resume(out)
     manifest_path(out).write_bytes(b"{")
     with pytest.raises(CannotExport, match="no manifest"):
         Export.resume(out)

@@ -270,3 +270,23 @@ def test_the_commands(tmp_path: Path) -> None:
     held.release()
     assert run("reindex").exit_code == 0
     assert run("verify", "--index").exit_code == 0
+
+
+def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    store = Store(path, lambda: T0)
+    store.write([begun(1), finished(1, received="pangolin")])
+    settle(store)
+    store.release()
+    with sqlite3.connect(path) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'posting'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    told = CliRunner().invoke(app_log, ["reindex", "--data-dir", str(tmp_path)])
+    assert told.exit_code == 1
+    assert isinstance(told.exception, SystemExit), told.exception
+    assert f"{path}: " in told.output
+    assert "malformed" in told.output
