@@ -13,10 +13,11 @@ import proxy
 from proxy.detect import base, unless
 from tests.scenario.harness import Proxy
 
-NEW_CALLS_MAX = 2560
-AGAIN_CALLS_MAX = 2320
+NEW_CALLS_MAX = 2650
+AGAIN_CALLS_MAX = 2400
 """Calls that a small exchange takes on the event loop's thread, of the proxy's own functions and by them, with the
-shipped rules and the log: of texts that are new, and of the same once more. It was 2,610 and 2,455 before it was
+shipped rules and the log: of texts that are new, and of the same once more. They are some 2,520 and 2,300, and
+up to fifty more on a machine so slow that an exchange gives others more turns. It was 2,610 and 2,455 before it was
 looked at, and 2,310 and 2,040 before kept conversations, probes, and rules that keep texts off the log came. (The
 demo backend's are among them.)"""
 
