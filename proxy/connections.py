@@ -116,7 +116,7 @@ class Connections(web.Server):
         most: int,
         answers: Answers,
         *,
-        request_factory: Any = None,
+        request_factory: Callable[..., web.BaseRequest] | None = None,
         handler_cancellation: bool = False,
         **options: Any,
     ) -> None:
@@ -127,8 +127,8 @@ class Connections(web.Server):
         self.answers = answers
         self._handler = handler
         self._options = options
-        self._open: set[Connection] = set()
-        self._idle: OrderedDict[Connection, None] = OrderedDict()  # the longest idle first
+        self._open: set[RequestHandler] = set()
+        self._idle: OrderedDict[RequestHandler, None] = OrderedDict()  # the longest idle first
 
     def __call__(self) -> Connection:
         return Connection(self, loop=self._loop, **self._options)
@@ -144,7 +144,7 @@ class Connections(web.Server):
         self._open.add(connection)
         self._idle[connection] = None
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: RequestHandler) -> None:
         """A connection is gone."""
         self._open.discard(connection)
         self._idle.pop(connection, None)
@@ -156,13 +156,13 @@ class Connections(web.Server):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
-        self._idle.pop(connection, None)  # type: ignore[call-overload]  # every protocol here is a Connection
+        self._idle.pop(connection, None)
         try:
             return await self._handler(request)
         finally:
             if connection in self._open:
                 self._idle[connection] = None
 
-    def _close(self, connection: Connection) -> None:
+    def _close(self, connection: RequestHandler) -> None:
         self.lost(connection)
         connection.force_close()

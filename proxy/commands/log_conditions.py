@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from proxy.commands.shared_options import Command, option, stands_for
+from proxy.commands.options import Command, option, stands_for
 from proxy.log.filters import read_bounds
 from proxy.log.port import Search
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from proxy import jsonio
 from proxy.commands.admin_client import DEFAULT_ADMIN, TOKEN_ENV, AdminClient, CallFailed, connect
-from proxy.commands.shared_options import option, stands_for
+from proxy.commands.options import option, stands_for
 from proxy.model.record import Json
 
 _STYLES: Final = {

@@ -11,6 +11,7 @@ from proxy.log.rows import BeginRow, FinishRow
 
 RECORDS_MAX: Final = 4096
 PARTS_BYTES_MAX: Final = 8 * 1024 * 1024
+PART_BYTES: Final = 128  # what one takes beside its content
 """Past these nothing is remembered until the indexes have come so far; then they read what they need."""
 
 
@@ -51,7 +52,7 @@ class Recent:
 
     def part(self, number: int, content: bytes) -> None:
         """A new one, with the next number."""
-        self._bytes += len(content)
+        self._bytes += PART_BYTES + len(content)
         if self._bytes > PARTS_BYTES_MAX:
             self._parts.clear()
             self._bytes, self._all_from = 0, number + 1
@@ -60,10 +61,12 @@ class Recent:
 
     def forget_part(self, number: int) -> None:
         """It is no longer in the store."""
-        self._bytes -= len(self._parts.pop(number, b""))
+        content = self._parts.pop(number, None)
+        if content is not None:
+            self._bytes -= PART_BYTES + len(content)
 
     def parts_after(self, part: int) -> list[tuple[int, bytes]] | None:
         """All parts after this one, in order; None where not all are remembered."""
-        for number in [number for number in self._parts if number <= part]:
-            self.forget_part(number)
+        while self._parts and (first := next(iter(self._parts))) <= part:  # they stand in order
+            self.forget_part(first)
         return None if part + 1 < self._all_from else list(self._parts.items())

@@ -255,7 +255,8 @@ class Writer(threading.Thread):
                 self._write_kept()
                 self._recovered()
             elif self._behind.any and not checkpoint:
-                for _ in range(LAST_STEPS_MAX if last else self._behind.due):
+                steps = LAST_STEPS_MAX if last else 1 if self._behind.due else 0
+                for _ in range(steps):
                     if not self._store.index(INDEX_STEP):
                         self._behind.done()
                         break

@@ -178,7 +178,8 @@ async def _gated(x: Exchange, ports: Ports, gate: StreamGate) -> AsyncGenerator[
         x.facts = gate.facts
         x.messages.update(gate.blocked)
         x.unscanned.update(gate.unscanned)
-        x.reply_media, x.reply_bytes = gate.media.all(), gate.media.kept()
+        x.reply_media = gate.media.all()
+        x.reply_bytes = await beside(gate.media.bytes > READ_INLINE_BYTES_MAX, gate.media.kept)
         if gate.media.bytes:
             x.unscanned["media"] += gate.media.bytes
         ports.metrics.held.observe(gate.held_max)

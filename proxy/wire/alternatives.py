@@ -7,7 +7,8 @@ with commas between them, which asks them all; Vercel's `providerOptions.gateway
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from proxy.errors import BadRequest
@@ -24,17 +25,23 @@ def alternatives(body: Json) -> tuple[str, ...]:
     """Every model named there. Raises BadRequest for more than ALTERNATIVES_MAX, and for a form that hides them."""
     if not isinstance(body, dict):
         return ()
-    named = [name for key in ALTERNATIVES if body.get(key) is not None for name in _names(key, body[key])]
+    named = tuple(islice(_all(body), ALTERNATIVES_MAX + 1))  # a body of names is not read to its end
+    if len(named) > ALTERNATIVES_MAX:
+        raise BadRequest(f"more than {ALTERNATIVES_MAX} other models are named")
+    return named
+
+
+def _all(body: Mapping[str, Json]) -> Iterator[str]:
+    for key in ALTERNATIVES:
+        if body.get(key) is not None:
+            yield from _names(key, body[key])
     options = body.get("providerOptions")
     gateway = options.get("gateway") if isinstance(options, dict) else None
     if isinstance(gateway, dict) and gateway.get("models") is not None:
-        named.extend(_names("providerOptions.gateway.models", gateway["models"]))
+        yield from _names("providerOptions.gateway.models", gateway["models"])
     model = body.get("model")
     if isinstance(model, str) and "," in model:
-        named.extend(part for name in model.split(",") if (part := name.strip()))
-    if len(named) > ALTERNATIVES_MAX:
-        raise BadRequest(f"{len(named)} other models are named; {ALTERNATIVES_MAX} may be")
-    return tuple(named)
+        yield from (part for name in model.split(",", ALTERNATIVES_MAX + 1) if (part := name.strip()))
 
 
 def _names(key: str, value: Json) -> Iterator[str]:
@@ -43,8 +50,23 @@ def _names(key: str, value: Json) -> Iterator[str]:
             yield entry
         elif isinstance(entry, dict) and isinstance(model := entry.get("model"), str):
             yield model
-        elif isinstance(entry, dict) and entry and all(isinstance(names, list) for names in entry.values()):
+        elif isinstance(entry, dict) and entry:
             for names in entry.values():
-                yield from _names(key, names)
+                yield from _listed(key, names)
         else:
-            raise BadRequest(f"`{key}` holds what is no model's name")
+            raise _odd(key)
+
+
+def _listed(key: str, names: Json) -> Iterator[str]:
+    """The models to turn to for one, in a list of names or of `{"model": name, …}`."""
+    if not isinstance(names, list) or not names:
+        raise _odd(key)
+    for one in names:
+        model = one.get("model") if isinstance(one, dict) else one
+        if not isinstance(model, str):
+            raise _odd(key)
+        yield model
+
+
+def _odd(key: str) -> BadRequest:
+    return BadRequest(f"`{key}` holds what is no model's name")

@@ -42,6 +42,23 @@ class Counts:
         assert records >= 0
 
 
+def silent(monkeypatch: pytest.MonkeyPatch, *, but: type[Entry] | None = None) -> threading.Event:
+    """A disk that takes nothing, but where there is only that in a batch, before the event is set; the limits
+    of a stall are short."""
+    go_on = threading.Event()
+    write = Store.write
+
+    def stalled(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        if but is None or any(not isinstance(entry, but) for entry in entries):
+            go_on.wait(20)
+        return write(self, entries, again=again)
+
+    monkeypatch.setattr(Store, "write", stalled)
+    monkeypatch.setattr(sqlite, "STALL_S", 0.1)
+    monkeypatch.setattr(sqlite, "_WATCH_S", 0.02)
+    return go_on
+
+
 async def healthy(recorder: SqliteRecorder) -> None:
     async with asyncio.timeout(10):
         while not recorder.healthy:  # noqa: ASYNC110  # the recorder tells nobody of its health; it is asked
@@ -51,16 +68,7 @@ async def healthy(recorder: SqliteRecorder) -> None:
 async def test_a_stalled_commit_fails_those_who_wait_and_new_ones_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on = threading.Event()
-    write = Store.write
-
-    def stalled(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
-        go_on.wait(20)
-        return write(self, entries, again=again)
-
-    monkeypatch.setattr(Store, "write", stalled)
-    monkeypatch.setattr(sqlite, "STALL_S", 0.1)
-    monkeypatch.setattr(sqlite, "_WATCH_S", 0.02)
+    go_on = silent(monkeypatch)
     recorder = SqliteRecorder(tmp_path / "log.sqlite3")
     await recorder.start()
     with pytest.raises(LogUnavailable, match="has not answered"):
@@ -80,17 +88,7 @@ async def test_a_stalled_commit_fails_those_who_wait_and_new_ones_at_once(
 async def test_a_revocable_end_that_was_refused_leaves_its_place_to_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on = threading.Event()
-    write = Store.write
-
-    def stalled(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
-        if any(not isinstance(entry, Begun) for entry in entries):
-            go_on.wait(20)
-        return write(self, entries, again=again)
-
-    monkeypatch.setattr(Store, "write", stalled)
-    monkeypatch.setattr(sqlite, "STALL_S", 0.1)
-    monkeypatch.setattr(sqlite, "_WATCH_S", 0.02)
+    go_on = silent(monkeypatch, but=Begun)
     recorder = SqliteRecorder(tmp_path / "log.sqlite3")
     await recorder.start()
     for number in (1, 2, 3):
@@ -291,16 +289,7 @@ async def test_a_writer_that_ended_is_not_taken_for_healthy(
 async def test_a_stall_takes_no_more_memory_than_the_queue_may_and_all_of_it_is_written_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on = threading.Event()
-    write = Store.write
-
-    def stalled(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
-        go_on.wait(20)
-        return write(self, entries, again=again)
-
-    monkeypatch.setattr(Store, "write", stalled)
-    monkeypatch.setattr(sqlite, "STALL_S", 0.1)
-    monkeypatch.setattr(sqlite, "_WATCH_S", 0.02)
+    go_on = silent(monkeypatch)
     monkeypatch.setattr(sqlite, "QUEUE_RECORDS_MAX", 20)
     counts = Counts()
     recorder = SqliteRecorder(tmp_path / "log.sqlite3", observer=counts)

@@ -6,12 +6,14 @@ import base64
 import hashlib
 import json
 import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 
 from proxy.errors import BadRequest
 from proxy.model.record import Json
 from proxy.model.text import Kind
+from proxy.wire.alternatives import alternatives
 from proxy.wire.base import RequestView
 from tests.wire.requests import PNG, chat, claude, found, responses, wire
 
@@ -276,3 +278,17 @@ def test_embeddings_input() -> None:
 def test_a_body_names_its_user_by_either_of_openais_keys(named: dict[str, Json], user: str | None) -> None:
     assert chat({"role": "user", "content": "hi"}, **named).user == user
     assert responses(input="hi", **named).user == user
+
+
+def test_a_body_full_of_models_to_turn_to_is_refused_before_it_is_read_to_its_end() -> None:
+    told: list[int] = []
+
+    class Names(list[Json]):
+        def __iter__(self) -> Iterator[Json]:
+            for number in range(1_000_000):
+                told.append(number)
+                yield "m"
+
+    with pytest.raises(BadRequest, match="more than 32"):
+        alternatives({"models": Names()})
+    assert len(told) == 33
