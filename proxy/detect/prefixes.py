@@ -1,8 +1,9 @@
-"""What could still become a match: from an RE2 pattern, the pattern of all beginnings of its matches.
+r"""What could still become a match: from an RE2 pattern, the pattern of all beginnings of its matches.
 
-RE2 has no partial matching, so the beginnings are spelt out: P(ab) = P(a) | a P(b), P(a*) = a* P(a) and
-P(a|b) = P(a) | P(b). A text must be held from the leftmost place from which all of it is such a beginning
-(`hold.py`).
+RE2 has no partial matching, so the beginnings are spelt out: every character of the pattern may also be the text's
+end, `a` is `(?:a|\z)`; from there on all the rest matches nothing. So the pattern stays as long as it was, but for a
+factor, and its automaton as large. (Spelt as P(ab) = P(a) | a P(b) it takes RE2 fifteen times as long to compile.) A
+text must be held from the leftmost place from which all of it is such a beginning (`hold.py`).
 
 The parser knows RE2's own syntax (https://github.com/google/re2/wiki/Syntax) as far as widths and beginnings
 need it: an atom is kept as its source text, an assertion is dropped (that only holds more). What it does not
@@ -221,9 +222,9 @@ def atoms(node: Node) -> Iterator[str]:
 
 
 def closure(node: Node) -> str:
-    """An RE2 pattern of every beginning of a match, the empty one included. Raises UnknownSyntax if too
-    long."""
-    out = _beginnings(node)
+    """An RE2 pattern of every beginning of a match, the empty one included, to be matched up to the text's end; "" for
+    a pattern that takes no characters. Raises UnknownSyntax if too long."""
+    out = _ended(node) if width(node) > 0 else ""
     if len(out) > _CLOSURE_CHARS_MAX:
         raise UnknownSyntax("too long to spell out")
     return out
@@ -249,31 +250,19 @@ def _count(least: int, most: int | None) -> str:
     return f"{{{least},{most}}}"
 
 
-def _beginnings(node: Node) -> str:
+def _ended(node: Node) -> str:
     match node:
         case Atom(source):
-            return f"{source}?"
+            return rf"(?:{source}|\z)"
         case Sequence(parts):
-            out = ""
-            for part in reversed(parts):
-                begun = _beginnings(part)
-                if not out:
-                    out = begun
-                elif begun:
-                    # All of the part and then more, or only a beginning of it.
-                    out = f"(?:{_source(part)}{out}|{begun})"
-                # A part that takes no characters drops out.
-            return out
+            return "".join(map(_ended, parts))
         case Choice(parts):
-            return f"(?:{'|'.join(filter(None, map(_beginnings, parts)))})"
-        case Repeat(part, _, most):
-            begun = _beginnings(part)
-            if not begun or most == 0:
-                return ""
-            if most == 1:
-                return begun
-            before = "*" if most is None else f"{{0,{most - 1}}}"
-            return f"(?:(?:{_source(part)}){before}{begun})"
+            return f"(?:{'|'.join(map(_ended, parts))})"
+        case Repeat(part, least, most) if width(part) == 1:
+            # A text that ends among those that need not be there has ended a match as well.
+            needed = f"{_ended(part)}{{{least}}}" if least else ""
+            return f"{needed}(?:{_source(part)}){_count(0, None if most is None else most - least)}"
+        case Repeat(part, least, most):
+            return f"(?:{_ended(part)}){_count(least, most)}"
         case Flagged(flags, part):
-            begun = _beginnings(part)
-            return f"(?{flags}:{begun})" if begun else ""
+            return f"(?{flags}:{_ended(part)})"
