@@ -8,7 +8,7 @@ from typing import Final
 import phonenumbers
 from phonenumbers import phonenumberutil
 
-from proxy.detect.regexes import PatternError, compile_regex
+from proxy.detect.regexes import PatternError, check_regex
 
 _TYPES: Final = (
     "fixed_line",
@@ -46,7 +46,7 @@ def possible(region: str) -> str:
         rf"^(?:(?:{code})?(?:{prefix}){{0,2}}(?:{'|'.join(national)})|(?:{metadata.international_prefix})\d+)$"
     )
     try:
-        compile_regex(pattern)
+        check_regex(pattern)
     except PatternError:
         return ""  # fits anything: more is asked, nothing missed
     return pattern

@@ -16,7 +16,7 @@ from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.hold import hold_of, late
 from proxy.detect.normalise import Reader, folded
-from proxy.detect.regexes import Found, PatternError, Regex, compile_regex, shape_of
+from proxy.detect.regexes import Found, PatternError, Regex, check_regex, shape_of
 from proxy.detect.sieve import Sieve
 from proxy.model.finding import Match
 
@@ -33,7 +33,7 @@ class PatternEntry:
 def check_pattern(pattern: str, max_length: int | None = None) -> int:
     """The most characters that a match can have. Raises PatternError where RE2 refuses the pattern, or where
     that number is not bounded by HELD_CHARS_MAX and `max_length` does not bound it."""
-    compile_regex(pattern)
+    check_regex(pattern)
     return _longest(shape_of(pattern), max_length)
 
 
@@ -70,20 +70,19 @@ class PatternBank:
     def __init__(self, entries: Sequence[PatternEntry], *, holds: bool = True) -> None:
         self.rules = frozenset(entry.rule for entry in entries)
         self.view = folded()
-        self.patterns = tuple(_pattern(entry) for entry in entries)
+        lengths = [check_pattern(entry.pattern, entry.max_length) for entry in entries]
         self.every = Sieve([entry.pattern for entry in entries])
+        self.patterns = tuple(map(_pattern, entries, lengths, self.every.regexes))
         self.least = min((pattern.least for pattern in self.patterns), default=1)
-        lengths = [(entry.pattern, item.length) for entry, item in zip(entries, self.patterns, strict=True)]
-        # To spell out the beginnings of a hundred patterns takes seconds.
-        self.hold = hold_of(lengths) if holds else late(max((length for _, length in lengths), default=0))
+        named = ((entry.pattern, length) for entry, length in zip(entries, lengths, strict=True))
+        self.hold = hold_of(named) if holds else late(max(lengths, default=0))
 
     def open(self, context: Context) -> _PatternScan:
         return _PatternScan(self)
 
 
-def _pattern(entry: PatternEntry) -> _Pattern:
-    regex, shape = compile_regex(entry.pattern), shape_of(entry.pattern)
-    length = _longest(shape, entry.max_length)
+def _pattern(entry: PatternEntry, length: int, regex: Regex) -> _Pattern:
+    shape = shape_of(entry.pattern)
     bounded = shape is not None and prefixes.width(shape) <= length
     return _Pattern(
         entry.rule, regex, length, 1 if shape is None else max(1, prefixes.least_width(shape)), bounded

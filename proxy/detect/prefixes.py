@@ -1,8 +1,8 @@
 r"""What could still become a match: from an RE2 pattern, the pattern of all beginnings of its matches.
 
-RE2 has no partial matching, so the beginnings are spelt out: every character of the pattern may also be the text's
-end, `a` is `(?:a|\z)`; from there on all the rest matches nothing. So the pattern stays as long as it was, but for a
-factor, and its automaton as large. (Spelt as P(ab) = P(a) | a P(b) it takes RE2 fifteen times as long to compile.) A
+RE2 has no partial matching, so the beginnings are spelt out: every character of the pattern may also be the
+text's end, `a` is `(?:a|\z)`; from there on all the rest matches nothing. So the pattern's length and its
+automaton grow by a factor only. (Spelt as P(ab) = P(a) | a P(b) it takes RE2 fifteen times as long to compile.) A
 text must be held from the leftmost place from which all of it is such a beginning (`hold.py`).
 
 The parser knows RE2's own syntax (https://github.com/google/re2/wiki/Syntax) as far as widths and beginnings
@@ -22,6 +22,11 @@ WIDTH_MAX: Final = 1 << 30
 
 _CLOSURE_CHARS_MAX: Final = 200_000
 
+# Instructions of RE2, at most.
+_LETTER_WEIGHT: Final = 6
+_ATOM_WEIGHT: Final = 16
+_PROPERTY_WEIGHT: Final = 2_000
+
 
 class UnknownSyntax(Exception):
     """The pattern uses something that this parser does not know. Never leaves the package."""
@@ -30,6 +35,13 @@ class UnknownSyntax(Exception):
 @dataclass(frozen=True, slots=True)
 class Atom:
     """One character: a literal, a class, a dot."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Letters, digits and blanks that stand for themselves, one after the other: most of a pattern."""
 
     source: str
 
@@ -65,7 +77,7 @@ class Flagged:
     part: Node
 
 
-Node: TypeAlias = Atom | Sequence | Choice | Repeat | Flagged
+Node: TypeAlias = Atom | Text | Sequence | Choice | Repeat | Flagged
 
 _ONE_CHAR_ESCAPE: Final = re.compile(
     r"\\(?:x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|0[0-7]{0,2}|[1-7][0-7]{1,2}|[pP](?:\{\^?\w+\}|\w)"
@@ -74,7 +86,7 @@ _ONE_CHAR_ESCAPE: Final = re.compile(
 _ASSERTION: Final = re.compile(r"\\[AbBz]|[$^]")
 _CLASS: Final = re.compile(r"\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]", re.DOTALL)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ]+(?![*+?{])")
-"""Characters that stand for themselves, once each."""
+"""What becomes a `Text`."""
 
 _COUNT: Final = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 _GROUP: Final = re.compile(r"\((?:\?P?<\w+>|\?([imsU]*(?:-[imsU]+)?)([:)])|(?!\?))")
@@ -110,8 +122,8 @@ class _Parser:
     def sequence(self) -> Node:
         parts: list[Node] = []
         while self.at < len(self.pattern) and self.pattern[self.at] not in "|)":
-            if plain := self._take(_PLAIN):  # most of a pattern
-                parts.extend(map(Atom, plain.group()))
+            if plain := self._take(_PLAIN):
+                parts.append(Text(plain.group()))
             elif self.pattern.startswith(r"\Q", self.at):
                 end = self.pattern.find(r"\E", self.at)
                 end = len(self.pattern) if end < 0 else end
@@ -183,8 +195,10 @@ def width(node: Node) -> int:
     match node:
         case Atom():
             return 1
+        case Text(source):
+            return len(source)
         case Sequence(parts):
-            return min(WIDTH_MAX, sum([1 if isinstance(part, Atom) else width(part) for part in parts]))
+            return min(WIDTH_MAX, sum(map(width, parts)))
         case Choice(parts):
             return max(map(width, parts))
         case Repeat(part, _, most):
@@ -199,8 +213,10 @@ def least_width(node: Node) -> int:
     match node:
         case Atom():
             return 1
+        case Text(source):
+            return len(source)
         case Sequence(parts):
-            return min(WIDTH_MAX, sum([1 if isinstance(part, Atom) else least_width(part) for part in parts]))
+            return min(WIDTH_MAX, sum(map(least_width, parts)))
         case Choice(parts):
             return min(map(least_width, parts))
         case Repeat(part, least, _):
@@ -209,11 +225,35 @@ def least_width(node: Node) -> int:
             return least_width(part)
 
 
+def weight(node: Node) -> int:
+    """At least as many instructions as RE2 compiles the pattern to."""
+    match node:
+        case Atom(source):
+            return _class_weight(source)
+        case Text(source):
+            return _LETTER_WEIGHT * len(source)
+        case Sequence(parts) | Choice(parts):
+            return len(parts) + sum(map(weight, parts))
+        case Repeat(part, least, most):
+            return (1 + weight(part)) * max(1, least if most is None else most)
+        case Flagged(_, part):
+            return weight(part)
+
+
+def _class_weight(source: str) -> int:
+    """Of one character's pattern: each property of Unicode is some hundreds of ranges, and a range beyond ASCII
+    some sequences of bytes."""
+    properties = source.count(r"\p") + source.count(r"\P")
+    return _ATOM_WEIGHT + (4 if source.isascii() else 24) * len(source) + _PROPERTY_WEIGHT * properties
+
+
 def atoms(node: Node) -> Iterator[str]:
     """The patterns of the single characters that it is made of."""
     match node:
         case Atom(source):
             yield source
+        case Text(source):
+            yield from source
         case Sequence(parts) | Choice(parts):
             for part in parts:
                 yield from atoms(part)
@@ -222,8 +262,8 @@ def atoms(node: Node) -> Iterator[str]:
 
 
 def closure(node: Node) -> str:
-    """An RE2 pattern of every beginning of a match, the empty one included, to be matched up to the text's end; "" for
-    a pattern that takes no characters. Raises UnknownSyntax if too long."""
+    """An RE2 pattern of every beginning of a match, the empty one included, to be matched up to the text's end; ""
+    for a pattern that takes no characters. Raises UnknownSyntax if too long."""
     out = _ended(node) if width(node) > 0 else ""
     if len(out) > _CLOSURE_CHARS_MAX:
         raise UnknownSyntax("too long to spell out")
@@ -232,7 +272,7 @@ def closure(node: Node) -> str:
 
 def _source(node: Node) -> str:
     match node:
-        case Atom(source):
+        case Atom(source) | Text(source):
             return source
         case Sequence(parts):
             return "".join(map(_source, parts)) or "(?:)"
@@ -254,6 +294,8 @@ def _ended(node: Node) -> str:
     match node:
         case Atom(source):
             return rf"(?:{source}|\z)"
+        case Text(source):
+            return "".join([rf"(?:{char}|\z)" for char in source])
         case Sequence(parts):
             return "".join(map(_ended, parts))
         case Choice(parts):

@@ -16,8 +16,11 @@ PATTERN_CHARS_MAX: Final = 10_000
 """A longer pattern is refused before RE2 reads it."""
 
 PATTERNS_KEPT_MAX: Final = 4096
-"""Patterns whose compiled form, shape and beginnings are kept: checking a rule, building its bank and building it
-anew after an edit somewhere else cost one compilation."""
+"""Patterns whose compiled form, shape and beginnings are kept: an edit somewhere else costs them nothing."""
+
+LIGHT_MAX: Final = 20_000
+"""A pattern of more instructions is compiled when it is checked: RE2 might refuse it for its size, and an exchange
+that is the first to need it would wait."""
 
 _ANYWHERE: Final = re2._re2.RE2.Anchor.UNANCHORED
 _WHOLE: Final = re2._re2.RE2.Anchor.ANCHOR_BOTH
@@ -53,7 +56,7 @@ class Regex(Protocol):
     def groups(self) -> int: ...
 
     def search(self, text: str | bytes, pos: int = ..., endpos: int = ...) -> Found | None: ...
-    def match(self, text: str, pos: int = ..., endpos: int = ...) -> Found | None: ...
+    def match(self, text: str | bytes, pos: int = ..., endpos: int = ...) -> Found | None: ...
     def finditer(self, text: str, pos: int = ...) -> Iterator[Found]: ...
 
 
@@ -79,9 +82,10 @@ class Leftmost:
 
     __slots__ = ("_match",)
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str | Regex) -> None:
         """Raises PatternError as `compile_unchecked` does."""
-        self._match = cast(_Wrapper, compile_unchecked(pattern))._regexp.Match
+        regex = compile_unchecked(pattern) if isinstance(pattern, str) else pattern
+        self._match = cast(_Wrapper, regex)._regexp.Match
 
     def at(self, text: bytes, pos: int = 0) -> int:
         """The offset in UTF-8 of the first match from `pos` on; the text's length where there is none."""
@@ -139,13 +143,43 @@ def options() -> re2.Options:
     return options
 
 
-def compile_regex(pattern: str) -> Regex:
-    """Raises PatternError with RE2's own words."""
+@lru_cache(maxsize=PATTERNS_KEPT_MAX)
+def check_regex(pattern: str) -> str:
+    """The pattern, if RE2 takes it: it is read, and compiled only where it is heavy. Raises PatternError with RE2's
+    own words."""
     if len(pattern) > PATTERN_CHARS_MAX:
         raise PatternError(
             f"the pattern has {len(pattern)} characters; at most {PATTERN_CHARS_MAX} are taken"
         )
-    return compile_unchecked(pattern)
+    try:
+        re2.Set.SearchSet(options()).Add(pattern)
+    except (re2.error, UnicodeEncodeError):
+        compile_unchecked(pattern)  # says why
+    shape = shape_of(pattern)
+    if shape is None or prefixes.weight(shape) > LIGHT_MAX:
+        compile_unchecked(pattern)
+    return pattern
+
+
+def compile_regex(pattern: str) -> Regex:
+    """Raises PatternError as `check_regex` does."""
+    return compile_unchecked(check_regex(pattern))
+
+
+class AtNeed:
+    """A pattern that was checked, compiled when it is first asked for: of most it never is."""
+
+    __slots__ = ("_made", "_pattern")
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._made: Regex | None = None
+
+    @property
+    def regex(self) -> Regex:
+        if self._made is None:
+            self._made = compile_unchecked(self._pattern)
+        return self._made
 
 
 @lru_cache(maxsize=PATTERNS_KEPT_MAX)

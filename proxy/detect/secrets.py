@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Final
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.escapes import ESCAPE
 from proxy.detect.hold import hold_of
 from proxy.detect.normalise import Reader, View, latin
-from proxy.detect.regexes import compile_unchecked
+from proxy.detect.regexes import AtNeed, Found
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
 from proxy.detect.sieve import Sieve
 from proxy.errors import GuardrailError
@@ -36,6 +36,8 @@ _COUNT_KEPT_MAX: Final = 16
 _RANK: Final[Mapping[str, int]] = {kind: rank for rank, kind in enumerate(KINDS)}
 # A letter before the value belongs to it unless it ends an escape: JSON's \n, a terminal's colour, a URL's %3D.
 _RUNS_ON: Final = re.compile(r"[A-Za-z0-9]\Z")
+_GROUP: Final = re.compile(r"(?:\\.|\[(?:\\.|[^\]\\])*\]|\(\?|[^\\\[(])*\((?!\?)", re.DOTALL)
+"""Up to the first group, in a pattern that has one."""
 _UNDERSCORED: Final = re.compile(r"\[[^\]]*_[^\]]*\]|\\w|\[\^")
 _ESCAPE: Final = re.compile(rf"(?:{ESCAPE}|%[0-9A-Fa-f]{{2}})\Z")
 _ESCAPE_CHARS_MAX: Final = 12
@@ -53,23 +55,10 @@ class SecretEntry:
     kinds: frozenset[str]
 
 
-class _Found(Protocol):
-    def span(self, group: int = ...) -> tuple[int, int]: ...
-
-
-class _Regex(Protocol):
-    """RE2's, with groups. What it searches is ASCII."""
-
-    groups: int
-
-    def search(self, text: bytes, pos: int = ...) -> _Found | None: ...
-    def match(self, text: bytes, pos: int = ..., endpos: int = ...) -> _Found | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Form:
     form: Form
-    regex: _Regex
+    pattern: AtNeed  # what it searches is ASCII
     group: int
     length: int
     bounded: bool
@@ -113,7 +102,7 @@ class SecretsBank:
         for kind in sorted(wanted.difference(KINDS)):
             raise SecretError(f"{kind} is no kind of secret")
         self._view = latin()
-        self._forms = tuple(_compiled(form) for form in FORMS if form.kind in wanted)
+        self._forms = tuple(_form(form) for form in FORMS if form.kind in wanted)
         loose = [loosened(one.form.pattern) for one in self._forms]
         self._set = Sieve(loose)
         lengths = [one.length for one in self._forms]
@@ -155,12 +144,12 @@ class SecretsBank:
         return self._wanted
 
 
-def _compiled(form: Form) -> _Form:
+def _form(form: Form) -> _Form:
     width = prefixes.width(prefixes.parse(form.pattern))
-    regex = cast(_Regex, compile_unchecked(form.pattern))
-    group = min(regex.groups, 1)
+    group = 1 if _GROUP.match(form.pattern) else 0
     underscored = group > 0 or _UNDERSCORED.search(form.pattern) is not None
-    return _Form(form, regex, group, min(width, form.length), width <= form.length, underscored)
+    pattern = AtNeed(form.pattern)
+    return _Form(form, pattern, group, min(width, form.length), width <= form.length, underscored)
 
 
 class _SecretsScan(InlineScan):
@@ -243,13 +232,14 @@ class _SecretsScan(InlineScan):
     ) -> Iterator[tuple[_Secret | None, tuple[int, int]]]:
         """The matches of a form from `pos` on: the secret, if it is one, where the match begins and where the
         next may."""
+        regex = form.pattern.regex
         while pos <= len(subject):
-            found = form.regex.search(subject, pos)
+            found = regex.search(subject, pos)
             if found is None:
                 return
             start, end = found.span()
             if end - start > form.length:
-                found = form.regex.match(subject, start, start + form.length)
+                found = regex.match(subject, start, start + form.length)
             secret = None
             if found is not None:
                 end = found.span()[1]
@@ -270,7 +260,7 @@ class _SecretsScan(InlineScan):
                     break
         return first
 
-    def _judged(self, form: _Form, found: _Found, *, cut: bool) -> _Secret | None:
+    def _judged(self, form: _Form, found: Found, *, cut: bool) -> _Secret | None:
         text, base = self._reader.text, self._reader.base
         whole, (start, end) = found.span()[0], found.span(form.group)
         after = text[end : end + 1]

@@ -14,7 +14,7 @@ from typing import Final, Protocol, cast
 
 import re2
 
-from proxy.detect.regexes import Leftmost, RegexSet, options
+from proxy.detect.regexes import Leftmost, Regex, RegexSet, options
 
 _MARK: Final = "\x01\x02\x01"
 _MARKED: Final = _MARK.encode()
@@ -31,12 +31,17 @@ class _Filter(Protocol):
 class Sieve:
     """The patterns of many rules, looked for together. Each must be one that RE2 takes."""
 
-    __slots__ = ("_blind", "_count", "_filter", "_rest", "_searches")
+    __slots__ = ("_blind", "_count", "_filter", "_rest", "_searches", "regexes")
 
     def __init__(self, patterns: Sequence[str]) -> None:
         count = len(patterns)
         self._count = count
-        self._filter = _filter(patterns)
+        made = re2.Filter()
+        for pattern in (*patterns, _MARK):
+            made.Add(pattern, options())
+        # The filter has compiled each of them, and once is enough.
+        self.regexes: Sequence[Regex] = [cast(Regex, made.re(index)) for index in range(count)]
+        self._filter = _filter(made)
         # Some need no word at all: those are one set as before.
         wordless = self._filter.Match(_MARKED, True) if self._filter is not None else None
         if wordless is None or count not in wordless:
@@ -44,7 +49,7 @@ class Sieve:
         self._rest = sorted(index for index in wordless if index < count)
         self._blind = RegexSet(patterns[index] for index in self._rest)
         self._searches = {
-            index: Leftmost(pattern) for index, pattern in enumerate(patterns) if index not in wordless
+            index: Leftmost(regex) for index, regex in enumerate(self.regexes) if index not in wordless
         }
 
     def hits(self, text: str) -> Sequence[int]:
@@ -64,11 +69,8 @@ class Sieve:
         return found
 
 
-def _filter(patterns: Sequence[str]) -> _Filter | None:
+def _filter(made: re2.Filter) -> _Filter | None:
     """None where there are more words than RE2 takes."""
-    made = re2.Filter()
-    for pattern in (*patterns, _MARK):
-        made.Add(pattern, options())
     try:
         made.Compile()
     except re2.error:

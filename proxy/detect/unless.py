@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan
-from proxy.detect.regexes import Regex, RegexSet, compile_regex
+from proxy.detect.regexes import AtNeed, RegexSet, check_regex
 from proxy.model.finding import Match
 
 LOOKED_AT_MAX: Final = 16
 """So many matches of a text are looked at, at some 0.1 ms each; all further ones count. Who talks of attacks does
 not quote more."""
+
+LISTS_KEPT_MAX: Final = 64
+"""Lists whose set is kept: many rules have the same, and a set of some thirty patterns takes 25 ms and 1 MB."""
 
 Places: TypeAlias = tuple[tuple[str, int], ...]
 """Patterns, each with the most characters of a match."""
@@ -28,24 +31,17 @@ Places: TypeAlias = tuple[tuple[str, int], ...]
 class UnlessBank:
     """A bank without what its rules are not to find. It answers at once.
 
-    `unless` has the patterns of each rule that has any. Raises PatternError as `compile_regex` does."""
+    `unless` has the patterns of each rule that has any. Raises PatternError as `check_regex` does."""
 
     def __init__(self, found: Bank, unless: Mapping[int, Places]) -> None:
         self.detector = found.detector
         self.rules = found.rules
         self.reads_context = found.reads_context
         self._found = found
-        lists = {patterns: _Places(patterns) for patterns in unless.values()}  # rules may have the same
-        self._unless = {rule: lists[patterns] for rule, patterns in unless.items()}
+        self._unless = {rule: _places(patterns) for rule, patterns in unless.items()}
 
     def open(self, context: Context, /) -> _UnlessScan:
         return _UnlessScan(self._found.open(context), self._unless)
-
-
-@dataclass(slots=True)
-class _Place:
-    regex: Regex
-    length: int
 
 
 class _Places:
@@ -53,23 +49,29 @@ class _Places:
 
     def __init__(self, patterns: Places) -> None:
         self.reach = max(length for _, length in patterns)
-        self._patterns = [_Place(compile_regex(pattern), length) for pattern, length in patterns]
+        self._patterns = [(AtNeed(check_regex(pattern)), length) for pattern, length in patterns]
         self._any = RegexSet(pattern for pattern, _ in patterns)
 
     def cover(self, text: str, begins: int, start: int, end: int) -> bool:
         """Whether a place covers characters [start, end) of the text. None begins before `begins`."""
         for number in self._any.hits(text):
-            place = self._patterns[number]
-            for found in place.regex.finditer(text, begins):
+            pattern, length = self._patterns[number]
+            regex = pattern.regex
+            for found in regex.finditer(text, begins):
                 first, last = found.span()
                 if first > start:
                     break
-                if last - first <= place.length:
-                    groups = (found.span(group) for group in range(1, place.regex.groups + 1))
+                if last - first <= length:
+                    groups = (found.span(group) for group in range(1, regex.groups + 1))
                     first, last = next((span for span in groups if span[0] >= 0), (first, last))
                     if first <= start and end <= last:
                         return True
         return False
+
+
+@lru_cache(maxsize=LISTS_KEPT_MAX)
+def _places(patterns: Places) -> _Places:
+    return _Places(patterns)
 
 
 class _UnlessScan(InlineScan):

@@ -52,11 +52,41 @@ def test_how_wide_a_match_can_be(pattern: str, max_length: int | None, width: in
         (r"a+", HELD_CHARS_MAX + 1, "between 1 and"),
         ("a" * 10_001, None, "at most"),
         ("\ud800", None, "surrogate"),
+        (r"\pL{1000}" * 900, 4096, "too large"),
     ],
 )
 def test_a_pattern_that_is_refused_says_why(pattern: str, max_length: int | None, reason: str) -> None:
     with pytest.raises(PatternError, match=reason.replace("(", r"\(").replace(")", r"\)")):
         check_pattern(pattern, max_length)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?i)[^\pL\pN]{3}k",
+        r"[\x{80}-\x{10FFFF}à-ž]",
+        r"\PL\pM|\D\W\S",
+        "(?i:straße{2,7}){1,3}.+",
+        r"[[:^alpha:]]*(?:é|ſ)?",
+    ],
+)
+def test_a_pattern_compiles_to_no_more_than_its_weight(pattern: str) -> None:
+    assert re2.compile(pattern).programsize <= prefixes.weight(prefixes.parse(pattern)) + 8
+
+
+def test_checking_compiles_only_what_is_heavy(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    make = re2.compile
+
+    def compile_counted(pattern: str, options: object) -> object:
+        compiled.append(pattern)
+        return make(pattern, options)
+
+    monkeypatch.setattr(re2, "compile", compile_counted)
+    assert check_pattern(r"never seen before \d{1,9}") == 27
+    assert not compiled
+    assert check_pattern(r"nor this \PL{99}") == 108
+    assert compiled == [r"nor this \PL{99}"]
 
 
 @pytest.mark.parametrize(

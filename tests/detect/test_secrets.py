@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from proxy.detect.base import HELD_CHARS_MAX, NO_CONTEXT
 from proxy.detect.normalise import latin
-from proxy.detect.regexes import RegexSet
+from proxy.detect.regexes import RegexSet, compile_unchecked
 from proxy.detect.secret_checks import base62
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
 from proxy.detect.secrets import SecretEntry, SecretError, SecretsBank, loosened
+from proxy.detect.secrets import _form as compiled_form
 from proxy.detect.sieve import Sieve
 from tests.detect.secret_letters import jwt, mixed
 from tests.detect.secret_samples import ENDLESS, IN_CONTEXT, OTHER_FORMS, PHRASE, TOKENS
@@ -291,6 +292,11 @@ def test_the_loosened_pattern_hits_wherever_the_form_does(form: Form) -> None:
     hit = [text for text in texts if list(strict.hits(text))]
     assert hit, "no sample shows this form"
     assert all(list(loose.hits(text)) for text in hit)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=[f"{at}-{form.kind}" for at, form in enumerate(FORMS)])
+def test_what_is_compiled_only_when_it_is_needed_compiles_and_its_group_is_known_before(form: Form) -> None:
+    assert compiled_form(form).group == min(1, compile_unchecked(form.pattern).groups)
 
 
 class _Counting:
