@@ -94,9 +94,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # The stamp comes last: an install that was cut off starts again, a finished one costs nothing and no network.
+# The byte code is made here, since PYTHONDONTWRITEBYTECODE, which many environments set, has every start compile all.
 $(INSTALLED): requirements.lock pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements.lock
 	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@$(VENV)/bin/python -m compileall -q proxy
 	@touch $@
 
 $(INSTALLED_DEV): requirements-dev.lock $(INSTALLED)

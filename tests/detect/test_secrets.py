@@ -15,8 +15,7 @@ from proxy.detect.normalise import latin
 from proxy.detect.regexes import RegexSet, compile_unchecked
 from proxy.detect.secret_checks import base62
 from proxy.detect.secret_kinds import FORMS, KINDS, Form
-from proxy.detect.secrets import SecretEntry, SecretError, SecretsBank, loosened
-from proxy.detect.secrets import _form as compiled_form
+from proxy.detect.secrets import SecretEntry, SecretError, SecretsBank, _form, loosened
 from proxy.detect.sieve import Sieve
 from tests.detect.secret_letters import jwt, mixed
 from tests.detect.secret_samples import ENDLESS, IN_CONTEXT, OTHER_FORMS, PHRASE, TOKENS
@@ -286,17 +285,13 @@ def test_any_cut_of_a_long_key_is_the_same(before: str, sizes: list[int]) -> Non
 def test_the_loosened_pattern_hits_wherever_the_form_does(form: Form) -> None:
     strict, loose = RegexSet([form.pattern]), RegexSet([loosened(form.pattern)])
     samples = [*TOKENS.values(), *(text for _, text, _ in (*OTHER_FORMS, *IN_CONTEXT))]
-    texts = [
-        latin().of(text).encode("ascii", "replace").decode() for text in samples
-    ]  # as the bank reads them
+    # As the bank reads them.
+    texts = [latin().of(text).encode("ascii", "replace").decode() for text in samples]
     hit = [text for text in texts if list(strict.hits(text))]
     assert hit, "no sample shows this form"
     assert all(list(loose.hits(text)) for text in hit)
-
-
-@pytest.mark.parametrize("form", FORMS, ids=[f"{at}-{form.kind}" for at, form in enumerate(FORMS)])
-def test_what_is_compiled_only_when_it_is_needed_compiles_and_its_group_is_known_before(form: Form) -> None:
-    assert compiled_form(form).group == min(1, compile_unchecked(form.pattern).groups)
+    # Whether it has a group is known before it is compiled.
+    assert _form(form).group == min(1, compile_unchecked(form.pattern).groups)
 
 
 class _Counting:
