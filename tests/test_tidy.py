@@ -32,8 +32,8 @@ PROXY_RULES: Final = (layer_faults, purity_faults, state_faults, catch_faults, s
 TEST_RULES: Final = (catch_faults, sleep_faults, size_faults)
 BENCHMARK_RULES: Final = (catch_faults, size_faults)
 OPTIONAL: Final = frozenset({"cryptography", "pyarrow"})  # imported only where installed
-INDIRECT: Final = frozenset({"alt-profanity-check", "presidio-analyzer"})
-"""No import statement names these: one has its data files read, one is loaded without its NLP engines."""
+INDIRECT: Final = frozenset({"alt-profanity-check", "presidio-analyzer", "tldextract"})
+"""No import statement names these: two have their data files read, one is loaded without its NLP engines."""
 # Written in two halves, so that this file does not find itself.
 UNWANTED: Final = re.compile(
     "|".join(

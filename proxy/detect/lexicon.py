@@ -3,7 +3,7 @@
 Its two files are joblib pickles of a fitted `TfidfVectorizer` and a `CalibratedClassifierCV` of linear SVMs
 (https://github.com/dimitrismistriotis/alt-profanity-check). What a text's probability needs of them is a word
 list, one inverse document frequency per word, and a weight vector, an intercept and a sigmoid per SVM.
-Nothing of scikit-learn, scipy or joblib is imported: classes are read as plain holders of their attributes,
+Nothing of scikit-learn, scipy, joblib or numpy is imported: classes are read as plain holders of their attributes,
 and arrays from joblib's format (a wrapper object, then the array's bytes in the stream). Only the named
 classes are accepted.
 """
@@ -14,6 +14,8 @@ import io
 import math
 import pickle
 import re
+import sys
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,12 +23,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast
 
-import numpy as np
-import numpy.typing as npt
-
 from proxy.errors import GuardrailError
 
 _ARRAY_BYTES_MAX: Final = 64 << 20
+_NUMBER_BYTES: Final = 8
 _ROUNDING: Final = 1e-6  # room for the last digits of sums made in another order
 _WORD: Final = re.compile(r"\w\w+")
 
@@ -132,7 +132,33 @@ class _Holder:
 class _ArrayHolder(_Holder):
     """joblib's NumpyArrayWrapper; `array` is read from the stream right after it."""
 
-    array: npt.NDArray[np.float64]
+    array: array[float]
+
+
+class _Dtype:
+    """numpy's dtype of one number: `f8` or `i8`."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self._code = code
+        self._order = "<"
+
+    def __setstate__(self, state: tuple[object, ...]) -> None:
+        self._order = str(state[1])
+
+    def numbers(self, data: bytes) -> array[float]:
+        """Raises LexiconError where they are of another kind."""
+        kind = {"f8": "d", "i8": "q"}.get(self._code)
+        if kind is None or self._order not in "<>":
+            raise LexiconError(f"numbers of the kind {self._order}{self._code}")
+        out: array[float] = array(kind, data)
+        if (self._order == "<") != (sys.byteorder == "little"):
+            out.byteswap()
+        return out
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> float:
+    """numpy's scalar of that many bytes."""
+    return dtype.numbers(data)[0]
 
 
 _HELD: Final = frozenset(
@@ -159,10 +185,10 @@ class _Unpickler(pickle.Unpickler):
             return _Holder
         if module.startswith("joblib.numpy_pickle") and name == "NumpyArrayWrapper":
             return self._array_holder()
-        if module == "numpy":
-            return {"ndarray": np.ndarray, "dtype": np.dtype, "float64": np.float64, "int64": np.int64}[name]
+        if module == "numpy":  # all but the first only name a class
+            return {"dtype": _Dtype, "ndarray": _Holder, "float64": _Holder, "int64": _Holder}[name]
         if name == "scalar" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            return np._core.multiarray.scalar  # type: ignore[attr-defined]
+            return _scalar
         raise pickle.UnpicklingError(f"{module}.{name} does not belong here")
 
     def _array_holder(self) -> type[_ArrayHolder]:
@@ -185,18 +211,15 @@ class _Plain:
         self.readinto = cast(io.BufferedReader, stream).readinto
 
 
-def _read_array(stream: BinaryIO, state: Mapping[str, object]) -> npt.NDArray[np.float64]:
-    dtype = cast("np.dtype[np.float64]", state["dtype"])
+def _read_array(stream: BinaryIO, state: Mapping[str, object]) -> array[float]:
+    """An array that has one row, whatever its shape."""
     shape = cast("tuple[int, ...]", state["shape"])
-    size = math.prod(shape) * dtype.itemsize
-    if dtype.hasobject:
-        return cast("npt.NDArray[np.float64]", _Unpickler(stream).load())
-    if size > _ARRAY_BYTES_MAX:
-        raise LexiconError(f"an array of {size} bytes")
+    count = math.prod(shape)
+    if count != max(shape, default=1) or count * _NUMBER_BYTES > _ARRAY_BYTES_MAX:
+        raise LexiconError(f"an array of the shape {shape}")
     if state.get("numpy_array_alignment_bytes") is not None:
         stream.read(stream.read(1)[0])
-    flat = np.frombuffer(stream.read(size), dtype=dtype)
-    return flat.reshape(shape, order="F" if state.get("order") == "F" else "C")
+    return cast(_Dtype, state["dtype"]).numbers(stream.read(count * _NUMBER_BYTES))
 
 
 def _read(path: Path) -> _Holder:
@@ -226,23 +249,23 @@ def _model(vectorizer_: _Holder, model: _Holder) -> LexicalModel:
         raise LexiconError("no inverse document frequencies")
     idf = _array(idf_)
     svms: list[tuple[float, float, float]] = []
-    weights: list[npt.NDArray[np.float64]] = []
+    weights: list[list[float]] = []
     for calibrated in vars(model)["calibrated_classifiers_"]:
         parts = vars(calibrated)
         svm = vars(parts["estimator"])
         (sigmoid,) = parts["calibrators"]
-        weights.append(_array(svm["coef_"]).reshape(-1) * idf)
-        intercept = float(_array(svm["intercept_"]).reshape(-1)[0])
+        weights.append([a * b for a, b in zip(_array(svm["coef_"]), idf, strict=True)])
+        intercept = _array(svm["intercept_"])[0]
         svms.append((intercept, float(vars(sigmoid)["a_"]), float(vars(sigmoid)["b_"])))
-    pulls = np.stack(weights, axis=1)
-    means = pulls.mean(axis=1)
-    rows = [tuple(row) for row in pulls.tolist()]
+    rows = list(zip(*weights, strict=True))
     words = {
-        word: Word(float(idf[at]) ** 2, rows[at], float(means[at]))
+        word: Word(idf[at] ** 2, rows[at], sum(rows[at]) / len(rows[at]))
         for word, at in vectorizer.vocabulary_.items()
     }
     return LexicalModel(words, svms)
 
 
-def _array(value: object) -> npt.NDArray[np.float64]:
-    return value.array if isinstance(value, _ArrayHolder) else cast("npt.NDArray[np.float64]", value)
+def _array(value: object) -> array[float]:
+    if not isinstance(value, _ArrayHolder):
+        raise LexiconError("an array is missing")
+    return value.array

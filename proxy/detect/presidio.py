@@ -2,10 +2,10 @@
 
 `import presidio_analyzer` brings in spaCy, and torch, transformers and stanza where they are installed:
 seconds of start-up and hundreds of megabytes for regular expressions and checksums. Here its package is
-imported with those kept out and its NLP engines replaced by empty classes, the recognizers that work by patterns
-are taken from it, and the half-built package is removed from the module table, so that a
+imported with those kept out and what is not needed of it replaced by empty classes, the recognizers that work by
+patterns are taken from it, and the half-built package is removed from the module table, so that a
 later ordinary import gets a whole one. The e-mail recognizer's public suffix list is the one shipped with
-tldextract; nothing is ever fetched.
+tldextract (`suffixes`); nothing is ever fetched.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Final, Protocol, cast
 
 from proxy.detect.entities import RECOGNIZERS
 from proxy.detect.normalise import latin
+from proxy.detect.suffixes import Suffixes
 
 _FLAGS: Final = int(re.DOTALL | re.MULTILINE | re.IGNORECASE)
 """What the default registry sets on every pattern recognizer, whatever its own choice (an IBAN in small
 letters)."""
 
 _PACKAGE: Final = "presidio_analyzer"
-_ENGINES: Final = f"{_PACKAGE}.nlp_engine"
 _KEPT_OUT: Final = frozenset(
     [
         "azure",
@@ -47,18 +47,14 @@ _KEPT_OUT: Final = frozenset(
     ]
 )
 _PATTERN: Final = f"{_PACKAGE}.pattern"
-_ENGINE_CLASSES: Final = (
-    "NerModelConfiguration",
-    "NlpArtifacts",
-    "NlpEngine",
-    "NlpEngineProvider",
-    "NoOpNlpEngine",
-    "SlimSpacyNlpEngine",
-    "SpacyNlpEngine",
-    "StanzaNlpEngine",
-    "TransformersNlpEngine",
-    "device_detector",
+_EMPTIED: Final = (
+    f"{_PACKAGE}.nlp_engine",
+    f"{_PACKAGE}.input_validation",  # of a registry's settings
+    f"{_PACKAGE}.llm_utils",
+    "tldextract",
+    "yaml",
 )
+"""Modules of which the recognizers need names only."""
 
 
 class Result(Protocol):
@@ -90,7 +86,7 @@ class Recognizer(Protocol):
 
 
 class _Guard(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Says of the heavy packages that they are not there, and of the NLP engines that they are empty."""
+    """Says of the heavy packages that they are not there, and of others that all they have is empty classes."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -102,11 +98,16 @@ class _Guard(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if spec is not None and spec.loader is not None:
                 spec.loader = _Unchecked(spec.loader)
             return spec
-        return importlib.machinery.ModuleSpec(fullname, self) if fullname == _ENGINES else None
+        emptied = fullname.startswith(_EMPTIED)
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True) if emptied else None
 
     def exec_module(self, module: ModuleType) -> None:
-        for name in _ENGINE_CLASSES:
-            setattr(module, name, type(name, (), {}))
+        def empty(name: str) -> type:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return type(name, (), {})
+
+        vars(module)["__getattr__"] = empty
 
 
 class _Unchecked(importlib.abc.Loader):
@@ -125,14 +126,13 @@ class _Unchecked(importlib.abc.Loader):
 @lru_cache(maxsize=1)
 def load_recognizers() -> Mapping[str, Recognizer]:
     """Presidio's recognizers that need no language model, by entity. They keep nothing of a text, and are loaded
-    once: the suffix list alone takes 15 MB.
+    once.
 
     To be called first at start, from one thread: it sets the import system up and back.
     """
-    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in _KEPT_OUT}
-    whole = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == _PACKAGE}
+    before = _imported()
     guard = _Guard()
-    for name in (*before, *whole):
+    for name in before:
         del sys.modules[name]
     sys.meta_path.insert(0, guard)
     try:
@@ -142,10 +142,9 @@ def load_recognizers() -> Mapping[str, Recognizer]:
         }
     finally:
         sys.meta_path.remove(guard)
-        for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
+        for name in _imported():
             del sys.modules[name]
         sys.modules.update(before)
-        sys.modules.update(whole)
     for recognizer in recognizers.values():
         if hasattr(recognizer, "global_regex_flags"):
             vars(recognizer)["global_regex_flags"] = _FLAGS
@@ -157,17 +156,20 @@ def load_recognizers() -> Mapping[str, Recognizer]:
     return MappingProxyType(recognizers)
 
 
+def _imported() -> dict[str, ModuleType]:
+    """What an ordinary import of Presidio has brought in, and this one must not touch; or what this one has."""
+    roots = _KEPT_OUT | {_PACKAGE} | {name for name in _EMPTIED if not name.startswith(_PACKAGE)}
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in roots}
+
+
 def _keep_offline(email: Recognizer) -> None:
     """Have the e-mail recognizer ask the shipped suffix list; its own would fetch one over the network."""
-    import tldextract  # here, for it brings an HTTP client with it, and the names above should come cheap
-
-    extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-    extract("example.com")  # reads the list, now rather than in an exchange
+    suffixes = Suffixes.load()
     # Domains of other scripts, as the view shows them in which the text is read.
     view = latin()
-    shown = frozenset(view.of(suffix) for suffix in extract.tlds if not suffix.isascii())
+    shown = frozenset(view.of(suffix) for suffix in suffixes.names if not suffix.isascii())
 
     def validate_result(pattern_text: str) -> bool:
-        return bool(extract(pattern_text).fqdn) or pattern_text.rpartition(".")[2].lower() in shown
+        return suffixes.end(pattern_text) or pattern_text.rpartition(".")[2].lower() in shown
 
     vars(email)["validate_result"] = validate_result
