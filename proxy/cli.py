@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Mapping
@@ -82,8 +83,11 @@ def _group(
 
 def main() -> None:
     """Run the command. Exit status: 0 done, 1 failed, 2 wrong usage; never a traceback for a user's mistake."""
+    gc.disable()  # what modules make stays, and is not worth a walk
+    command = build(sys.argv[1] if len(sys.argv) > 1 else None)
+    gc.enable()
     try:
-        build(sys.argv[1] if len(sys.argv) > 1 else None)()
+        command()
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)

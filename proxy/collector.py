@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 LOOK_S: Final = 1.0
@@ -29,6 +30,19 @@ PASSES_MAX: Final = 1000
 _NEVER: Final = 1 << 30
 
 
+@contextmanager
+def without_passes() -> Iterator[None]:
+    """No passes at all meanwhile: nearly all that is made while a policy is compiled and a proxy is built stays, and
+    to walk it again and again is a fifth of a start."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class Collector:
     """Takes the full passes over from the interpreter, until it is closed. `run` it within an event loop."""
 
@@ -40,10 +54,11 @@ class Collector:
         self._seen = begun()
         self._before = gc.get_threshold()
         self._idle_s = 0.0
-        self._apart = False  # objects were set apart since the last look through all
+        self._apart = True  # objects were set apart since the last look through all
         young, middle, _ = self._before
+        # What stands now stays, but for little: no pass need walk it before there is a rest.
+        gc.freeze()
         gc.collect()
-        gc.freeze()  # what stands now stays: no pass need walk it
         gc.set_threshold(young, middle, _NEVER)
 
     def look(self) -> bool:

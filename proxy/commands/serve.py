@@ -17,7 +17,7 @@ from aiohttp import web
 
 from proxy import logs
 from proxy.app import App
-from proxy.collector import Collector
+from proxy.collector import Collector, without_passes
 from proxy.demo import build_demo
 from proxy.settings import Address, Settings, demo_settings, load, parse_address
 from proxy.shipped import shipped_rules
@@ -80,7 +80,8 @@ async def _run(settings: Settings, banner: str | None = None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    bound = await app.start()
+    with without_passes():
+        bound = await app.start()
     scheme = "https" if settings.tls is not None else "http"
     admin_scheme = "https" if settings.admin.tls is not None else "http"
     clients, admin = f"{scheme}://{bound.client}", f"{admin_scheme}://{bound.admin}"
