@@ -32,8 +32,8 @@ _NEVER: Final = 1 << 30
 
 @contextmanager
 def without_passes() -> Iterator[None]:
-    """No passes at all meanwhile: nearly all that is made while a policy is compiled and a proxy is built stays, and
-    to walk it again and again is a fifth of a start."""
+    """No passes at all meanwhile: nearly all that is made while a policy is compiled and a proxy is built stays,
+    and to walk it again and again is a fifth of a start."""
     was = gc.isenabled()
     gc.disable()
     try:

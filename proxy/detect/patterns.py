@@ -11,12 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.hold import hold_of, late
 from proxy.detect.normalise import Reader, folded
-from proxy.detect.regexes import Found, PatternError, Regex, check_regex, shape_of
+from proxy.detect.regexes import (
+    PATTERNS_KEPT_MAX,
+    Found,
+    PatternError,
+    Regex,
+    check_regex,
+    shape_of,
+)
 from proxy.detect.sieve import Sieve
 from proxy.model.finding import Match
 
@@ -30,6 +38,7 @@ class PatternEntry:
     max_length: int | None = None
 
 
+@lru_cache(maxsize=PATTERNS_KEPT_MAX)
 def check_pattern(pattern: str, max_length: int | None = None) -> int:
     """The most characters that a match can have. Raises PatternError where RE2 refuses the pattern, or where
     that number is not bounded by HELD_CHARS_MAX and `max_length` does not bound it."""
