@@ -2,7 +2,7 @@
 
 For a shift of s sigmas each look adds how far the window is beyond s/2 of them, times the share of a window's
 length that has passed since the last look, and takes off what it is short of that; the sum is never less than 0. At
-6.75/s it is full, whatever s is, since false alarms go by the product of both (Siegmund, "Sequential Analysis",
+7.5/s it is full, whatever s is, since false alarms go by the product of both (Siegmund, "Sequential Analysis",
 1985). What is s too high fills it in two windows or three, what is s/2 too high by chance alone. No single window
 does, however wild what it holds.
 """
@@ -18,7 +18,7 @@ from proxy.watch.baseline import Expected
 from proxy.watch.breach import STEP_S_MAX
 from proxy.watch.normal import Limits
 
-_FULL: Final = 6.75
+_FULL: Final = 7.5
 _ONE_WINDOW_MAX: Final = 0.75
 """Of what fills the chart, the most that comes of one window's length."""
 

@@ -17,7 +17,7 @@ from proxy.watch.window import SLICES
 GROUPS_MAX: Final = 64
 """Groups of one tripwire whose normal is learned; then the one that learned nothing for the longest time is
 forgotten."""
-LEARN_S_MIN: Final = 900.0
+LEARN_S_MIN: Final = 300.0
 """How far apart in time the windows are that are learned from, at least; and never closer than they are long."""
 
 
@@ -74,10 +74,15 @@ class Normal:
             return -inf, above / (SLICES + 1)
         return -inf if below is None else below, inf if above is None else above
 
-    def refresh(self, now: float) -> None:
-        """It is now."""
-        if self._wire.learns:
-            self._tightest = {group: self._limits(group, now, None) for group in self._baselines}
+    def refresh(self, now: float) -> Iterator[None]:
+        """It is now. Whoever asks can give others their turn after each step."""
+        if not self._wire.learns:
+            return
+        for group, baseline in tuple(self._baselines.items()):
+            worked = baseline.due(now)
+            self._tightest[group] = self._limits(group, now, None)
+            if worked:
+                yield
 
     def due(self, now: float) -> bool:
         """Whether it is time to learn from the windows of now; once each time."""
@@ -92,9 +97,10 @@ class Normal:
         """What the group's window says, while nothing is wrong with it."""
         baseline = self._baselines.get(group)
         if baseline is None:
-            baseline = self._baselines[group] = Baseline(share=self.share)
+            baseline = self._baselines[group] = Baseline(share=self.share, apart_s=self._apart_s)
             if len(self._baselines) > GROUPS_MAX:
-                self._baselines.popitem(last=False)
+                oldest, _ = self._baselines.popitem(last=False)
+                self._tightest.pop(oldest, None)
         else:
             self._baselines.move_to_end(group)
         baseline.learn(now, value, samples)
@@ -136,4 +142,4 @@ class Normal:
         if not isinstance(stored, Mapping):
             raise ValueError("nothing learned")
         for group, baseline in islice(stored.items(), GROUPS_MAX):
-            self._baselines[str(group)] = Baseline.of(baseline, share=self.share)
+            self._baselines[str(group)] = Baseline.of(baseline, share=self.share, apart_s=self._apart_s)

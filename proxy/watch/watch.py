@@ -163,6 +163,8 @@ class Watch:
         for grid in self._grids:
             at = grid.slice(now)
             for wire in grid.wires:
+                for _ in wire.normal.refresh(now):
+                    yield ()
                 yield tuple(wire.look(at, now))
         for _ in self._learn(now):
             yield ()

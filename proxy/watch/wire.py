@@ -136,8 +136,7 @@ class Wire:
         return held
 
     def look(self, at: int, now: float) -> Iterator[Turned]:
-        """Judge every group that is held, at the slice `at`; those that turned."""
-        self.normal.refresh(now)
+        """Judge every group that is held, at the slice `at`; those that turned. After `normal.refresh`."""
         for group, held in tuple(self.held.items()):
             held.window.move(at)
             held.move(at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
+from statistics import stdev
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from proxy import jsonio
 from proxy.model.observation import Metric, Observation
 from proxy.model.tripwire import Margin, Stat, State
-from proxy.watch.baseline import WINDOWS_MAX, Baseline, Expected
+from proxy.watch.baseline import WINDOWS_KEPT, Baseline, Expected
 from proxy.watch.normal import GROUPS_MAX, Normal
 from proxy.watch.watch import Watch
 from tests.watch.support import MIDNIGHT, collected, drive, look, seen, tripwire, watch
@@ -42,17 +43,18 @@ def taught(weeks: float, *, share: bool = False, spread: float = 10.0, seed: int
 
 @pytest.mark.parametrize(
     ("weeks", "source", "off", "wide"),
-    [(1, "hour", 20, 2.0), (2, "hour", 12, 1.6), (6, "hour", 8, 1.4)],
+    [(1, "hour", 12, 2.1), (2, "hour", 10, 1.6), (6, "hour", 6, 1.4)],
 )
 def test_it_comes_to_know_each_hour_of_the_week(weeks: int, source: str, off: float, wide: float) -> None:
     made = taught(weeks)
     for hour in range(0, 24, 3):
-        expected = made.expected(MIDNIGHT + hour * HOUR_S)
-        assert expected is not None
-        assert expected.source == source
-        assert abs(expected.value - rhythm(MIDNIGHT + (hour + 0.4) * HOUR_S)) < off
-        # What an hour's own slope adds is part of it.
-        assert 8 < expected.spread < 16 * wide
+        for minute in (0, 20, 59):
+            now = MIDNIGHT + hour * HOUR_S + minute * 60
+            expected = made.expected(now)
+            assert expected is not None
+            assert expected.source == source
+            assert abs(expected.value - rhythm(now)) < off
+            assert 8 < expected.spread < 10 * wide
 
 
 def test_what_was_wrong_moves_it_little() -> None:
@@ -119,7 +121,7 @@ def test_neither_a_slope_within_the_hour_nor_a_step_on_it_is_beyond_what_is_norm
 
 @given(st.floats(0.01, 0.99), st.floats(0.5, 6), st.integers(1, 500), st.booleans())
 def test_a_limit_is_just_so_many_deviations_off(value: float, sigmas: float, n: int, share: bool) -> None:
-    expected = Expected(0.3, 0.05, 30, 12, "hour", share, 0.33)
+    expected = Expected(0.3, 0.05, 30, 12, "hour", share)
     for side in (1, -1):
         limit = expected.limit(side * sigmas, n)
         if not share or 0 < limit < 1:
@@ -144,6 +146,21 @@ def test_shares_scatter_at_least_as_tosses_do() -> None:
     assert expected.limit(30, 3) == 1
 
 
+@pytest.mark.parametrize("samples", [10, 20, 30, 60, 200])
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.1])
+def test_the_spread_of_few_values_is_theirs(share: float, samples: int) -> None:
+    """Of thirty, two in a hundred are none, one or two: medians of those go by steps, what is learned does not."""
+    rng, made, scaled = random.Random(samples), Baseline(share=True, apart_s=300), []
+    for now in (MIDNIGHT - 3 * WEEK_S + 300 * n for n in range(3 * 2016)):
+        value = sum(rng.random() < share for _ in range(samples)) / samples
+        scaled.append(math.asin(math.sqrt(value)))
+        made.learn(now, value, samples)
+    expected = made.expected(MIDNIGHT)
+    assert expected is not None
+    least = 0.5 / math.sqrt(samples)
+    assert least <= expected.spread < 1.35 * max(stdev(scaled), least)
+
+
 def test_few_samples_scatter_more() -> None:
     expected = taught(3).expected(MIDNIGHT)
     assert expected is not None
@@ -154,7 +171,7 @@ def test_few_samples_scatter_more() -> None:
 
 def test_it_is_bounded_and_goes_on_after_a_restart() -> None:
     made = taught(30)
-    assert made.windows == 168 * WINDOWS_MAX
+    assert made.windows == 168 * WINDOWS_KEPT
     again = Baseline.of(jsonio.loads(jsonio.dumps(made.as_json())), share=False)
     assert again.samples == made.samples
     for hour in (0, 11, 100):
@@ -167,6 +184,9 @@ def test_it_is_bounded_and_goes_on_after_a_restart() -> None:
     for n in range(GROUPS_MAX + 10):
         normal.learn(f"model:m{n}", MIDNIGHT, 1.0, 50)
     assert len(dict(normal.as_json())) == GROUPS_MAX
+    # Others get their turn after each group of which an hour is worked out, and it is worked out once.
+    assert len(list(normal.refresh(MIDNIGHT + HOUR_S))) == GROUPS_MAX
+    assert list(normal.refresh(MIDNIGHT + HOUR_S + 5)) == []
 
 
 @pytest.mark.parametrize(

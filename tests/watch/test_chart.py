@@ -20,7 +20,7 @@ from tests.watch.support import MIDNIGHT, kept, look, seen, tripwire, watch
 from tests.watch.test_baseline import rhythm, taught
 
 WINDOW_S = 300.0
-NORMAL = Expected(400.0, 40.0, 30, 12, "hour", share=False, rhythm=400.0)
+NORMAL = Expected(400.0, 40.0, 30, 12, "hour", share=False)
 SHIFTS = st.floats(2, 20)
 SIGMAS = st.floats(-50, 50)
 
@@ -72,7 +72,7 @@ def test_a_shift_fills_it_in_a_few_windows(shift: float, times: float, step_s: f
     charts = after(both(shift), [shift * times] * int(8 * WINDOW_S / step_s), step_s)
     took = next(n for n, chart in enumerate(charts, 1) if chart.full) * step_s / WINDOW_S
     beyond = shift * times - shift / 2
-    expected = max(6.75 / shift / beyond, 1 / 0.75)
+    expected = max(7.5 / shift / beyond, 1 / 0.75)
     assert expected - 1e-6 <= took <= expected + step_s / WINDOW_S + 1e-6
 
 
@@ -85,7 +85,7 @@ def test_a_pause_counts_no_more_than_a_minute_and_no_baseline_empties_it() -> No
     wire = both()
     (filled,) = after(wire, [2.5])
     later = filled.step(wire, at(wire), 500.0, 30, filled.looked + 3600)
-    assert later.above - filled.above == pytest.approx((2.5 - 1.5) * 3 / 6.75 * 60 / WINDOW_S)
+    assert later.above - filled.above == pytest.approx((2.5 - 1.5) * 3 / 7.5 * 60 / WINDOW_S)
     assert later.step(wire, Limits(learning=True), 500.0, 30, later.looked + 5).empty
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.watch_weeks import EVERY_S, SHIPPED, Kind, Week, weeks
 
-WEEKS: Final[tuple[Kind, ...]] = ("normal", "3 sigma of five minutes")
+WEEKS: Final[tuple[Kind, ...]] = ("normal", "3 sigma")
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_normal_week_is_quiet_and_a_shift_is_seen_within_half_an_hour(seeds: r
             told.setdefault(kind, []).append(week)
     assert sum(one.false[wire.id] for one in told["normal"]) <= len(told["normal"])
     late = 0
-    for one in told["3 sigma of five minutes"]:
+    for one in told["3 sigma"]:
         after = one.noticed_s[wire.id]
         assert after is not None
         late += after > 1800
