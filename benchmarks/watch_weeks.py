@@ -61,20 +61,11 @@ LENGTH: Final = next(one for one in SHIPPED if one.metric is Metric.REPLY_LENGTH
 KNOWN: Final = replace(LENGTH, id="known")
 
 
-def learning(sigmas: float, for_s: float = 600.0) -> Tripwire:
-    """A tripwire that has learned what is normal, and looks at each window by itself."""
-    return Tripwire(
-        f"{sigmas:g} sigmas over normal", Metric.REPLY_LENGTH, Stat.MEAN, Per.MODEL, 900.0, min_samples=8,
-        for_s=for_s, above_baseline=Margin(sigmas, 500), keep_firing_s=1800.0,
-    )  # fmt: skip
-
-
-def fixed(above: float, for_s: float = 600.0) -> Tripwire:
-    """One with a limit that somebody wrote down."""
-    return Tripwire(
-        "over the highest before", Metric.REPLY_LENGTH, Stat.MEAN, Per.MODEL, 900.0, above, min_samples=8,
-        for_s=for_s, keep_firing_s=1800.0,
-    )  # fmt: skip
+SINGLY: Final = Tripwire(
+    "2.5 sigmas over normal", Metric.REPLY_LENGTH, Stat.MEAN, Per.MODEL, 900.0, min_samples=8, for_s=600.0,
+    above_baseline=Margin(2.5, 500), keep_firing_s=1800.0,
+)  # fmt: skip
+"""Has learned what is normal, and looks at each window by itself."""
 
 
 def usual(at: float) -> float:
@@ -271,7 +262,8 @@ def highest(seed: int, moods: float) -> float:
 
 def wires(seed: int, moods: float) -> tuple[Tripwire, ...]:
     """Those that are compared."""
-    return (*SHIPPED, KNOWN, learning(2.5), fixed(highest(seed, moods)))
+    written = replace(SINGLY, id="fixed", above=highest(seed, moods), above_baseline=None)
+    return (*SHIPPED, KNOWN, SINGLY, written)
 
 
 def run(seed: int, moods: float) -> list[tuple[Kind, Week]]:
