@@ -142,10 +142,10 @@ class Waiting(Store):
 
     file: Path
 
-    def write(self, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+    def append(self, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
         while self.file.exists():
             time.sleep(LOOK_S / 10)
-        return super().write(entries, again=again)
+        return super().append(entries, again=again)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple, NoReturn
 
 import typer
 
+from proxy.errors import GuardrailError
+from proxy.log.journal import journal_path
 from proxy.log.schema import FILE_NAME
+from proxy.log.store import bring_in_left
 from proxy.model.secret import Secrets
 
 DEFAULT_CONFIG: Final = Path("proxy.yaml")
@@ -30,7 +35,8 @@ class Place(NamedTuple):
 
 
 def place_of(config: Path, data_dir: Path | None) -> Place:
-    """The store's file, and the secrets that the settings name. Raises ConfigError."""
+    """The store's file, and the secrets that the settings name; what a crash left in its journal has come into the
+    store. Raises ConfigError."""
     secrets = None
     if data_dir is None:
         # Late: reading a log by its folder needs neither settings nor what loads them.
@@ -44,7 +50,16 @@ def place_of(config: Path, data_dir: Path | None) -> Place:
         folders = stated_folders(config)
         data_dir = load(config, os.environ).data_dir if folders is None else folders[1]
         secrets = log_secrets(config, os.environ)
-    return Place(data_dir / FILE_NAME, secrets)
+    place = Place(data_dir / FILE_NAME, secrets)
+    try:
+        bring_in_left(place.path, secrets, time.time)
+    except (sqlite3.Error, OSError, GuardrailError) as error:
+        typer.echo(
+            f"guardrail-proxy: the newest records may be missing: {journal_path(place.path)} cannot be brought in: "
+            f"{error}",
+            err=True,
+        )
+    return place
 
 
 def fail(message: str) -> NoReturn:

@@ -1,10 +1,14 @@
-"""When the writer fills in the indexes: many records at once cost less, and a search reads the rest by itself."""
+"""When the writer does what costs less for many records at once: into the tables with them, into the indexes."""
 
 from __future__ import annotations
 
 import time
 from typing import Final
 
+BRING_IN_RECORDS: Final = 256
+BRING_IN_S: Final = 0.3
+"""So many records only the journal has, or the first of them for so long, and they come into the tables; at once
+where somebody wants to read."""
 INDEX_DUE: Final = 1024
 INDEX_LATE_S: Final = 1.0
 """It is begun when so many records wait for it, or the first of them so long; then it is done to the end."""
@@ -12,8 +16,23 @@ LAST_STEPS_MAX: Final = 32
 """Steps that the writer's end may take; what is left is for the next start."""
 
 
+class Pending:
+    """How long what only the journal has may wait."""
+
+    def __init__(self) -> None:
+        self._due_at = 0.0
+
+    def begins(self) -> None:
+        """The first record comes."""
+        self._due_at = time.monotonic() + BRING_IN_S
+
+    def wait_s(self, records: int) -> float:
+        """How long so many of them still may."""
+        return 0.0 if records >= BRING_IN_RECORDS else max(0.0, self._due_at - time.monotonic())
+
+
 class Behind:
-    """How far the indexes are behind the records."""
+    """How far the indexes are behind the records; a search reads the rest by itself."""
 
     def __init__(self) -> None:
         self._records = 1  # unknown at the start: there may be some

@@ -13,7 +13,6 @@ from itertools import islice
 from proxy.log import digest
 from proxy.log.context import Split
 from proxy.log.encode import Codec, detail_place
-from proxy.log.index import as_words
 from proxy.log.intern import ROOT, Intern, Known, marks, slices
 from proxy.log.prepare import Prepared, PreparedBegin, PreparedFinish
 from proxy.log.recent import Ended
@@ -39,22 +38,22 @@ def enter(session: Session, codec: Codec, records: Sequence[Prepared]) -> None:
 
 
 def _begin(session: Session, item: PreparedBegin, parts: Iterator[Known]) -> None:
-    begun, intern = item.begun, session.intern
+    intern = session.intern
     skeleton, window = _body(intern, item.body, parts)
     row = BeginRow._make(
         (
             session.next_seq,
-            begun.id,
+            item.id,
             RECORD_VERSION,
-            round(begun.started_at * 1000),
+            item.started_ms,
             intern.number(item.api),
             intern.number(item.path),
-            int(begun.stream),
+            int(item.stream),
             *map(intern.name, item.subject),
             *map(intern.name, item.model),
-            int(begun.level),
+            item.level,
             intern.number(item.policy),
-            begun.body_bytes,
+            item.body_bytes,
             None if skeleton is None else skeleton.number,
             window.number,
             os.urandom(digest.SALT_BYTES),
@@ -65,12 +64,12 @@ def _begin(session: Session, item: PreparedBegin, parts: Iterator[Known]) -> Non
     intern.add("open", (row.seq,))
     commitment = None if skeleton is None else skeleton.digest
     half = begin_digest(row, intern.text, skeleton=commitment, window=window.digest)
-    session.open[begun.id] = Open(row, half)
+    session.open[item.id] = Open(row, half)
 
 
 def _finish(session: Session, codec: Codec, item: PreparedFinish, parts: Iterator[Known]) -> None:
-    finished, intern = item.finished, session.intern
-    begin, begin_half = session.open.pop(finished.id)
+    intern = session.intern
+    begin, begin_half = session.open.pop(item.id)
     skeleton, window = _body(intern, item.sent, parts)
     received = None if item.received is None else next(parts)
     delivered = None if item.delivered is None else next(parts)
@@ -78,9 +77,9 @@ def _finish(session: Session, codec: Codec, item: PreparedFinish, parts: Iterato
         (
             begin.seq,
             session.next_link,
-            round(finished.finished_at * 1000),
+            item.finished_ms,
             intern.number(item.outcome),
-            int(finished.level),
+            item.level,
             intern.name(item.backend),
             *map(intern.name, item.model),
             None if skeleton is None else skeleton.number,
@@ -106,8 +105,7 @@ def _finish(session: Session, codec: Codec, item: PreparedFinish, parts: Iterato
     if item.response_id is not None:
         intern.add("response", (digest.response(session.key, item.response_id), begin.seq))
     session.ended.append(begin.seq)
-    words = as_words((finding.rule for finding in finished.findings), finished.scores)
-    intern.recent.record(Ended(begin, row, *words))
+    intern.recent.record(Ended(begin, row, item.rules, item.scores))
 
 
 def _body(intern: Intern, body: Split | None, parts: Iterator[Known]) -> tuple[Known | None, Known]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from dataclasses import dataclass
 from typing import Final
@@ -32,9 +33,9 @@ def reason_of(error: Exception) -> str:
             if word in name:
                 return reason
         return "io"
-    if isinstance(error, PermissionError):
-        return "readonly"
-    return "io" if isinstance(error, OSError) else "bug"
+    if isinstance(error, OSError):
+        return _BY_NUMBER.get(error.errno or 0, "io")
+    return "bug"
 
 
 _REASONS: Final = (
@@ -47,3 +48,11 @@ _REASONS: Final = (
     ("CORRUPT", "corrupt"),
     ("NOTADB", "corrupt"),
 )
+_BY_NUMBER: Final = {
+    errno.ENOSPC: "full",
+    errno.EDQUOT: "full",
+    errno.EFBIG: "full",
+    errno.EACCES: "readonly",
+    errno.EPERM: "readonly",
+    errno.EROFS: "readonly",
+}

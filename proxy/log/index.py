@@ -8,18 +8,15 @@ node that a record refers to has one, so that what loses its last reference can 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from math import isfinite
 from typing import Final
 
 from proxy.log.encode import Codec, Damaged
 from proxy.log.fetch import RECORD, Fetch, read_record
 from proxy.log.intern import Intern, marks, slices
-from proxy.log.prepare import read_detail
+from proxy.log.prepare import found_words as words_of
 from proxy.log.recent import Ended
-from proxy.log.rows import NAME_CHARS_MAX, BeginRow, FinishRow
-from proxy.model.record import Json
+from proxy.log.rows import BeginRow, FinishRow
 
 SCORE_STEPS: Final = 10
 """A score of 0.87 is posted at 0.1, 0.2 … 0.8; a search for 0.85 reads those at 0.8 and looks closer."""
@@ -161,16 +158,6 @@ def found_words(fetch: Fetch, finish: FinishRow | None) -> tuple[set[str], dict[
     if finish is None:
         return set(), {}
     try:
-        detail = read_detail(fetch.detail(finish))
+        return words_of(fetch.detail(finish))
     except Damaged:  # for `verify` to name; the record is still found by all else
         return set(), {}
-    return as_words((str(finding["rule"]) for finding in detail.findings), detail.scores)
-
-
-def as_words(rules: Iterable[str], scores: Mapping[str, Json]) -> tuple[set[str], dict[str, float]]:
-    """As postings have them: names of a bounded length, and what is a number."""
-    return {rule[:NAME_CHARS_MAX] for rule in rules}, {
-        label[:NAME_CHARS_MAX]: float(score)
-        for label, score in scores.items()
-        if isinstance(score, int | float) and isfinite(score)
-    }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Final, NamedTuple, TypeAlias
 
 from proxy.log.context import Split, split
@@ -50,20 +51,19 @@ _FINDING_KEYS: Final = (
 
 
 class PreparedBegin(NamedTuple):
-    """A begin record as content bytes and words. `words` are in the order of `BeginRow`'s."""
+    """A begin record as content bytes, words and numbers. `words` are in the order of `BeginRow`'s."""
 
-    begun: Begun
-    body: Split | None
+    id: str
+    started_ms: int
+    stream: bool
+    level: int
+    body_bytes: int
     api: str
     path: str
-    subject: tuple[str | None, str | None, str | None, str | None, str | None]  # app, key, user, ip, region
-    model: tuple[str | None, str | None, str | None]  # requested, version, sent
     policy: str
-
-    @property
-    def id(self) -> str:
-        """The exchange's."""
-        return self.begun.id
+    subject: tuple[str | None, ...]  # app, key, user, ip, region
+    model: tuple[str | None, ...]  # requested, version, sent
+    body: Split | None
 
     def words(self) -> tuple[str | None, ...]:
         """All that stand in columns."""
@@ -75,22 +75,22 @@ class PreparedBegin(NamedTuple):
 
 
 class PreparedFinish(NamedTuple):
-    """An end record as content bytes and words."""
+    """An end record as content bytes, words and numbers."""
 
-    finished: Finished
+    id: str
+    finished_ms: int
+    level: int
     outcome: str
     backend: str | None
-    model: tuple[str | None, str | None, str | None, str | None, str | None]
+    model: tuple[str | None, ...]  # requested, version, sent, served, fingerprint
+    response_id: str | None
     sent: Split | None
     received: bytes | None
     delivered: bytes | None
     detail: bytes
-    response_id: str | None
-
-    @property
-    def id(self) -> str:
-        """The exchange's."""
-        return self.finished.id
+    rules: Set[str]
+    scores: Mapping[str, float]
+    """As postings have them: names of a bounded length, and what is a number."""
 
     def words(self) -> tuple[str | None, ...]:
         """All that stand in columns."""
@@ -121,10 +121,14 @@ def prepare(entry: Begun | Finished) -> Prepared:
     if isinstance(entry, Begun):
         subject = entry.subject
         return PreparedBegin(
-            begun=entry,
-            body=None if entry.body is None else split(entry.body),
+            id=entry.id,
+            started_ms=round(entry.started_at * 1000),
+            stream=entry.stream,
+            level=int(entry.level),
+            body_bytes=entry.body_bytes,
             api=_must(entry.api),
             path=_must(entry.path),
+            policy=_must(entry.policy),
             subject=(
                 _cut(entry.app),
                 _cut(subject.key),
@@ -133,10 +137,13 @@ def prepare(entry: Begun | Finished) -> Prepared:
                 _cut(subject.region),
             ),
             model=(_cut(model.requested), _cut(model.version), _cut(model.sent)),
-            policy=_must(entry.policy),
+            body=None if entry.body is None else split(entry.body),
         )
+    rules, scores = as_words((finding.rule for finding in entry.findings), entry.scores)
     return PreparedFinish(
-        finished=entry,
+        id=entry.id,
+        finished_ms=round(entry.finished_at * 1000),
+        level=int(entry.level),
         outcome=_must(str(entry.outcome)),
         backend=_cut(entry.backend),
         model=(
@@ -146,12 +153,29 @@ def prepare(entry: Begun | Finished) -> Prepared:
             _cut(model.served),
             _cut(model.fingerprint),
         ),
+        response_id=entry.response_id,
         sent=None if entry.sent is None else split(entry.sent),
         received=None if entry.received is None else encode(entry.received),
         delivered=None if entry.delivered is None else encode(entry.delivered),
         detail=_detail(entry),
-        response_id=entry.response_id,
+        rules=rules,
+        scores=scores,
     )
+
+
+def as_words(rules: Iterable[str], scores: Mapping[str, Json]) -> tuple[set[str], dict[str, float]]:
+    """As postings have them: names of a bounded length, and what is a number."""
+    return {rule[:NAME_CHARS_MAX] for rule in rules}, {
+        label[:NAME_CHARS_MAX]: float(score)
+        for label, score in scores.items()
+        if isinstance(score, int | float) and isfinite(score)
+    }
+
+
+def found_words(detail: bytes) -> tuple[set[str], dict[str, float]]:
+    """The rules that found something and the scores, from a detail that `prepare` wrote. Raises Damaged."""
+    read = read_detail(detail)
+    return as_words((str(finding["rule"]) for finding in read.findings), read.scores)
 
 
 @dataclass(frozen=True, slots=True)

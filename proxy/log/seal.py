@@ -63,6 +63,14 @@ class SealedCodec(Codec):
         """See `Codec.unpack`."""
         return super().unpack(_open(self._key_of(place), blob, place), place)
 
+    def seal(self, content: bytes, place: bytes) -> bytes:
+        """See `Codec.seal`."""
+        return _seal(self._key_of(place), content, place)
+
+    def unseal(self, kept: bytes, place: bytes) -> bytes:
+        """See `Codec.unseal`."""
+        return _open(self._key_of(place), kept, place)
+
     def salt(self, stored: bytes) -> bytes:
         """See `Codec.salt`. A salt in the clear would let anyone confirm a guess by the hashes beside it."""
         return blake2b(stored, digest_size=len(stored), key=self._key, person=b"guardrail.salt").digest()

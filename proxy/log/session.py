@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from proxy.log import digest
+from proxy.log.admission import Admission
 from proxy.log.encode import Codec
 from proxy.log.fetch import Fetch
-from proxy.log.intern import Intern, marks, slices
+from proxy.log.intern import Intern
 from proxy.log.prepare import Prepared
 from proxy.log.rows import BeginRow
 from proxy.log.words import Words
@@ -47,6 +47,8 @@ class Session:
     next_link: int
     open: dict[str, Open]
     ended: list[int]  # finished in this transaction
+    admission: Admission
+    pending: list[Prepared]  # admitted, and not in the tables yet
 
 
 def recall(db: sqlite3.Connection, path: Path, codec: Codec, key: bytes) -> Session:
@@ -56,6 +58,7 @@ def recall(db: sqlite3.Connection, path: Path, codec: Codec, key: bytes) -> Sess
     fetch = Fetch(db, codec)
     intern = Intern(db, key, codec)
     intern.learn_unaddressed()
+    under_way = {begin.id: Open(begin, fetch.begin_digest(begin)) for begin in fetch.open_exchanges()}
     return Session(
         db=db,
         inode=os.stat(path).st_ino,
@@ -65,8 +68,10 @@ def recall(db: sqlite3.Connection, path: Path, codec: Codec, key: bytes) -> Sess
         head=last[1] if last else digest.genesis(key, created_ms),
         next_seq=max(db.execute(_LAST_SEQ).fetchone()) + 1,
         next_link=last[0] + 1 if last else 1,
-        open={begin.id: Open(begin, fetch.begin_digest(begin)) for begin in fetch.open_exchanges()},
+        open=under_way,
         ended=[],
+        admission=Admission(db, under_way),
+        pending=[],
     )
 
 
@@ -85,19 +90,3 @@ def cut_off(session: Session, codec: Codec, now: float) -> list[Finished]:
         )
         for begin in fetch.open_exchanges()
     ]
-
-
-def present(db: sqlite3.Connection, items: Sequence[Prepared]) -> frozenset[tuple[str, str]]:
-    """Which of these are in the store already: ("begin" or "finish", id). Raises sqlite3.Error."""
-    found: set[tuple[str, str]] = set()
-    ids = {item.id for item in items}
-    for some in slices(sorted(ids)):
-        sql = (
-            "SELECT e.id, f.seq FROM exchange e LEFT JOIN finish f ON f.seq = e.seq "
-            f"WHERE e.id IN ({marks(some)})"
-        )
-        for identity, finished in db.execute(sql, some).fetchall():
-            found.add(("begin", identity))
-            if finished is not None:
-                found.add(("finish", identity))
-    return frozenset(found)

@@ -12,15 +12,18 @@ from typing import Final, Literal, TypeVar
 import structlog
 
 from proxy.errors import LogUnavailable
+from proxy.log.admission import ENDED_ALREADY
 from proxy.log.fault import Fault
+from proxy.log.health import HealthLines
+from proxy.log.items import Ask, Item, Settled
 from proxy.log.keep import Keep
 from proxy.log.port import Chain, LogObserver, Page, Previous, Search
 from proxy.log.prepare import Entry, Revocable
 from proxy.log.reading import OWN_READS_MAX, Readers
 from proxy.log.seal import StoreUnusable
-from proxy.log.store import ENDED_ALREADY, Store
+from proxy.log.store import Store
 from proxy.log.weight import weight_of
-from proxy.log.writer import Item, Settled, Writer
+from proxy.log.writer import Writer
 from proxy.model.record import Begun, Finished, Json
 from proxy.model.secret import Secrets
 
@@ -33,10 +36,10 @@ STALL_S: Final = 5.0
 COMPANY_S: Final = 0.025
 """So long a beginning that nobody waits for yet may wait for records that somebody does wait for: each commit costs
 the same, whatever is in it."""
+READ_WAIT_S: Final = 1.0
+"""So long a reader waits for what was handed in before; then it reads what there is."""
 DRAIN_S: Final = 10.0
 """How long `stop` waits for the queue to be written."""
-TELL_S: Final = 1.0
-"""The proxy's own log hears of the log's health at most this often."""
 _WATCH_S: Final = 0.5
 _RECORD_BYTES: Final = 1024
 
@@ -80,8 +83,7 @@ class SqliteRecorder:
         self._stalled = self._watching = False
         self._stopping = False
         self._over = False
-        self._told_at: float | None = None  # since when it was said to be down
-        self._telling: asyncio.TimerHandle | None = None
+        self._health = HealthLines(self._tell_health)
 
     async def start(self) -> None:
         """See `Recorder.start`."""
@@ -99,8 +101,7 @@ class SqliteRecorder:
         if self._end is None or self._stopping:
             return
         self._stopping = True
-        if self._telling is not None:
-            self._telling.cancel()
+        self._health.stop()
         self.hurry()
         self._writer.finish()
         done, _ = await asyncio.wait((self._end,), timeout=DRAIN_S)
@@ -158,15 +159,27 @@ class SqliteRecorder:
 
     async def search(self, search: Search) -> Page:
         """See `Recorder.search`."""
+        await self._all_in()
         return await self._readers.search(search)
 
     async def show(self, id: str) -> Mapping[str, Json] | None:
         """See `Recorder.show`."""
+        await self._all_in()
         return await self._readers.show(id)
 
     async def conversation(self, id: str, previous: Previous) -> Chain | None:
         """See `Recorder.conversation`."""
+        await self._all_in()
         return await self._own_reader.conversation(id, previous)
+
+    async def _all_in(self) -> None:
+        """Wait until what was handed in can be read, for so long as a reader waits for the writer."""
+        if self._loop is None or not self.healthy or self._over:
+            return
+        self.hurry()
+        asked: asyncio.Future[None] = self._loop.create_future()
+        self._writer.put(Ask(lambda: self._tell(_set_result, asked, None)))
+        await asyncio.wait((asked,), timeout=READ_WAIT_S)
 
     def _hand_in(self, entry: Entry, weight: int, *, revocable: bool = False) -> asyncio.Future[None]:
         loop = self._loop
@@ -228,24 +241,8 @@ class SqliteRecorder:
             return  # the loop was closed under us: nobody is left to be told
 
     def _tell_health(self) -> None:
-        """One line when the log goes down and one when it is up again; no more than one in TELL_S."""
-        assert self._loop is not None
-        if self._telling is not None or self._stopping or self.healthy == (self._told_at is None):
-            return
-        if self._told_at is None:
-            self._told_at = self._loop.time()
-            fault = self._writer.fault
-            reason = "stalled" if self._stalled or fault is None else fault.reason
-            way = {"fault": list(fault.way)} if fault is not None and fault.way else {}
-            _log.error("log_down", reason=reason, why=self.fault, **way)
-        else:
-            _log.warning("log_up", down_s=round(self._loop.time() - self._told_at, 1))
-            self._told_at = None
-        self._telling = self._loop.call_later(TELL_S, self._tell_again)
-
-    def _tell_again(self) -> None:
-        self._telling = None
-        self._tell_health()
+        if not self._stopping:
+            self._health.tell(None if self._stalled else self._writer.fault, self.fault, well=self.healthy)
 
     def _on_settled(self, settled: Settled) -> None:
         if self._stalled:

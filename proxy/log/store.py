@@ -1,4 +1,4 @@
-"""The store as its one writer holds it: records in, rows out, many records to a transaction.
+"""The store as its one writer holds it: records into the journal, and from there into rows, many to a transaction.
 
 After any error the connection and everything remembered are dropped; opening again reads them from the file.
 """
@@ -12,26 +12,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from proxy.log.encode import Codec
+from proxy.log.admission import key_of, present
+from proxy.log.encode import Codec, Damaged
 from proxy.log.enter import enter
 from proxy.log.heads import HEAD_RECORDS, HEAD_S, Head, append_head, heads_path, last_head
 from proxy.log.index import index_some
 from proxy.log.intern import slices
+from proxy.log.journal import FRAME_BYTES_MAX, Journal, is_left_over, journal_path
+from proxy.log.journal_form import pack, unpack
 from proxy.log.keep import Keep, Step, compact, upkeep
-from proxy.log.prepare import Entry, Prepared, PreparedBegin, Revocable, prepare
+from proxy.log.prepare import Entry, Prepared, Revocable, prepare
 from proxy.log.reindex import clear
-from proxy.log.schema import open_for_writing, take_lock
+from proxy.log.schema import StoreLocked, open_for_writing, take_lock
 from proxy.log.seal import open_key
-from proxy.log.session import Session, cut_off, present, recall
+from proxy.log.session import Session, cut_off, recall
 from proxy.log.wording import PARTS_STEP, word_some
 from proxy.model.secret import Secrets
 
 BUSY_MS: Final = 250
 """How long a write waits for another connection's lock before it counts as failed."""
-ENDED_ALREADY: Final = "the exchange has its end on the log already"
-"""Why a second end is not written: it came too late to revoke the first."""
-OPEN_MAX: Final = 100_000
-"""Exchanges under way; one more is not begun."""
 
 
 class Store:
@@ -52,6 +51,11 @@ class Store:
         self._was_open = False
         self._last_head: Head | None = None
         self._head_known = False
+        self._journal: Journal | None = None
+        self.entered = 0
+        """Records that have come into the tables."""
+        self.unreadable = 0
+        """Bytes at the end of the journal, as it was found, that could not be read."""
 
     def open(self) -> None:
         """Open the file and read where it stands. The first time, what was never finished becomes
@@ -69,6 +73,8 @@ class Store:
             if not self._was_open:
                 with suppress(OSError):  # `put_head` tries again, and tells
                     self._learn_head()
+            self._recover(session)
+            if not self._was_open:
                 for some in slices(cut_off(session, self._codec, self._now())):
                     self.write(some)
         except BaseException:
@@ -78,8 +84,11 @@ class Store:
         self._was_open = True
 
     def close(self) -> None:
-        """Let go of the file; whatever was not committed is gone. Raises nothing."""
+        """Let go of the files; whatever was not durable is gone. Raises nothing."""
         session, self._session = self._session, None
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
         if session is not None:
             session.db.close()
         if self._spare is not None:
@@ -107,39 +116,61 @@ class Store:
             os.close(self._lock)
             self._lock = None
 
-    def write(self, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
-        """Commit these records in one transaction, but for those that are revoked by then; returns, by place, why
-        one could not be written.
+    def append(self, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        """Make these records durable in the journal, but for those that are revoked by then, or in the tables where
+        they are too large for it; returns, by place, why one could not be written.
 
         With `again` some may be in the store already: those count as written.
         """
         session = self._connected()
-        refused: dict[int, str] = {}
-        prepared: list[tuple[int, Prepared]] = []
-        for place, entry in enumerate(entries):
-            try:
-                prepared.append((place, prepare(entry.end if isinstance(entry, Revocable) else entry)))
-            except Exception as error:  # noqa: BLE001  # the declared boundary: one bad value must not cost the batch
-                refused[place] = f"it cannot be written: {type(error).__name__}"  # whose text may quote it
-        session.db.execute("BEGIN IMMEDIATE")
-        there = present(session.db, [ready for _, ready in prepared]) if again else frozenset()
-        admitted: dict[int, Prepared] = {}
-        batch = _Batch(session)
-        for place, ready in prepared:
-            entry = entries[place]
-            if isinstance(entry, Revocable) and entry.revoked:
-                continue
-            begins = isinstance(ready, PreparedBegin)
-            if there and ("begin" if begins else "finish", ready.id) in there:
-                continue
-            why = batch.begin(ready.id) if begins else batch.finish(ready)
-            if why is None:
-                admitted[place] = ready
-            else:
-                refused[place] = why
-        enter(session, self._codec, list(admitted.values()))
-        session.db.execute("COMMIT")
+        if again:
+            self.bring_in()
+        if self._journal is not None and not self._journal.in_place:
+            # It would take records for ever without anybody finding them.
+            self.bring_in()
+            self._journal.close()
+            self._journal = None
+        admitted, refused = self._admit(session, entries, again=again)
+        if admitted:
+            payload = pack(admitted)
+            if len(payload) > FRAME_BYTES_MAX:
+                session.pending.extend(admitted)
+                self.bring_in()
+                return refused
+            if self._journal is not None and not self._journal.takes(payload):
+                self.bring_in()
+            self._journaling(session).append(payload)
+            session.pending.extend(admitted)
         return refused
+
+    def write(self, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
+        """As `append`, but into the tables."""
+        session = self._connected()
+        if again:
+            self.bring_in()
+        admitted, refused = self._admit(session, entries, again=again)
+        session.pending.extend(admitted)
+        self.bring_in()
+        return refused
+
+    def bring_in(self) -> None:
+        """Commit to the tables what only the journal has, in one transaction, and clear that."""
+        session = self._connected()
+        if not session.pending:
+            return
+        session.db.execute("BEGIN IMMEDIATE")
+        enter(session, self._codec, session.pending)
+        session.db.execute("COMMIT")
+        self.entered += len(session.pending)
+        session.pending.clear()
+        session.admission.entered()
+        if self._journal is not None:
+            self._journal.clear()
+
+    @property
+    def pending(self) -> int:
+        """Records that only the journal has."""
+        return 0 if self._session is None else len(self._session.pending)
 
     def index(self, records_max: int) -> bool:
         """Fill in addresses of parts, their words, and then the postings of that many finished records; returns
@@ -158,14 +189,17 @@ class Store:
 
     def upkeep(self) -> Step:
         """One bounded step of what was asked to be removed, by erasures and by retention."""
+        self.bring_in()  # what is removed must not be left in the journal
         return upkeep(self._connected(), self._codec, self._keep, int(self._now() * 1000))
 
     def compact(self) -> None:
         """Write the whole store anew; nothing else can be written meanwhile."""
+        self.bring_in()
         compact(self._connected().db)
 
     def reindex(self) -> None:
         """Have all that follows from the records made anew, by `index`."""
+        self.bring_in()
         session = self._connected()
         clear(session.db, self._codec, session.key)
         self.close()
@@ -219,36 +253,64 @@ class Store:
             raise OSError("the log's file was moved or replaced")
         return self._session
 
+    def _journaling(self, session: Session) -> Journal:
+        if self._journal is None:
+            self._journal = Journal(journal_path(self._path), session.key, self._codec)
+        return self._journal
+
+    def _recover(self, session: Session) -> None:
+        """Bring in what the journal has of before: the process ended, or the tables could not be written."""
+        payloads, self.unreadable = self._journaling(session).read()
+        left: list[Prepared] = []
+        for payload in payloads:
+            try:
+                left.extend(unpack(payload))
+            except Damaged:
+                self.unreadable += len(payload)
+        there = present(session.db, left)
+        session.pending.extend(
+            ready for ready in left if key_of(ready) not in there and session.admission.why_not(ready) is None
+        )
+        self.bring_in()
+        self._journaling(session).clear()
+
+    def _admit(
+        self, session: Session, entries: Sequence[Entry], *, again: bool
+    ) -> tuple[list[Prepared], dict[int, str]]:
+        """Those that are to be written, and by place why others cannot be."""
+        refused: dict[int, str] = {}
+        prepared: list[tuple[int, Prepared]] = []
+        for place, entry in enumerate(entries):
+            try:
+                prepared.append((place, prepare(entry.end if isinstance(entry, Revocable) else entry)))
+            except Exception as error:  # noqa: BLE001  # the declared boundary: one bad value must not cost the batch
+                refused[place] = f"it cannot be written: {type(error).__name__}"  # whose text may quote it
+        there = present(session.db, [ready for _, ready in prepared]) if again else frozenset()
+        admitted: list[Prepared] = []
+        for place, ready in prepared:
+            entry = entries[place]
+            if (isinstance(entry, Revocable) and entry.revoked) or (there and key_of(ready) in there):
+                continue
+            why = session.admission.why_not(ready)
+            if why is None:
+                admitted.append(ready)
+            else:
+                refused[place] = why
+        return admitted, refused
+
     def _learn_head(self) -> None:
         self._last_head = last_head(heads_path(self._path))
         self._head_known = True
 
 
-class _Batch:
-    """Which records of one transaction fit what is under way, in their order."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._begun: set[str] = set()
-        self._ended: set[str] = set()
-
-    def begin(self, id: str) -> str | None:
-        """Why it cannot begin."""
-        under_way = self._session.open
-        if id in self._begun or id in under_way:
-            return "an exchange of this id is under way"
-        if len(under_way) + len(self._begun) - len(self._ended) >= OPEN_MAX:
-            return f"more than {OPEN_MAX} exchanges under way"
-        self._begun.add(id)
-        return None
-
-    def finish(self, ready: Prepared) -> str | None:
-        """Why it cannot end."""
-        id = ready.id
-        if id in self._ended:
-            return ENDED_ALREADY
-        if id not in self._session.open and id not in self._begun:
-            there = present(self._session.db, [ready])
-            return ENDED_ALREADY if ("finish", id) in there else "its beginning is not on the log"
-        self._ended.add(id)
-        return None
+def bring_in_left(path: Path, secrets: Secrets | None, now: Callable[[], float]) -> None:
+    """What a proxy that was cut off left in the journal comes into the tables, where readers look, unless another
+    one runs. Raises sqlite3.Error, OSError, StoreUnusable, Damaged."""
+    if not path.exists() or not is_left_over(path):
+        return
+    store = Store(path, now, secrets=secrets)
+    with suppress(StoreLocked):  # it brings them in itself
+        try:
+            store.open()
+        finally:
+            store.release()

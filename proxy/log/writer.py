@@ -1,4 +1,4 @@
-"""The one thread that writes: it takes whatever is queued, commits it at once, and tells the event loop.
+"""The one thread that writes: it takes whatever is queued, makes it durable at once, and tells the event loop.
 
 While a fault lasts, records fail fast with its reason and are kept, within limits, to be written once it is
 over; between attempts nothing touches the disk. Nothing here needs a restart to recover.
@@ -9,17 +9,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from proxy.log.behind import LAST_STEPS_MAX, Behind
+from proxy.log.behind import LAST_STEPS_MAX, Behind, Pending
 from proxy.log.encode import Damaged
 from proxy.log.fault import Fault, reason_of
 from proxy.log.heads import HEAD_S
-from proxy.log.prepare import Entry, Revocable
+from proxy.log.items import Ask, Item, Settled
+from proxy.log.kept import Kept
 from proxy.log.seal import StoreUnusable
 from proxy.log.store import Store
 from proxy.logs import faults
@@ -28,9 +27,6 @@ BATCH_RECORDS_MAX: Final = 512
 BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
 RETRY_S: Final = 0.25
 """After a fault, how long records fail without another attempt."""
-KEPT_RECORDS_MAX: Final = 4096
-KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Records that failed and wait for the fault's end; past either limit the newest are dropped."""
 FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """Less room than this on the disk counts as unhealthy: the next records may be the last."""
 INDEX_STEP: Final = 128
@@ -44,26 +40,6 @@ UPKEEP_S: Final = 1.0
 """How often it is looked whether anything is to be removed."""
 _PAUSE_S: Final = 0.02
 _REST_S: Final = 2.0
-
-
-@dataclass(slots=True)
-class Item:
-    """One record on its way. `weight` estimates its bytes."""
-
-    entry: Entry
-    weight: int
-    since: float
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of a batch. `fault` failed it whole; `refused` says by place what could not be written."""
-
-    items: Sequence[Item]
-    seconds: float
-    fault: Fault | None = None
-    refused: dict[int, str] = field(default_factory=dict)
-    dropped: int = 0
 
 
 class Writer(threading.Thread):
@@ -90,9 +66,11 @@ class Writer(threading.Thread):
         self._noted = noted
         self._removed = removed
         self._ended = ended
-        self._queue: SimpleQueue[Item | None] = SimpleQueue()
-        self._kept: deque[Item] = deque()
-        self._kept_bytes = 0
+        self._queue: SimpleQueue[Item | Ask | None] = SimpleQueue()
+        self._asks: list[Ask] = []
+        self._pending = Pending()
+        self._entered = 0  # of what the store has brought in, as far as it was counted
+        self._kept = Kept()
         self._fault: Fault | None = None
         self._retry_at = 0.0
         self._behind = Behind()
@@ -111,8 +89,8 @@ class Writer(threading.Thread):
             return Fault("full", f"less than {FREE_BYTES_MIN >> 20} MiB left on the disk")
         return self._fault
 
-    def put(self, item: Item) -> None:
-        """Hand in a record; from any thread, without waiting."""
+    def put(self, item: Item | Ask) -> None:
+        """Hand in a record, or a question for those before it; from any thread, without waiting."""
         self._queue.put(item)
 
     def finish(self) -> None:
@@ -131,23 +109,34 @@ class Writer(threading.Thread):
                 self._fail(error)
             finally:
                 self._opened(unusable)
+            if self._store.unreadable:
+                self._noted(
+                    "unreadable",
+                    f"{self._store.unreadable} bytes at the end of the log's journal cannot be read: what was "
+                    "being written when the proxy last ended, or damage",
+                )
             if self._store.cut_off:
                 self._noted("cut_off", "records that were on the log are gone from its end; see `log verify`")
             while not self._stopping:
                 self._step()
                 self._put_head()
                 self._upkeep()
+            self._bring_in()
             self._tidy(last=True)
             self._put_head(last=True)
         finally:
             self._fault = Fault("stopped", "the log's writer has ended")
             self._store.release()
+            self._answer()
             self._ended()
 
     def _step(self) -> None:
         batch = self._take()
         if batch:
             self._commit(batch)
+        if self._fault is None and self._bring_in_s() <= 0.0:
+            self._bring_in()
+        self._answer()
         if self._fault is not None or not batch:
             self._tidy()
             return
@@ -165,10 +154,13 @@ class Writer(threading.Thread):
         try:
             item = self._queue.get(timeout=self._wait_s())
             while item is not None:
-                batch.append(item)
-                weight += item.weight
-                if len(batch) >= BATCH_RECORDS_MAX or weight >= BATCH_BYTES_MAX:
-                    return batch
+                if isinstance(item, Ask):
+                    self._asks.append(item)
+                else:
+                    batch.append(item)
+                    weight += item.weight
+                    if len(batch) >= BATCH_RECORDS_MAX or weight >= BATCH_BYTES_MAX:
+                        return batch
                 item = self._queue.get_nowait()
             self._stopping = True
         except Empty:
@@ -180,7 +172,32 @@ class Writer(threading.Thread):
         if self._fault is not None:
             return RETRY_S
         rest_s = self._behind.wait_s() if self._behind.any else _PAUSE_S if self._new_records else _REST_S
-        return min(rest_s, _PAUSE_S) if self._upkeeping else rest_s
+        return min(rest_s, self._bring_in_s(), _PAUSE_S if self._upkeeping else rest_s)
+
+    def _bring_in_s(self) -> float:
+        if not self._store.pending:
+            return _REST_S
+        return 0.0 if self._asks else self._pending.wait_s(self._store.pending)
+
+    def _bring_in(self) -> None:
+        try:
+            self._store.bring_in()
+        except Exception as error:  # noqa: BLE001  # as in _commit
+            self._fail(error)
+        self._count()
+
+    def _count(self) -> None:
+        """Take note of what has come into the tables."""
+        new = self._store.entered - self._entered
+        if new:
+            self._entered += new
+            self._behind.wrote(new)
+            self._new_records += new
+
+    def _answer(self) -> None:
+        asks, self._asks = self._asks, []
+        for ask in asks:
+            ask.answer()
 
     def _commit(self, batch: list[Item]) -> None:
         started = time.perf_counter()
@@ -197,7 +214,7 @@ class Writer(threading.Thread):
         except Exception as error:  # noqa: BLE001  # the declared boundary: a mistake of ours must not end the writer
             self._fail(error)
             # Not kept, nor what was kept before: what broke it once would break it for ever.
-            dropped = len(batch) + self._drop_kept()
+            dropped = len(batch) + self._kept.drop()
             self._settled(Settled(batch, time.perf_counter() - started, fault=self._fault, dropped=dropped))
             return
         self._recovered()
@@ -205,45 +222,28 @@ class Writer(threading.Thread):
 
     def _write(self, batch: Sequence[Item], *, again: bool = False) -> dict[int, str]:
         entries = [item.entry for item in batch]
+        if not self._store.pending:
+            self._pending.begins()
         try:
-            refused = self._store.write(entries, again=again)
+            refused = self._store.append(entries, again=again)
         except sqlite3.IntegrityError:
             # A record that is there already, from a commit that was reported as failed: look before writing.
             if again:
                 raise
             self._store.close()
-            refused = self._store.write(entries, again=True)
-        self._behind.wrote(len(batch))
-        self._new_records += len(batch)
+            refused = self._store.append(entries, again=True)
+        self._count()
         self._new_bytes += sum(item.weight for item in batch)
         return refused
 
     def _write_kept(self) -> None:
-        while self._kept:
-            some = [self._kept[place] for place in range(min(len(self._kept), BATCH_RECORDS_MAX))]
+        while some := self._kept.first(BATCH_RECORDS_MAX):
             self._write(some, again=True)
-            for item in some:
-                self._kept.popleft()
-                self._kept_bytes -= item.weight
+            self._kept.written(some)
 
     def _give_up(self, batch: list[Item], started: float) -> None:
-        dropped = 0
-        for item in batch:
-            if isinstance(item.entry, Revocable):
-                continue  # its exchange takes another end
-            full = len(self._kept) >= KEPT_RECORDS_MAX or self._kept_bytes + item.weight > KEPT_BYTES_MAX
-            if full:
-                dropped += 1
-            else:
-                self._kept.append(item)
-                self._kept_bytes += item.weight
+        dropped = self._kept.keep(batch)
         self._settled(Settled(batch, time.perf_counter() - started, fault=self._fault, dropped=dropped))
-
-    def _drop_kept(self) -> int:
-        dropped = len(self._kept)
-        self._kept.clear()
-        self._kept_bytes = 0
-        return dropped
 
     def _tidy(self, *, checkpoint: bool = False, last: bool = False) -> None:
         """What nobody waits for: trying again after a fault, the search index, the checkpoint."""
@@ -270,7 +270,7 @@ class Writer(threading.Thread):
         except Exception as error:  # noqa: BLE001  # as in _commit
             self._fail(error)
             if self._fault is not None and self._fault.reason == "bug":
-                self._settled(Settled((), 0.0, fault=self._fault, dropped=self._drop_kept()))
+                self._settled(Settled((), 0.0, fault=self._fault, dropped=self._kept.drop()))
 
     def _put_head(self, *, last: bool = False) -> None:
         """The file of heads proves the log's end; records are written whether or not it can be."""
@@ -305,7 +305,7 @@ class Writer(threading.Thread):
         reason = reason_of(error)
         # What a mistake of ours has to say may quote a record.
         what = str(error) if reason != "bug" else f"{type(error).__name__}, a mistake of the proxy's own"
-        if isinstance(error, sqlite3.Error) and reason in ("full", "locked", "io"):
+        if reason in ("full", "locked") or (isinstance(error, sqlite3.Error) and reason == "io"):
             self._store.give_up()
         else:
             self._store.close()

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from proxy.log import intern, recent, sqlite
+from proxy.log.admission import ENDED_ALREADY
 from proxy.log.port import Search
 from proxy.log.query import LogReader
 from proxy.log.sqlite import SqliteRecorder
-from proxy.log.store import ENDED_ALREADY, Store
+from proxy.log.store import Store
 from proxy.log.verify import verify
 from proxy.model.record import Json
 from tests.log.make import T0, begun, finished

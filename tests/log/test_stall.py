@@ -11,13 +11,14 @@ import pytest
 import structlog
 
 from proxy.errors import LogUnavailable
-from proxy.log import sqlite, writer
+from proxy.log import health, kept, sqlite, writer
+from proxy.log.items import Item
 from proxy.log.port import Search
 from proxy.log.prepare import Entry
 from proxy.log.query import LogReader
 from proxy.log.sqlite import SqliteRecorder
 from proxy.log.store import Store
-from proxy.log.writer import Item, Writer
+from proxy.log.writer import Writer
 from proxy.model.level import Outcome
 from proxy.model.record import Begun
 from tests.log.make import begun, finished
@@ -46,14 +47,14 @@ def silent(monkeypatch: pytest.MonkeyPatch, *, but: type[Entry] | None = None) -
     """A disk that takes nothing, but where there is only that in a batch, before the event is set; the limits
     of a stall are short."""
     go_on = threading.Event()
-    write = Store.write
+    write = Store.append
 
     def stalled(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
         if but is None or any(not isinstance(entry, but) for entry in entries):
             go_on.wait(20)
         return write(self, entries, again=again)
 
-    monkeypatch.setattr(Store, "write", stalled)
+    monkeypatch.setattr(Store, "append", stalled)
     monkeypatch.setattr(sqlite, "STALL_S", 0.1)
     monkeypatch.setattr(sqlite, "_WATCH_S", 0.02)
     return go_on
@@ -121,7 +122,7 @@ async def test_a_revocable_end_that_was_refused_leaves_its_place_to_another(
 async def test_a_revocable_end_that_could_not_be_written_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Store.write
+    write = Store.append
     faults: list[Exception] = []
 
     def failing(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
@@ -129,7 +130,7 @@ async def test_a_revocable_end_that_could_not_be_written_is_not_kept(
             raise faults.pop()
         return write(self, entries, again=again)
 
-    monkeypatch.setattr(Store, "write", failing)
+    monkeypatch.setattr(Store, "append", failing)
     recorder = SqliteRecorder(tmp_path / "log.sqlite3")
     await recorder.start()
     await recorder.begin(begun(1))
@@ -147,7 +148,7 @@ async def test_a_revocable_end_that_could_not_be_written_is_not_kept(
 async def test_what_is_kept_through_a_fault_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "KEPT_RECORDS_MAX", 5)
+    monkeypatch.setattr(kept, "KEPT_RECORDS_MAX", 5)
     folder = tmp_path / "data"
     folder.write_text("in the way")
     counts = Counts()
@@ -168,7 +169,7 @@ async def test_what_is_kept_through_a_fault_is_bounded(
 async def test_a_mistake_in_the_writer_costs_its_batch_and_not_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Store.write
+    write = Store.append
     broken = [True]
 
     def mistaken(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
@@ -176,7 +177,7 @@ async def test_a_mistake_in_the_writer_costs_its_batch_and_not_the_log(
             raise KeyError("never thought of")
         return write(self, entries, again=again)
 
-    monkeypatch.setattr(Store, "write", mistaken)
+    monkeypatch.setattr(Store, "append", mistaken)
     recorder = SqliteRecorder(tmp_path / "log.sqlite3")
     await recorder.start()
     with pytest.raises(LogUnavailable, match="KeyError"):
@@ -189,7 +190,7 @@ async def test_a_mistake_in_the_writer_costs_its_batch_and_not_the_log(
 async def test_what_was_kept_and_cannot_be_written_does_not_hold_up_the_log_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Store.write
+    write = Store.append
     faults: list[Exception] = [OSError("a fault that passes")]
 
     def mistaken(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
@@ -199,7 +200,7 @@ async def test_what_was_kept_and_cannot_be_written_does_not_hold_up_the_log_for_
             raise KeyError("never thought of")
         return write(self, entries, again=again)
 
-    monkeypatch.setattr(Store, "write", mistaken)
+    monkeypatch.setattr(Store, "append", mistaken)
     counts = Counts()
     recorder = SqliteRecorder(tmp_path / "log.sqlite3", observer=counts)
     await recorder.start()
@@ -214,7 +215,7 @@ async def test_what_was_kept_and_cannot_be_written_does_not_hold_up_the_log_for_
 async def test_going_down_and_coming_back_are_told_once_each_and_quote_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Store.write
+    write = Store.append
     broken = [True]
 
     def failing(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
@@ -222,10 +223,10 @@ async def test_going_down_and_coming_back_are_told_once_each_and_quote_nothing(
             raise KeyError("sk-canary")
         return write(self, entries, again=again)
 
-    monkeypatch.setattr(Store, "write", failing)
+    monkeypatch.setattr(Store, "append", failing)
     monkeypatch.setattr(Store, "probe", lambda self: failing(self, ()))
     monkeypatch.setattr(writer, "RETRY_S", 0.001)
-    monkeypatch.setattr(sqlite, "TELL_S", 0.0)
+    monkeypatch.setattr(health, "TELL_S", 0.0)
     with structlog.testing.capture_logs() as lines:
         recorder = SqliteRecorder(tmp_path / "log.sqlite3")
         await recorder.start()
@@ -248,7 +249,7 @@ async def test_going_down_and_coming_back_are_told_once_each_and_quote_nothing(
 async def test_a_log_that_comes_and_goes_does_not_flood_the_proxys_own_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Store.write
+    write = Store.append
     calls = iter(range(1000))
 
     def flapping(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
@@ -256,9 +257,9 @@ async def test_a_log_that_comes_and_goes_does_not_flood_the_proxys_own_log(
             raise OSError("now and then")
         return write(self, entries, again=again)
 
-    monkeypatch.setattr(Store, "write", flapping)
+    monkeypatch.setattr(Store, "append", flapping)
     monkeypatch.setattr(writer, "RETRY_S", 0.0)
-    monkeypatch.setattr(sqlite, "TELL_S", 60.0)
+    monkeypatch.setattr(health, "TELL_S", 60.0)
     with structlog.testing.capture_logs() as lines:
         recorder = SqliteRecorder(tmp_path / "log.sqlite3")
         await recorder.start()

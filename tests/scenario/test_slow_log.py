@@ -57,17 +57,17 @@ class Disk:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk = Disk()
-    write, probe = Store.write, Store.probe
+    append, probe = Store.append, Store.probe
 
     def touching(self: Store, entries: Sequence[Entry], *, again: bool = False) -> dict[int, str]:
         disk.touch(entries)
-        return write(self, entries, again=again)
+        return append(self, entries, again=again)
 
     def probing(self: Store) -> None:
         disk.touch(())
         probe(self)
 
-    monkeypatch.setattr(Store, "write", touching)
+    monkeypatch.setattr(Store, "append", touching)
     monkeypatch.setattr(Store, "probe", probing)
     yield disk
     disk.go_on.set()

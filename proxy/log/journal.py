@@ -1,0 +1,129 @@
+"""The journal: where records are durable first, a group of them by one write, until they come into the tables.
+
+A commit of the tables costs the same whatever is in it; with the journal in front, many groups of records share
+one. As with SQLite's own write-ahead log, frames are read from the beginning for as long as they are whole: what
+follows was being written when the process ended. The file is overwritten with zeros once its records are in the
+tables, so nothing that is removed from those is left here.
+
+A frame, integers big endian: four bytes that begin each, the length of its payload, a random id of 16 bytes, a
+hash of 16 bytes (BLAKE2b keyed with the store's key, over id and payload), and the payload (journal_form.py),
+sealed where the store is.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from proxy.log.encode import Codec, Damaged
+
+JOURNAL_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Past this nothing is taken until it was cleared."""
+FRAME_BYTES_MAX: Final = 1024 * 1024
+"""A group that is larger goes into the tables at once: to write it twice would cost more than it saves."""
+_MAGIC: Final = b"grj\x01"
+_ID_BYTES: Final = 16
+_HASH_BYTES: Final = 16
+_HEAD_BYTES: Final = len(_MAGIC) + 4 + _ID_BYTES + _HASH_BYTES
+
+
+def journal_path(store: Path) -> Path:
+    """Where the journal of the store at that path lies."""
+    return store.with_suffix(".journal")
+
+
+class Journal:
+    """One file, open for writing, readable by its owner alone; made where there is none. Raises OSError."""
+
+    def __init__(self, path: Path, key: bytes, codec: Codec) -> None:
+        self._path = path
+        self._key = key
+        self._codec = codec
+        # Each write is on the disk when it returns: one call, and the interpreter's lock let go of once.
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_DSYNC | os.O_CLOEXEC, 0o600)
+        self._inode = os.fstat(self._file).st_ino
+        self._used = self._stained = 0  # behind `_stained` all is zeros
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it is still what lies at its path."""
+        try:
+            return os.stat(self._path).st_ino == self._inode
+        except FileNotFoundError:
+            return False
+
+    def takes(self, payload: bytes) -> bool:
+        """Whether there is room for it."""
+        return self._used + _HEAD_BYTES + len(payload) <= JOURNAL_BYTES_MAX
+
+    def append(self, payload: bytes) -> None:
+        """Make it durable, behind what is there. Raises OSError; it then counts as not written."""
+        id = os.urandom(_ID_BYTES)
+        kept = self._codec.seal(payload, _place(id))
+        head = b"".join((_MAGIC, len(kept).to_bytes(4, "big"), id, self._hash(id, kept)))
+        self._stained = max(self._stained, self._used + _HEAD_BYTES + len(kept))
+        try:
+            self._write(head + kept, self._used)
+        except OSError:
+            with suppress(OSError):  # where the disk takes nothing there is most likely nothing to take back
+                self._write(bytes(_HEAD_BYTES), self._used)
+            raise
+        self._used += _HEAD_BYTES + len(kept)
+
+    def read(self) -> tuple[list[bytes], int]:
+        """All payloads in their order, and how many bytes behind them are neither a frame nor empty. Clear it
+        before anything is appended: a frame behind those bytes must not come back. Raises OSError."""
+        data = os.pread(self._file, JOURNAL_BYTES_MAX, 0)
+        payloads: list[bytes] = []
+        at = 0
+        while (head := data[at : at + _HEAD_BYTES]).startswith(_MAGIC):
+            length = int.from_bytes(head[4:8], "big")
+            id, hash = head[8 : 8 + _ID_BYTES], head[8 + _ID_BYTES :]
+            kept = data[at + _HEAD_BYTES : at + _HEAD_BYTES + length]
+            if len(kept) != length or self._hash(id, kept) != hash:
+                break
+            try:
+                payloads.append(self._codec.unseal(kept, _place(id)))
+            except Damaged:
+                break
+            at += _HEAD_BYTES + length
+        self._used = at
+        self._stained = len(data.rstrip(b"\0"))
+        return payloads, max(0, self._stained - at)
+
+    def clear(self) -> None:
+        """Overwrite all that is in it. Raises OSError."""
+        if self._stained:
+            self._write(bytes(self._stained), 0)
+        self._used = self._stained = 0
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+    def _write(self, data: bytes, at: int) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._file, view, at)
+            view, at = view[written:], at + written
+
+    def _hash(self, id: bytes, kept: bytes) -> bytes:
+        state = blake2b(id, digest_size=_HASH_BYTES, key=self._key, person=b"guardrail.jrnl")
+        state.update(kept)
+        return state.digest()
+
+
+def is_left_over(store: Path) -> bool:
+    """Whether the journal of the store at that path holds anything. Raises OSError."""
+    try:
+        with journal_path(store).open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except FileNotFoundError:
+        return False
+
+
+def _place(id: bytes) -> bytes:
+    return b"journal " + id
