@@ -6,30 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.policy.reading import read_folder
-from proxy.policy.schema import read
+from benchmarks.watch_hours import ATTACKER, BEGINS_S, HOUR_S, SHIPPED, START, fired, told
 from proxy.respond.attribution import looks
-from proxy.shipped import shipped_rules
-from proxy.watch.wire import Turned
 from tests.watch.support import MIDNIGHT, drive, seen, watch
-from tests.watch.traffic import BEGINS_S, HOUR_S, Kind, traffic
-
-SHIPPED = read(read_folder(shipped_rules())).tripwires
-
-
-def fired(kind: Kind, seed: int) -> list[Turned]:
-    """What fires."""
-    running = watch(*SHIPPED)
-    turned = drive(running, traffic(kind, seed), MIDNIGHT + HOUR_S, MIDNIGHT)
-    return [one for one in turned if one.fires]
-
-
-def told(alarms: list[Turned]) -> str:
-    """What an hour looks like to whoever reads its alerts."""
-    kinds = {looks(one).like for one in alarms}
-    if "broken_model" in kinds:
-        return "broken_model"
-    return "nothing" if not kinds else "attack" if kinds == {"attack"} else "unclear"
 
 
 def test_what_ships_turns_nothing_by_itself() -> None:
@@ -43,14 +22,12 @@ def test_attacker_broken_model_and_noisy_night_are_told_apart(seed: int) -> None
     assert fired("ordinary", seed) == []
     assert fired("noisy night", seed) == []
     attacker = fired("attacker", seed)
-    assert {(one.tripwire.id, one.group) for one in attacker} == {
-        ("caller-blocked", "user:mallory"),
-        ("caller-probes", "user:mallory"),
-    }
+    by = {one.tripwire.id: one.group for one in attacker}
+    assert by["caller-blocked"] == by["caller-probes"] == ATTACKER
     assert told(attacker) == "attack"
     broken = fired("broken", seed)
     assert told(broken) == "broken_model"
-    assert min(one.at for one in broken if one.tripwire.id == "model-blocked") - MIDNIGHT - BEGINS_S < 1200
+    assert min(one.at for one in broken if one.tripwire.id == "model-blocked") - START - BEGINS_S < 1200
 
 
 def test_who_copies_a_model_is_noticed_and_who_asks_again_is_not() -> None:
