@@ -37,6 +37,8 @@ DAY_S: Final = 86_400.0
 KEEP_FIRING_S_MAX: Final = 4 * 3600.0
 TTL_S_MAX: Final = 366 * DAY_S
 SUBJECTS_MAX: Final = 50
+SAMPLES_MIN: Final = 20
+"""Of a window that is said nothing else about."""
 
 Duration = Annotated[str, Field(max_length=16)]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -89,7 +91,7 @@ class TripwireFile(FileModel):
     below: Number | None = None
     above_baseline: BaselineFile | None = None
     below_baseline: BaselineFile | None = None
-    min_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    min_samples: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     min_subjects: Annotated[int, Field(ge=1, le=SUBJECTS_MAX)] = 1
     for_: Annotated[Duration, Field(alias="for")] = "5m"
     keep_firing_for: Duration = "10m"
@@ -166,7 +168,7 @@ class _OneReader:
             below=file.below,
             above_baseline=_margin(file.above_baseline),
             below_baseline=_margin(file.below_baseline),
-            min_samples=file.min_samples,
+            min_samples=file.min_samples or (1 if stat is Stat.SUM else SAMPLES_MIN),
             min_subjects=file.min_subjects,
             for_s=self._duration(("for",), file.for_, 0, DAY_S),
             keep_firing_s=self._duration(("keep_firing_for",), file.keep_firing_for, 0, KEEP_FIRING_S_MAX),

@@ -80,7 +80,7 @@ class Standing:
     tripwire: Tripwire
     group: str
     state: State
-    since: float | None
+    since: float | None  # null where it never was anything but ok
     value: float | None
     samples: int
     limits: Limits
@@ -168,7 +168,7 @@ class Wire:
             self.tripwire,
             group,
             breach.state,
-            breach.since if breach.looked else None,
+            breach.since or None,
             window.stat(self.which, self.tripwire.stat),
             samples,
             self.normal.of(group, now, samples),

@@ -59,6 +59,13 @@ def test_what_is_not_said_has_its_default() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "least"), [("stat: sum", 1), ("stat: mean", 20), ("stat: sum, min_samples: 3", 3)]
+)
+def test_a_sum_says_all_with_one_sample_and_others_need_twenty(said: str, least: int) -> None:
+    assert one(f"{{id: a, metric: tokens, {said}, above: 5}}").min_samples == least
+
+
 def test_a_baseline_is_left_at_once_or_by_a_shift_that_adds_up() -> None:
     rest = "id: a, metric: tokens, stat: mean"
     sides = "above_baseline: {shift: 3}, below_baseline: {shift: 4, min_samples: 9}"

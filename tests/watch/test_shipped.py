@@ -30,6 +30,17 @@ def test_attacker_broken_model_and_noisy_night_are_told_apart(seed: int) -> None
     assert min(one.at for one in broken if one.tripwire.id == "model-blocked") - START - BEGINS_S < 1200
 
 
+def test_a_few_large_exchanges_are_as_dear_as_many() -> None:
+    running = watch(*SHIPPED)
+    many = [seen(MIDNIGHT + n * 60, "user:reads-books", tokens=400_000.0) for n in range(9)]
+    (found,) = drive(running, many, MIDNIGHT + 600, MIDNIGHT)
+    assert (found.tripwire.id, found.group, found.value) == (
+        "caller-uses-much",
+        "user:reads-books",
+        3_200_000,
+    )
+
+
 def test_who_copies_a_model_is_noticed_and_who_asks_again_is_not() -> None:
     """One prompt a second from one caller, each another; beside an application that asks the same all the time."""
     running = watch(*SHIPPED)

@@ -114,6 +114,8 @@ def test_too_few_samples_are_no_breach() -> None:
     assert (
         drive(running, [seen(MIDNIGHT + n, toxicity=0.9) for n in range(19)], MIDNIGHT + 100, MIDNIGHT) == []
     )
+    (standing,) = running.standings(MIDNIGHT + 100)
+    assert (standing.state, standing.since) == (State.OK, None)
     running.observe(seen(MIDNIGHT + 101, toxicity=0.9))
     assert [one.fires for one in look(running, MIDNIGHT + 102)] == [True]
 
