@@ -300,7 +300,7 @@ def _ended(node: Node) -> str:
             return "".join(map(_ended, parts))
         case Choice(parts):
             return f"(?:{'|'.join(map(_ended, parts))})"
-        case Repeat(part, least, most) if width(part) == 1:
+        case Repeat(Atom() as part, least, most):
             # A text that ends among those that need not be there has ended a match as well.
             needed = f"{_ended(part)}{{{least}}}" if least else ""
             return f"{needed}(?:{_source(part)}){_count(0, None if most is None else most - least)}"

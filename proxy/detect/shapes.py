@@ -20,7 +20,7 @@ import phonenumbers
 
 from proxy.detect.base import Steps
 from proxy.detect.nearby import Nearby
-from proxy.detect.phone import PhoneResult, Phones
+from proxy.detect.phone import PhoneResult, phones
 from proxy.detect.recognize import CHARS_A_STEP
 
 _SHAPE: Final = 0.4  # as Presidio's own phone numbers
@@ -121,7 +121,7 @@ class Shapes:
         self._is_address = is_address
         self._nearby = nearby
         self._wanted = frozenset(entities) & PREFILTERS.keys()
-        self._phones = Phones(sorted(_MORE_REGIONS), phonenumbers.Leniency.STRICT_GROUPING, _SHAPE)
+        self._phones = phones(tuple(sorted(_MORE_REGIONS)), phonenumbers.Leniency.STRICT_GROUPING, _SHAPE)
 
     def steps(self, text: str, apart: str, begin: int) -> Steps[list[Shape]]:
         """What is found, by steps as those of `recognize`. `apart` is the text as the recognizers read it."""
