@@ -109,7 +109,7 @@ class _PatternScan(InlineScan):
         self._set = bank.every
         self._hold = bank.hold
         self._least = bank.least  # the fewest characters of any match
-        self._next = [0] * len(bank.patterns)  # where each pattern's next match may begin
+        self._next: dict[int, int] = {}  # where a pattern's next match may begin, where it has had one
         self._decided = 0  # every match that begins before here is known
         # Start, end, rule, cut of matches whose raw end is not known yet, or that stand behind such a one.
         self._waiting: list[tuple[int, int, int, bool]] = []
@@ -127,7 +127,7 @@ class _PatternScan(InlineScan):
         if reader.end - self._decided >= self._least and (hold > self._decided or final):
             for index in self._set.hits(text):
                 found.extend(
-                    self._find(index, max(self._next[index], self._decided) - base, hold - base, final)
+                    self._find(index, max(self._next.get(index, 0), self._decided) - base, hold - base, final)
                 )
         self._decided = hold
         safe = hold

@@ -160,7 +160,7 @@ class _SecretsScan(InlineScan):
     def __init__(self, view: View, bank: SecretsBank) -> None:
         self._reader = Reader(view)
         self._bank = bank
-        self._next = [0] * len(bank.forms)  # where each form's next match may begin
+        self._next: dict[int, int] = {}  # where a form's next match may begin, where it has had one
         self._decided = 0  # every match that begins before here is known
         self._waiting: list[_Secret] = []  # known, but not their whole group, or not their raw end
 
@@ -219,7 +219,7 @@ class _SecretsScan(InlineScan):
 
     def _find(self, index: int, subject: bytes, hold: int, final: bool) -> Iterator[_Secret]:
         """The secrets of one form whose match begins before `hold`, an offset in the window."""
-        pos = max(self._next[index], self._decided) - self._reader.base
+        pos = max(self._next.get(index, 0), self._decided) - self._reader.base
         for secret, (start, after) in self._walk(self._bank.forms[index], subject, pos, final):
             if start >= hold:
                 return

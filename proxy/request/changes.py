@@ -45,7 +45,8 @@ class Changes:
         self._whole: list[str] | None = [] if pseudonyms is not None and not restore else None
         self._to_change: list[Finding] = []  # in judged characters
         self._restorer = pseudonyms.restorer() if pseudonyms and restore else None
-        self._restored: deque[Replacement] = deque()  # in judged characters; waiting for the rules
+        # In judged characters; waiting for the rules.
+        self._restored: deque[Replacement] | None = deque() if self._restorer is not None else None
         self._restorable = 0  # before this no other pseudonym can begin
         self._head = ""  # how the text begins, where values are restored
 
@@ -56,7 +57,7 @@ class Changes:
 
     def read(self, piece: str, *, final: bool) -> None:
         """The next judged characters."""
-        if self._restorer is not None:
+        if self._restorer is not None and self._restored is not None:
             found, self._restorable = self._restorer.feed(piece, final=final)
             self._restored.extend(found)
             if len(self._head) < _HEAD_CHARS:
@@ -77,7 +78,7 @@ class Changes:
 
     def settle(self, settled: int) -> int:
         """The rules are settled so far, in judged characters; how far the text is so with its changes."""
-        if self._restorer is None:
+        if self._restored is None:
             return settled
         self._restore(settled)
         return min(settled, self._restorable, *(change.start for change in self._restored))

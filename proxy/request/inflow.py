@@ -20,7 +20,7 @@ class Answers:
 
     def __init__(self) -> None:
         self._bell: asyncio.Future[None] | None = None
-        self._told: set[object] = set()  # what will ring
+        self._told: dict[object, None] = {}  # what will ring
 
     async def first(self, tickets: Sequence[Ticket]) -> None:
         """Until one of these tickets is done. Raises TimeoutError after ANSWERS_S_MAX."""
@@ -33,12 +33,12 @@ class Answers:
         self._bell = bell = asyncio.get_running_loop().create_future()
         for ticket in tickets:
             if ticket not in self._told:
-                self._told.add(ticket)
+                self._told[ticket] = None
                 ticket.add_done_callback(self.ring)
         await bell
 
     def ring(self, source: object) -> None:
-        self._told.discard(source)
+        self._told.pop(source, None)
         if self._bell is not None and not self._bell.done():
             self._bell.set_result(None)
 

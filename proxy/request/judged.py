@@ -2,10 +2,8 @@
 
 Requests, whole replies and streams all go through this class, so that a text's findings and its delivered
 form cannot depend on how it arrived. Offsets count in the text as the wire carries it; where that text is
-itself JSON (tool arguments) detectors read it unescaped, and ranges are mapped back.
-
-What comes is only noted (`grow`, `pause`, `close`); `work` judges it, as much at a time as its caller has time
-for, and `poll` takes what scorers answered.
+itself JSON (tool arguments) detectors read it unescaped, and ranges are mapped back. What comes is only noted
+(`grow`, `pause`, `close`); `work` judges it, in steps, and `poll` takes what scorers answered.
 """
 
 from __future__ import annotations
@@ -32,6 +30,13 @@ from proxy.wire.json_text import JsonText
 class JudgedText:
     """One text, its judge, and the changes that its findings ask for (see Changes for pseudonyms)."""
 
+    __slots__ = (
+        "_answering", "_base", "_behind", "_cap", "_closing", "_fed", "_followed", "_follows", "_found", "_gone",
+        "_grown", "_json", "_judge", "_judged", "_lax", "_new_judge", "_own", "_reread", "_scores", "_seam", "_tail",
+        "_todo", "_whole", "block", "block_at", "block_end", "changes", "channel", "closed", "errors", "length",
+        "released", "settled", "unlogged",
+    )  # fmt: skip
+
     def __init__(
         self, channel: Channel, make: NewJudge, pseudonyms: Pseudonyms | None = None, *, restore: bool = False
     ) -> None:
@@ -56,14 +61,12 @@ class JudgedText:
         # Signed text stays as the model wrote it.
         self.changes = Changes(self._json, pseudonyms, restore=restore and not channel.sealed)
         self.unlogged = Unlogged(self._json)
-        self._judged = 0  # judged characters so far
-        self._base = 0  # where the present judge's text begins, in judged characters
+        self._judged = self._base = 0  # judged characters so far; those before the present judge's text
         self._tail = ""  # the last of the judged text, where that is not the wire's
         self._reread = 0  # findings that end before this were reported by an earlier judge
         self._gone = self._lax = 0  # how far it had gone out: as one that seemed to end; under a laxer plan
         self._closing = self.closed = False
-        self._answering = False  # the present judge has read its all, and waits for answers
-        self._behind = False  # it has yet to do some of what it was fed
+        self._answering = self._behind = False  # the judge waits for answers; has yet to do what it was fed
         self._follows: JudgedText | None = None
         self._followed = channel.chain != ""  # whether another text may follow that is read with it
         self._seam: Seam | None = None  # at its end
@@ -169,8 +172,7 @@ class JudgedText:
 
     def poll(self, *, last: bool = False) -> None:
         """Take what scorers answered; with `last` no other answer is waited for."""
-        judge = self._judge
-        if judge is not None and judge.waiting:
+        if (judge := self._judge) is not None and judge.waiting:
             self._take(judge.give_up() if last else judge.poll(), judge)
             self._stop_if_answered(judge)
         if self._seam is not None:
@@ -243,10 +245,8 @@ class JudgedText:
             before.end()
 
     def _judge_piece(self, piece: str, *, final: bool) -> None:
-        judge = self._judge
-        if judge is None:
-            judge = self._reopen() if self._judged else self._new_judge(self._whole)
-            self._judge = judge
+        if (judge := self._judge) is None:
+            judge = self._judge = self._reopen() if self._judged else self._new_judge(self._whole)
         piece = readable(piece)
         self.changes.read(piece, final=final)
         ruling = judge.feed(piece, final=final, by_steps=True)

@@ -42,20 +42,23 @@ class Pieces:
     __slots__ = ("_at", "_queue")
 
     def __init__(self) -> None:
-        self._queue: deque[str | None] = deque()
+        self._queue: deque[str | None] | None = None  # none where nothing waits, as nearly always
         self._at = 0  # how much of its first piece was taken
 
     def __bool__(self) -> bool:
         return bool(self._queue)
 
-    def add(self, piece: str) -> None:
-        self._queue.append(piece)
+    def add(self, piece: str | None) -> None:
+        if self._queue is None:
+            self._queue = deque((piece,))
+        else:
+            self._queue.append(piece)
 
     def pause(self) -> None:
-        self._queue.append(_PAUSE)
+        self.add(_PAUSE)
 
     def clear(self) -> None:
-        self._queue.clear()
+        self._queue = None
         self._at = 0
 
     def take_pause(self) -> bool:
@@ -67,12 +70,15 @@ class Pieces:
 
     def take(self, chars: int) -> str:
         """At most so many of the next characters, up to a pause."""
-        first = self._queue[0]
-        if len(self._queue) == 1 and self._at == 0 and first is not None and len(first) <= chars:
-            self._queue.clear()
+        queue = self._queue
+        if not queue:
+            return ""
+        first = queue[0]
+        if len(queue) == 1 and self._at == 0 and first is not None and len(first) <= chars:
+            self._queue = None
             return first
         out: list[str] = []
-        while chars > 0 and self._queue and (piece := self._queue[0]) is not _PAUSE:
+        while chars > 0 and queue and (piece := queue[0]) is not _PAUSE:
             end = self._at + chars
             if end < len(piece):
                 out.append(piece[self._at : end])
@@ -80,6 +86,6 @@ class Pieces:
                 break
             out.append(piece[self._at :] if self._at else piece)
             chars -= len(out[-1])
-            self._queue.popleft()
+            queue.popleft()
             self._at = 0
         return out[0] if len(out) == 1 else "".join(out)

@@ -6,7 +6,7 @@ telephone number, can say as much as a string, wherever it stands: each is judge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from proxy.model.record import Json
@@ -43,7 +43,7 @@ class Members:
     def __init__(self, is_read: Callable[[Path, str], bool] | None = None) -> None:
         """`is_read`: whether the wire reads what is found at a path by itself."""
         self._is_read = is_read
-        self._words: set[str] = set(_USUAL)
+        self._words: Set[str] = _USUAL  # and keys that were looked at; most bodies have none but the usual
 
     def odd(self, body: Json, covered: Iterable[Path] = ()) -> list[tuple[Channel, Path, str]]:
         """The keys and numbers of a body that are to be judged, but for those below `covered`: of values that were
@@ -122,6 +122,8 @@ class Members:
             if not is_key(key):
                 yield key
             elif len(self._words) < KEYS_KEPT_MAX:
+                if not isinstance(self._words, set):
+                    self._words = set(_USUAL)
                 self._words.add(key)
 
 

@@ -32,6 +32,8 @@ FRAME_NAMES = ("id", "object", "model", "usage", "system_fingerprint", "service_
 FRAME_KEYS = frozenset((*FRAME_NAMES, "choices"))
 
 CHOICE_KEYS = frozenset(("index", "finish_reason", "logprobs"))
+_NO_CHOICES = frozenset[int]()  # each empty set that is made takes 200 bytes
+_NO_TOKENS = frozenset[tuple[int, str]]()
 """Keys of a choice that hold no text of their own; what a wire reads is added by its reader."""
 
 
@@ -52,15 +54,14 @@ class ChoicesReader:
         self._loose: dict[
             int, set[Channel]
         ] = {}  # open, of unknown kind: closed by the next frame without them
-        self.odd_tokens: set[tuple[int, str]] = set()
+        self.odd_tokens: frozenset[tuple[int, str]] = _NO_TOKENS
         self._once = Once()
         self.members = Members()
         self._names: tuple[Json, ...] = ()  # what stood at FRAME_NAMES last
         self._are_plain = False  # and no number to judge is among them
         self._is_odd = False  # a choice of the frame being read holds a key or a number to judge
         self._begun: set[int] = set()  # choices of which the client has seen something
-        self._finished: set[int] = set()
-        self._blocked: set[int] = set()
+        self._finished = self._blocked = _NO_CHOICES
         self._done = False
         self._finishes = False  # the frame being read has a finish reason
         self.tokens_repeat = False  # the log-probabilities of the choice being read say nothing but its text
@@ -140,7 +141,7 @@ class ChoicesReader:
         body = event.body
         for position, choice in enumerate(sequence(body.get("choices") if isinstance(body, dict) else None)):
             if isinstance(choice, dict) and choice.get("finish_reason"):
-                self._finished.add(choice_index(choice, position))
+                self._finished |= {choice_index(choice, position)}
 
     def edit(self, event: Event, edits: Mapping[int, Edit]) -> bytes:
         changes = self._changes(event, edits)
@@ -251,7 +252,7 @@ class ChoicesReader:
         for series in rows:
             name = f"{key}.{series.name}" if series.name else key
             if series.text != text:
-                self.odd_tokens.add((index, name))
+                self.odd_tokens |= {(index, name)}
             if (index, name) in self.odd_tokens:
                 channel = self.channel(index, name, Kind.OTHER)
                 pieces.extend(Piece(channel, where, token) for where, token in series.parts)
@@ -305,7 +306,7 @@ class ChoicesReader:
     def _filtered(self, index: int, message: str) -> bytes:
         out = self._chunk(self.text_choice(index, message, begun=index in self._begun))
         self._begun.add(index)
-        self._finished.add(index)
+        self._finished |= {index}
         return out + self._chunk(self.finish_choice(index))
 
     def _chunk(self, choice: Json) -> bytes:
