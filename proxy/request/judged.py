@@ -32,9 +32,9 @@ class JudgedText:
 
     __slots__ = (
         "_answering", "_base", "_behind", "_cap", "_closing", "_fed", "_followed", "_follows", "_found", "_gone",
-        "_grown", "_json", "_judge", "_judged", "_lax", "_new_judge", "_own", "_reread", "_scores", "_seam", "_tail",
-        "_todo", "_whole", "block", "block_at", "block_end", "changes", "channel", "closed", "errors", "length",
-        "released", "settled", "unlogged",
+        "_grown", "_json", "_judge", "_judged", "_lax", "_new_judge", "_own", "_reread", "_scores", "_seam",
+        "_tail", "_todo", "_whole", "block", "block_at", "block_end", "changes", "channel", "closed", "errors",
+        "length", "released", "settled", "unlogged",
     )  # fmt: skip
 
     def __init__(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.detect import hold as hold_module
 from proxy.detect.hold import hold_of
+from proxy.detect.prefixes import closure, parse
 from proxy.detect.regexes import Whole
 
 LONGEST = 12
@@ -61,6 +62,15 @@ def test_it_is_the_leftmost_place_that_is_open_however_the_text_came(
         at = hold.at(text[:cut], at)
         assert at == defined(patterns, text[:cut])
     assert hold.at(text) == at
+
+
+@given(patterns=PATTERNS, depth=st.integers(0, 6))
+def test_beginnings_are_spelt_out_in_a_few_times_the_patterns_length(patterns: list[str], depth: int) -> None:
+    """However deep it nests: RE2 takes the longer to compile them, and there are hundreds."""
+    pattern = "|".join(patterns)
+    for _ in range(depth):
+        pattern = f"x(?:{pattern})+y"
+    assert len(closure(parse(pattern))) <= 10 * len(pattern)
 
 
 @pytest.mark.parametrize("size", [1, 8, 300])

@@ -80,7 +80,11 @@ async def main(folder):
     await runner.cleanup()
 
 asyncio.run(main(Path(sys.argv[1])))
-heavy = {"torch", "transformers", "stanza", "gliner"} & sys.modules.keys()
+heavy = {
+    "torch", "transformers", "stanza", "gliner", "spacy", "thinc", "onnxruntime", "tokenizers", "presidio_analyzer",
+    "numpy", "scipy", "pandas", "sklearn", "joblib", "profanity_check", "vaderSentiment", "apprise", "requests",
+    "tldextract", "charset_normalizer", "yaml", "cryptography", "pyarrow",
+} & sys.modules.keys()
 assert not heavy, f"loaded for nothing: {heavy}"
 print("quiet")
 """
