@@ -14,6 +14,7 @@ from typing import Final
 
 from proxy.detect.base import HELD_CHARS_MAX
 from proxy.detect.normalise import Reader
+from proxy.detect.regexes import Leftmost
 
 # What each sign may stand for. The view folds i and l to one, since 1, ! and | stand for both; `written_as` then
 # keeps the letters themselves apart.
@@ -61,11 +62,15 @@ _FLAG_A: Final = 0x1F1E6  # regional indicators: letters that pair up to flags, 
 _FLAGS: Final = "\U0001f1e6-\U0001f1ff"
 _LETTER: Final = rf"(?:[^\W\d_]|[{_FLAGS}])"
 _WORD: Final = rf"(?:[^\W_]|[{_FLAGS}])"
-_GAP: Final = r"[ .\-_*/,|~+=\u00b7\u2022]"
+_ASCII_GAPS: Final = r" .\-_*/,|~+="
+_GAP: Final = rf"[{_ASCII_GAPS}\u00b7\u2022]"
 _GAP_CHARS_MAX: Final = 3
 _GAPS: Final = rf"{_GAP}{{1,{_GAP_CHARS_MAX}}}"
 _RUN: Final = re.compile(rf"(?<!{_WORD}){_LETTER}(?:{_GAPS}{_LETTER}(?!{_WORD})){{2,}}")
 _TWO_ALONE: Final = re.compile(rf"{_GAP}{_LETTER}{_GAPS}{_LETTER}(?!{_WORD})")
+_THREE_ALONE: Final = Leftmost(
+    rf"(?:\A|[^A-Za-z0-9])[A-Za-z](?:[{_ASCII_GAPS}]{{1,{_GAP_CHARS_MAX}}}[A-Za-z]){{2}}(?:[^A-Za-z0-9]|\z)"
+)
 _LAST_ALONE: Final = re.compile(rf"(?<!{_WORD}){_LETTER}{_GAP}{{0,{_GAP_CHARS_MAX}}}\Z")
 _OPEN_RUN: Final = re.compile(
     rf"(?<!{_WORD}){_LETTER}(?:{_GAPS}{_LETTER}(?!{_WORD}))*{_GAP}{{0,{_GAP_CHARS_MAX}}}\Z"
@@ -132,6 +137,12 @@ class Run:
 def two_alone(text: str, old: int) -> bool:
     """Whether letters that stand alone side by side reach window offset `old`, or lie behind it."""
     return _TWO_ALONE.search(text, max(0, old - _NEAR_CHARS)) is not None
+
+
+def three_alone(text: str) -> bool:
+    """Whether an ASCII text may hold a run: three letters that stand alone side by side."""
+    subject = text.encode()
+    return _THREE_ALONE.at(subject) < len(subject)
 
 
 def one_alone(text: str) -> int | None:

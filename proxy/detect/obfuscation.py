@@ -72,6 +72,15 @@ class ObfuscationBank:
     def open(self, context: Context) -> _ObfuscationScan:
         return _ObfuscationScan(self)
 
+    def nothing_in(self, text: str, /) -> bool:
+        """See `Glancing`: ASCII has letters of one script and no marks, and no word of it may be a code."""
+        if not text.isascii():
+            return False
+        if not self.wanted[ENCODED_TEXT]:
+            return True
+        ended = f"{text} "
+        return next_telling(ended, ended.encode(), 0) == len(ended)
+
 
 @dataclass(slots=True)
 class _Row:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from proxy.detect import prefixes
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
@@ -27,6 +28,9 @@ from proxy.detect.regexes import (
 )
 from proxy.detect.sieve import Sieve
 from proxy.model.finding import Match
+
+GLANCE_CHARS_MAX: Final = 4096
+"""A longer text is searched by slices: what words alone leave over costs as much as the slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,10 @@ class PatternBank:
 
     def open(self, context: Context) -> _PatternScan:
         return _PatternScan(self)
+
+    def nothing_in(self, text: str, /) -> bool:
+        """See `Glancing`: no pattern occurs, whatever the bound of its matches."""
+        return len(text) <= GLANCE_CHARS_MAX and not self.every.hits(Reader(self.view).push(text))
 
 
 def _pattern(entry: PatternEntry, length: int, regex: Regex) -> _Pattern:

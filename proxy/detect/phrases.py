@@ -8,13 +8,12 @@ the text that some phrase begins with, and a match whose next character is still
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
-
-import ahocorasick
+from typing import Final
 
 from proxy.detect import disguise
+from proxy.detect.automaton import Word, automaton, word_of
 from proxy.detect.base import HELD_CHARS_MAX, Context, InlineScan, Progress
 from proxy.detect.normalise import Reader, View, skeleton
 from proxy.detect.words import beginnings, begun, joins
@@ -36,24 +35,6 @@ class PhraseEntry:
     rule: int
     phrases: tuple[str, ...]
     whole_word: bool = True
-
-
-class _Automaton(Protocol):
-    def add_word(self, word: str, value: object) -> bool: ...
-    def make_automaton(self) -> None: ...
-    def match(self, text: str) -> bool: ...
-    def __len__(self) -> int: ...
-    def iter(self, text: str, start: int) -> Iterator[tuple[int, _Word]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Word:
-    """What stands at a phrase's end in the automaton: its length and whose it is."""
-
-    length: int
-    whole: tuple[int, ...]  # rules that want it as a whole word
-    loose: tuple[int, ...]  # rules that take it anywhere
-    leet: str = ""  # the phrase itself, where this stands in the automaton for leetspeak
 
 
 def check_phrase(phrase: str, view: View | None = None) -> None:
@@ -83,11 +64,11 @@ class PhraseBank:
                     check_phrase(phrase)
                 whole, loose = words.setdefault(shown, (set(), set()))
                 (whole if entry.whole_word else loose).add(entry.rule)
-        self.every = _automaton({word: _word(word, *rules) for word, rules in words.items()})
+        self.every = automaton({word: word_of(word, *rules) for word, rules in words.items()})
         # Where a phrase may begin in the midst of a word: those taken anywhere, and those of scripts without
         # spaces.
         inside = [word for word, (_, loose) in words.items() if loose or not joins(word[0])]
-        self.inside = _automaton(dict.fromkeys(inside, _NONE))
+        self.inside = automaton(dict.fromkeys(inside, _NONE))
         self.first = frozenset(word[0] for word in words)
         self.first_inside = frozenset(word[0] for word in inside)
         self.longest = max(map(len, words), default=0)
@@ -96,19 +77,19 @@ class PhraseBank:
 
     def _disguised(self, words: Mapping[str, tuple[set[int], set[int]]]) -> None:
         """The automata of the other looks."""
-        leet: dict[str, _Word] = {}  # of two phrases that differ in i and l alone, the first
+        leet: dict[str, Word] = {}  # of two phrases that differ in i and l alone, the first
         apart: dict[str, tuple[set[int], set[int]]] = {}
         for word, (whole, loose) in words.items():
             if disguise.may_be_leet(word):
-                leet.setdefault(word.translate(disguise.LEET), _word(word, whole, loose, word))
+                leet.setdefault(word.translate(disguise.LEET), word_of(word, whole, loose, word))
             letters = disguise.compact(word)
             if letters is not None:
                 both = apart.setdefault(letters, (set(), set()))
                 both[0].update(whole)
                 both[1].update(loose)
         inside = {shown: word for shown, word in leet.items() if word.loose or not joins(shown[0])}
-        self.leet, self.leet_inside = _automaton(leet), _automaton(inside)
-        self.apart = _automaton({letters: _word(letters, *rules) for letters, rules in apart.items()})
+        self.leet, self.leet_inside = automaton(leet), automaton(inside)
+        self.apart = automaton({letters: word_of(letters, *rules) for letters, rules in apart.items()})
         self.first_apart = frozenset(letters[0] for letters in apart)
         signs = [(chr(sign), letter) for sign, letter in disguise.LEET.items() if chr(sign) != "l"]
         begin, begin_inside = {shown[0] for shown in leet}, {shown[0] for shown in inside}
@@ -118,21 +99,32 @@ class PhraseBank:
     def open(self, context: Context) -> _PhraseScan:
         return _PhraseScan(self)
 
+    def nothing_in(self, text: str, /) -> bool:
+        """See `Glancing`: no phrase is written out but within a longer word, and nothing may be one in disguise."""
+        if not self.longest:
+            return True
+        reader = Reader(self.view)
+        shown = reader.push(text)
+        if not (text.isascii() and reader.in_step):
+            return False
+        for at, word in self.every.iter(shown, 0):
+            if word.loose or not _within_a_word(shown, at + 1 - word.length, at + 1):
+                return False
+        if self.leet and disguise.MIXED.search(shown):
+            for _ in self.leet.iter(shown.translate(disguise.LEET), 0):
+                return False
+        return not disguise.three_alone(shown)
 
-_NONE: Final = _Word(0, (), ())
+
+def _within_a_word(text: str, start: int, end: int) -> bool:
+    """Whether a word runs on at either end of that range."""
+    if start > 0 and joins(text[start - 1]) and joins(text[start]):
+        return True
+    return end < len(text) and joins(text[end]) and joins(text[end - 1])
+
+
+_NONE: Final = Word(0, (), ())
 _PARTS_OF_ONE: Final = re.compile("[\u1160-\u11ff\u3099\u309a]")  # jamo and voicing marks that end a syllable
-
-
-def _word(word: str, whole: set[int], loose: set[int], leet: str = "") -> _Word:
-    return _Word(len(word), tuple(sorted(whole - loose)), tuple(sorted(loose)), leet)
-
-
-def _automaton(words: Mapping[str, _Word]) -> _Automaton:
-    automaton = cast(_Automaton, ahocorasick.Automaton())
-    for word, value in words.items():
-        automaton.add_word(word, value)
-    automaton.make_automaton()
-    return automaton
 
 
 class _PhraseScan(InlineScan):
@@ -157,7 +149,7 @@ class _PhraseScan(InlineScan):
         self._hold = 0  # where the last answer's safe part ended
         self._longest = bank.longest
         self._open: list[int] = []  # where a phrase may have begun that is not complete
-        self._pending: list[tuple[int, int, _Word]] = []  # complete, but what follows is not known
+        self._pending: list[tuple[int, int, Word]] = []  # complete, but what follows is not known
         self._found: list[
             tuple[int, int, int]
         ] = []  # start, -end, rule: certain, but something before is open
@@ -276,7 +268,7 @@ class _PhraseScan(InlineScan):
 
     def _judge_pending(self, final: bool) -> None:
         reader, text, base = self._reader, self._reader.text, self._reader.base
-        waiting: list[tuple[int, int, _Word]] = []
+        waiting: list[tuple[int, int, Word]] = []
         for hit in self._pending:
             start, end, word = hit
             bound = reader.raw_start(start) + HELD_CHARS_MAX

@@ -61,6 +61,10 @@ class PiiBank:
         self._engine = _Engine(entities, recognizers or load_recognizers(), self._view)
         self._wanted = tuple((entry.rule, entry.entities, entry.min_score) for entry in entries)
 
+    def nothing_in(self, text: str, /) -> bool:
+        """See `Glancing`: a text that need not be cut by force, and no recognizer's pattern may occur in it."""
+        return len(text) <= SEGMENT_CHARS_MAX and self._engine.begin(Reader(self._view).push(text), 0) is None
+
     def open(self, context: Context) -> _PiiScan:
         return _PiiScan(self._view, self._engine, self._wanted)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from proxy.detect.base import Bank, Context, InlineScan, Progress, Scan
+from proxy.detect.base import Bank, Context, Glancing, InlineScan, Progress, Scan
 from proxy.detect.regexes import AtNeed, RegexSet, check_regex
 from proxy.model.finding import Match
 
@@ -38,7 +38,12 @@ class UnlessBank:
         self.rules = found.rules
         self.reads_context = found.reads_context
         self._found = found
+        self._glancing = found if isinstance(found, Glancing) else None
         self._unless = {rule: _places(patterns) for rule, patterns in unless.items()}
+
+    def nothing_in(self, text: str, /) -> bool:
+        """See `Glancing`."""
+        return self._glancing is not None and self._glancing.nothing_in(text)
 
     def open(self, context: Context, /) -> _UnlessScan:
         return _UnlessScan(self._found.open(context), self._unless)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from proxy.detect.base import NO_CONTEXT, Bank, Context, Ticket
+from proxy.detect.base import NO_CONTEXT, Bank, Context, Glancing, Ticket
 from proxy.detect.prompt_leak import PromptLeakBank
 from proxy.model.finding import Finding
 from proxy.model.level import Action, Direction, Level
@@ -68,6 +68,11 @@ class Plan:
     def banks(self) -> tuple[Bank, ...]:
         """All that read its texts."""
         return (*self.holding, *self.watching)
+
+    @cached_property
+    def glancing(self) -> tuple[Glancing, ...]:
+        """Those that may tell at a glance that they have nothing to say."""
+        return tuple(bank for bank in self.banks if isinstance(bank, Glancing))
 
     @property
     def prompt_banks(self) -> tuple[PromptLeakBank, ...]:

@@ -133,10 +133,11 @@ class Recall:
 
     def keep(
         self, bank: Bank, context: Context, matches: Sequence[Match], scores: Mapping[str, float]
-    ) -> None:
+    ) -> Known:
         """Remember what the bank said, once all of it is said."""
         known = Known(tuple(matches), dict(scores)) if matches or scores else NOTHING
         self._memory.put(self._key(bank, context), known)
+        return known
 
     def _key(self, bank: Bank, context: Context) -> bytes:
         key = self._memory.number(bank) + self._digest

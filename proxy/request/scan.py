@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from proxy.model.level import Direction
 from proxy.model.text import Channel, Text
-from proxy.policy.match import Judge
+from proxy.policy.match import Judge, Plan
+from proxy.policy.memory import NOTHING
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.inflow import Answers
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
-from proxy.request.turn import TEXTS_AT_ONCE, Turn
+from proxy.request.turn import LOOKED_AT_ONCE, TEXTS_AT_ONCE, Turn
 
 LARGE_CHARS = 131_072
 """Bodies with more text than this wait for their turn: only a few are judged at once."""
 
+GLANCE_CHARS_MAX: Final = 256 * 1024
+"""A longer text is judged by slices alone: of so much, a glance of one bank takes a few milliseconds."""
 ASKING_TEXTS_MAX = 4
 """How many texts of one body have questions with scorers at the same time."""
 
@@ -51,12 +55,16 @@ async def _judge(
 ) -> None:
     turn, answers, order = Turn(ports.clock), Answers(), Order()
     asking: list[JudgedText] = []
-    quiet = x.policy.memory.quiet(x.policy.plan(direction, x.selection).banks)
+    plan = x.policy.plan(direction, x.selection)
+    quiet = x.policy.memory.quiet(plan.banks)
     for source in texts:
         text = new_text(x, direction, source.channel)
         judged.append(text)
         alone = quiet if not source.channel.chain else None
         known = alone is not None and alone.holds(source.value, unescaped=source.channel.json)
+        if not known and await _glance(x, plan, source, turn) and alone is not None:
+            alone.note(source.value, unescaped=False)
+            known = True
         text.read(source.value, quiet=known)
         order.opened(text)
         if len(judged) == len(texts):
@@ -78,6 +86,24 @@ async def _judge(
             await turn.done()
     while asking:
         asking = await _answered(x, turn, answers, asking)
+
+
+async def _glance(x: Exchange, plan: Plan, source: Text, turn: Turn) -> bool:
+    """Tell the memory which banks have nothing to say of a text, so that they need not read it; whether that is
+    all."""
+    text = source.value
+    recall = x.policy.memory.of(text, unescaped=False)
+    if source.channel.json or recall is None or len(text) > GLANCE_CHARS_MAX:
+        return False
+    quiet = len(plan.glancing) == len(plan.banks)
+    for bank in plan.glancing:
+        known = recall.known(bank, x.context)
+        if known is None and bank.nothing_in(text):
+            known = recall.keep(bank, x.context, (), {})
+        quiet = quiet and known is NOTHING
+        if len(text) > LOOKED_AT_ONCE:
+            await turn.done()
+    return quiet
 
 
 async def _answered(x: Exchange, turn: Turn, answers: Answers, asking: list[JudgedText]) -> list[JudgedText]:

@@ -1,0 +1,80 @@
+"""What a bank says at a glance of a whole text is what it would say after reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.quality_data import SELECTION, shipped_policy
+from benchmarks.quality_pii import SEEDS, lookalikes, planted
+from proxy.detect.base import Context, Glancing, SteppedScan
+from proxy.detect.obfuscation import KINDS, ObfuscationBank, ObfuscationEntry
+from proxy.detect.patterns import PatternBank, PatternEntry
+from proxy.detect.phrases import PhraseBank, PhraseEntry
+from proxy.detect.pii import PiiBank, PiiEntry
+from proxy.detect.unless import UnlessBank
+from proxy.model.level import Direction
+from proxy.policy.compile import Policy
+
+BANKS: Sequence[Glancing] = (
+    PhraseBank([PhraseEntry(0, ("ass", "kill switch", "go")), PhraseEntry(1, ("bomb",), whole_word=False)]),
+    PatternBank(
+        [
+            PatternEntry(0, r"\bgo{1,3}\b"),
+            PatternEntry(1, r"a.*b", max_length=6),
+            PatternEntry(2, r"\w+$", max_length=4),
+            PatternEntry(3, r"b\b", max_length=2),
+        ]
+    ),
+    PiiBank([PiiEntry(0, frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD"}))]),
+    ObfuscationBank([ObfuscationEntry(0, frozenset(KINDS))]),
+    UnlessBank(PhraseBank([PhraseEntry(0, ("bomb",))]), {0: ((r"bath bomb", 9),)}),
+)
+PIECES = (
+    "ass", "class", "assay", "k i l l", "k.i.l.l switch", "kill  switch", "g0", "go", "b0mb", "bomb", "bath bomb",
+    "a", "b", "I", " ", ".", "-", "_", "\n", "1", "4111 1111 1111 1111", "jane@example.com", "+49 30 901820",
+    "SGVsbG8gdGhlcmUsIGhvdyBhcmUgeW91IHRvZGF5", "uryyb", "jbeyq", "olleh", "dlrow", "72 101 108 108 111", "\u200b",
+    "\u0430ss", "\u00e9", "the garden", "question", "x" * 20,
+)  # fmt: skip
+TEXTS = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+
+
+def says_nothing(bank: Glancing, text: str) -> bool:
+    scan = bank.open(Context(messages=1, characters=len(text)))
+    if isinstance(scan, SteppedScan):
+        scan.by_steps = False
+    return not scan.feed(text, final=True).matches and not scan.scores
+
+
+@given(text=TEXTS)
+@pytest.mark.parametrize("bank", BANKS, ids=lambda bank: type(bank).__name__)
+def test_a_glance_never_misses_what_is_found(bank: Glancing, text: str) -> None:
+    if bank.nothing_in(text):
+        assert says_nothing(bank, text)
+
+
+@pytest.mark.parametrize("bank", BANKS, ids=lambda bank: type(bank).__name__)
+def test_a_glance_is_enough_for_plain_prose(bank: Glancing) -> None:
+    assert bank.nothing_in("The garden is open. A class of assistants will answer each question of yours.")
+
+
+@cache
+def policy() -> Policy:
+    return shipped_policy()
+
+
+def test_the_shipped_rules_find_by_a_glance_what_they_find_by_reading() -> None:
+    seed = SEEDS["held-out"]
+    texts = [one.text for made in (planted, lookalikes) for one in made(seed, 60, True)]
+    glanced = 0
+    for direction in Direction:
+        for bank in policy().plan(direction, SELECTION).glancing:
+            for text in texts:
+                if bank.nothing_in(text):
+                    glanced += 1
+                    assert says_nothing(bank, text), (bank.detector, text)
+    assert glanced > len(texts)
