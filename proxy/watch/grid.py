@@ -12,9 +12,10 @@ from proxy.model.observation import Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, Stat, Tripwire
 from proxy.watch.batch import Batch
+from proxy.watch.held import held_of
 from proxy.watch.histogram import bin_of
 from proxy.watch.window import SLICES, Sums, Window
-from proxy.watch.wire import HELD_MAX, Wire, held_of
+from proxy.watch.wire import HELD_MAX, Wire
 
 GROUPS_MAX: Final = 1000
 """Models, apps or callers with a window of their own; then the one that was not heard of for the longest time is

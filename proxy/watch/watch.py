@@ -16,11 +16,12 @@ from proxy.model.record import Json
 from proxy.model.tripwire import Per, State, Tripwire
 from proxy.watch.gather import Gather
 from proxy.watch.grid import Grid
+from proxy.watch.held import held_json
 from proxy.watch.inventory import Inventory
 from proxy.watch.learned import FORMAT, learned_json, restore_learned
 from proxy.watch.prompts import Prompts
 from proxy.watch.unread import Unread
-from proxy.watch.wire import Standing, Turned, Wire, held_json
+from proxy.watch.wire import Standing, Turned, Wire
 
 STANDINGS_MAX: Final = 100
 """How many groups of one tripwire are shown that are well, those heard of last first."""

@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from proxy.model.observation import Observation
-from proxy.model.record import Json
-from proxy.model.tripwire import Stat, State, Tripwire
+from proxy.model.tripwire import Per, Stat, State, Tripwire
 from proxy.watch.breach import Breach, Verdict
 from proxy.watch.chart import Chart
+from proxy.watch.held import Held
 from proxy.watch.normal import Limits, Normal
 from proxy.watch.window import SLICES, Window
 
 HELD_MAX: Final = 256
 """Groups of one tripwire that are beyond its limit at the same time; what comes then waits for room."""
-EXAMPLES_MAX: Final = 5
-CALLERS_MAX: Final = 64
-"""Callers that are told apart in one slice of a window."""
-
-
-@dataclass(slots=True)
-class Held:
-    """One group of which a sample went beyond the limit within the window, or that is not well yet."""
-
-    window: Window
-    breach: Breach = field(default_factory=Breach)
-    chart: Chart = field(default_factory=Chart)  # where the tripwire looks for a shift
-    examples: deque[str] = field(default_factory=lambda: deque(maxlen=EXAMPLES_MAX))
-    callers: deque[tuple[int, Counter[str]]] = field(default_factory=deque)  # by slice, of the samples beyond
-
-    def note(self, at: int, one: Observation) -> None:
-        if one.exchange:  # what was posted has none
-            self.examples.append(one.exchange)
-        if not self.callers or self.callers[-1][0] < at:
-            self.callers.append((at, Counter()))
-        counts = self.callers[-1][1]
-        caller = one.caller or ""
-        if caller in counts or len(counts) < CALLERS_MAX:
-            counts[caller] += 1
-
-    def move(self, at: int) -> None:
-        while self.callers and self.callers[0][0] < at - SLICES:
-            self.callers.popleft()
-
-    def by_caller(self) -> Counter[str]:
-        """Whose samples went beyond the limit."""
-        together: Counter[str] = Counter()
-        for _, counts in self.callers:
-            together.update(counts)
-        return together
+GONE_S: Final = 86_400.0
+"""For a caller who was silent for so long no tripwire fires any more. Where no more can be held, it is enough to be
+silent for as long as it takes to be well."""
+WHY_GONE: Final = "nothing more was heard of this caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +119,19 @@ class Wire:
             quiet = not held.callers and held.chart.empty and not _remembers(after, now)
             if after.state is State.OK and quiet:
                 self._let_go(group)
+        yield from self._gone(now)
+
+    def _gone(self, now: float) -> Iterator[Turned]:
+        """Callers who were blocked, or left, never are well again: else the tripwire were full of them one day."""
+        if self.tripwire.per is not Per.USER:
+            return
+        least_s = self.tripwire.keep_firing_s if len(self.held) >= HELD_MAX else GONE_S
+        for group, held in tuple(self.held.items()):
+            silent_s = now - held.heard
+            if silent_s > 0 and silent_s >= least_s and held.breach.state is not State.OK:
+                self._let_go(group)
+                limits = self.normal.of(group, now, 0)
+                yield self._turned(group, held, False, now, None, 0, limits, WHY_GONE)
 
     def drop(self, now: float, why: str) -> Iterator[Turned]:
         """It is no more: what fires stops."""
@@ -198,13 +180,15 @@ class Wire:
         mine = self._hold(group, window)
         if mine is not None:
             mine.breach, mine.chart = held.breach, held.chart
-            mine.examples, mine.callers = held.examples, held.callers
+            mine.examples, mine.callers, mine.heard = held.examples, held.callers, held.heard
 
     def _verdict(self, group: str, held: Held, now: float) -> tuple[Verdict, float | None, int, Limits]:
         wire, window = self.tripwire, held.window
         samples = window.count(self.which)
         value = window.stat(self.which, wire.stat)
         limits = self.normal.of(group, now, samples)
+        if samples:
+            held.heard = now
         if value is None or samples < wire.min_samples:
             held.chart = replace(held.chart, looked=now)
             return Verdict.NO_NEWS, value, samples, limits
@@ -251,61 +235,3 @@ class Wire:
 def _remembers(breach: Breach, now: float) -> bool:
     """Whether its last recovery still counts for the next firing."""
     return breach.relaxed is not None and now - breach.relaxed <= 3600.0
-
-
-def held_json(held: Held) -> Json:
-    """For a later process."""
-    callers: list[Json] = [[at, dict(counts)] for at, counts in held.callers]
-    return {
-        "breach": breach_json(held.breach),
-        "chart": held.chart.as_json(),
-        "callers": callers,
-        "examples": list(held.examples),
-    }
-
-
-def held_of(window: Window, stored: Json) -> Held:
-    """Raises ValueError, TypeError, KeyError for what `held_json` did not make."""
-    if not isinstance(stored, dict):
-        raise ValueError("nothing held")
-    held = Held(window, breach_of(stored["breach"]))
-    if "chart" in stored:  # files of earlier versions have none
-        held.chart = Chart.of(stored["chart"])
-    examples, callers = stored["examples"], stored["callers"]
-    if not isinstance(examples, list) or not isinstance(callers, list):
-        raise ValueError("no examples")
-    held.examples.extend(str(one) for one in examples)
-    for at, counts in callers:
-        held.callers.append((int(at), Counter({str(caller): int(n) for caller, n in counts.items()})))
-    return held
-
-
-def breach_json(breach: Breach) -> dict[str, Json]:
-    """For a later process."""
-    return {
-        "state": breach.state.word,
-        "since": breach.since,
-        "began": breach.began,
-        "looked": breach.looked,
-        "clear_s": breach.clear_s,
-        "relaxed": breach.relaxed,
-        "refires": breach.refires,
-    }
-
-
-def breach_of(stored: Json) -> Breach:
-    """Raises ValueError, TypeError, KeyError for what `breach_json` did not make."""
-    if not isinstance(stored, dict):
-        raise ValueError("no breach")
-    state, relaxed = str(stored["state"]), stored["relaxed"]
-    times = [stored[key] for key in ("since", "began", "looked", "clear_s")]
-    since, began, looked, clear_s = (float(time) for time in times if isinstance(time, int | float))
-    return Breach(
-        State[state.upper()],
-        since,
-        began,
-        looked,
-        clear_s,
-        float(relaxed) if isinstance(relaxed, int | float) else None,
-        int(str(stored["refires"])),
-    )

@@ -11,9 +11,7 @@ import pytest
 from proxy.model.observation import Metric, Observation
 from proxy.model.record import Json
 from proxy.model.tripwire import Per, Stat, State
-from proxy.watch.gather import FEW_MAX
 from proxy.watch.grid import GROUPS_MAX
-from proxy.watch.prompts import PROMPTS_MAX, Prompts
 from proxy.watch.unread import SAID_MAX
 from proxy.watch.watch import STANDINGS_MAX
 from proxy.watch.wire import HELD_MAX
@@ -154,30 +152,6 @@ def test_a_reload_goes_on_where_tripwires_stand_and_ends_those_that_are_gone() -
     assert [one.fires for one in look(running, at("03:20"))] == [False]
 
 
-def test_a_hundred_thousand_callers_take_no_more_room_than_the_bounds() -> None:
-    running = watch(tripwire(per=Per.USER, for_s=0, min_samples=1))
-    for n in range(20_000):
-        running.observe(seen(MIDNIGHT + n / 100, caller=f"user:u{n}", toxicity=0.9))
-    turned = look(running, MIDNIGHT + 201)
-    assert len(turned) == HELD_MAX
-    standings = list(running.standings(MIDNIGHT + 201))
-    assert sum(one.state is State.FIRING for one in standings) == HELD_MAX
-    assert len(standings) <= GROUPS_MAX + HELD_MAX
-
-
-def test_what_is_not_well_is_remembered_when_many_others_come() -> None:
-    running = watch(tripwire(per=Per.USER, for_s=0, min_samples=5))
-    for n in range(5):
-        running.observe(seen(MIDNIGHT + n, caller="user:bad", toxicity=0.9))
-    assert len(look(running, MIDNIGHT + 5)) == 1
-    for n in range(5 * GROUPS_MAX):
-        running.observe(seen(MIDNIGHT + 6 + n / 100, caller=f"user:u{n}", toxicity=0.01))
-    for n in range(60):
-        running.observe(seen(MIDNIGHT + 100 + n, caller="user:bad", toxicity=0.9))
-    bad = next(one for one in running.standings(MIDNIGHT + 160) if one.group == "user:bad")
-    assert (bad.state, bad.samples) == (State.FIRING, 65)
-
-
 def test_two_weeks_of_ordinary_traffic_fire_nothing() -> None:
     """A daily rhythm, harmless scores with outliers, a look every minute."""
     slow = tripwire(id="slow", metric=Metric.LATENCY_S, above=8.0)
@@ -230,43 +204,6 @@ def test_metrics_tell_the_worst_of_those_whom_the_settings_do_not_name() -> None
         ("callers", "user", 2, pytest.approx(0.9, rel=0.01), 0.5),
     ]
     assert len(list(running.standings(MIDNIGHT + 60))) == 4 + 1 + STANDINGS_MAX
-
-
-def test_what_one_caller_takes_in_all() -> None:
-    """A sum is seen though no sample is over the limit, and slides out of the window again."""
-    wire = tripwire(
-        id="cost", metric=Metric.TOKENS, stat=Stat.SUM, per=Per.USER, above=10_000, min_samples=1, for_s=0,
-        window_s=600.0, keep_firing_s=60.0,
-    )  # fmt: skip
-    running = watch(wire)
-    many = [seen(MIDNIGHT + n, caller=f"user:u{n % 3 * (n % 2)}", tokens=60.0) for n in range(600)]
-    fired, relaxed = drive(running, many, MIDNIGHT + 2000, MIDNIGHT)
-    assert (fired.group, fired.fires, relaxed.fires) == ("user:u0", True, False)
-    assert fired.value is not None
-    assert 10_000 < fired.value < 12_000
-
-
-def test_new_prompts_are_counted_not_repeated_ones() -> None:
-    wire = tripwire(
-        id="asks", metric=Metric.NEW_PROMPTS, stat=Stat.SUM, per=Per.USER, above=50, min_samples=1, for_s=0,
-        window_s=600.0,
-    )  # fmt: skip
-    running = watch(wire)
-    many = [
-        replace(seen(MIDNIGHT + n, caller=f"user:u{n % 2}"), prompt=hash(n if n % 2 else "are you there?"))
-        for n in range(300)
-    ]
-    (fired,) = drive(running, many, MIDNIGHT + 300, MIDNIGHT)
-    assert fired.group == "user:u1"
-    assert fired.value is not None
-    assert 51 <= fired.value <= 51 + FEW_MAX
-
-
-def test_prompts_that_are_remembered_are_bounded() -> None:
-    prompts = Prompts()
-    assert all(prompts.new(("u", n)) for n in range(PROMPTS_MAX + 10))
-    assert prompts.new(("u", 0))
-    assert not prompts.new(("u", PROMPTS_MAX))
 
 
 def test_sentiment_is_read_at_a_look_and_of_so_many_replies() -> None:
