@@ -90,7 +90,7 @@ class Metrics:
         self.policy_reload_success = gauge("policy_reload_success", "Whether the last reload was taken")
         self.policy_reload_time = gauge("policy_reload_timestamp_seconds", "When the policy was loaded")
         self.log_queue = gauge("log_queue", "Records waiting for the log's writer")
-        self.log_commit = histogram("log_commit_seconds", "One group commit", _FAST_S)
+        self.log_commit = histogram("log_commit_seconds", "One group of records made durable", _FAST_S)
         self.log_records = counter("log_records", "Begin and end records written")
         self._log_failures = counter("log_failures", "Records that could not be written", "reason")
         self._log_removed = counter("log_removed", "Exchanges removed by retention or erasure", "why")

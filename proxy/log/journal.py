@@ -44,7 +44,14 @@ class Journal:
         self._codec = codec
         # Each write is on the disk when it returns: one call, and the interpreter's lock let go of once.
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_DSYNC | os.O_CLOEXEC, 0o600)
-        self._inode = os.fstat(self._file).st_ino
+        found = os.fstat(self._file)
+        self._inode = found.st_ino
+        try:
+            if not found.st_size:
+                _keep_entry(path.parent)
+        except OSError:
+            os.close(self._file)
+            raise
         self._used = self._stained = 0  # behind `_stained` all is zeros
 
     @property
@@ -123,6 +130,15 @@ def is_left_over(store: Path) -> bool:
             return file.read(len(_MAGIC)) == _MAGIC
     except FileNotFoundError:
         return False
+
+
+def _keep_entry(folder: Path) -> None:
+    """A new file may be lost with all that is in it while its folder's entry is not on the disk."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _place(id: bytes) -> bytes:

@@ -53,7 +53,7 @@ class LogObserver(Protocol):
     """Who counts what the log does. Called on the event loop."""
 
     def on_commit(self, seconds: float, records: int) -> None:
-        """One group commit of that many begin and end records."""
+        """So many begin and end records were made durable together."""
         ...
 
     def on_failure(self, reason: str) -> None:
