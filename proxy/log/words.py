@@ -25,7 +25,7 @@ _UNSPACED: Final = (
     "\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
 _LETTER: Final = rf"[^\W_{_UNSPACED}]"
-_ASCII_RUN: Final = re.compile("[a-z0-9]+")
+_ASCII_APART: Final = dict.fromkeys(set(range(128)) - set(b"abcdefghijklmnopqrstuvwxyz0123456789"), " ")
 _RUN: Final = re.compile(rf"([{_UNSPACED}]+)|{_LETTER}+")
 _LABELS: Final = frozenset({"role", "type", "id", "tool_call_id", "tool_use_id", "call_id"})
 """Keys whose values are the wire's, not anybody's words."""
@@ -63,7 +63,7 @@ class Words:
         """What is indexed of a part. Raises Damaged."""
         whole = said(content)
         text = whole[:WORDED_CHARS_MAX]
-        pieces = set(_ASCII_RUN.findall(text) if text.isascii() else _pieces(text, alone=True))
+        pieces = set(text.translate(_ASCII_APART).split() if text.isascii() else _pieces(text, alone=True))
         known = self._known
         tokens = [known.get(piece) or self._token(piece) for piece in pieces]
         if len(whole) > WORDED_CHARS_MAX:
