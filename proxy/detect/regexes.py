@@ -18,9 +18,11 @@ PATTERN_CHARS_MAX: Final = 10_000
 PATTERNS_KEPT_MAX: Final = 4096
 """Patterns whose compiled form, shape and beginnings are kept: an edit somewhere else costs them nothing."""
 
+CHECKED_MAX: Final = 200_000
+"""A pattern of more instructions is compiled when it is checked: RE2 might refuse it for its size."""
+
 LIGHT_MAX: Final = 20_000
-"""A pattern of more instructions is compiled when it is checked: RE2 might refuse it for its size, and an exchange
-that is the first to need it would wait."""
+"""A pattern of more is not left for the first exchange that needs it: it would wait for milliseconds."""
 
 _ANYWHERE: Final = re2._re2.RE2.Anchor.UNANCHORED
 _WHOLE: Final = re2._re2.RE2.Anchor.ANCHOR_BOTH
@@ -145,7 +147,7 @@ def options() -> re2.Options:
 
 @lru_cache(maxsize=PATTERNS_KEPT_MAX)
 def check_regex(pattern: str) -> str:
-    """The pattern, if RE2 takes it: it is read, and compiled only where it is heavy. Raises PatternError with RE2's
+    """The pattern, if RE2 takes it: it is read, and compiled only where it is large. Raises PatternError with RE2's
     own words."""
     if len(pattern) > PATTERN_CHARS_MAX:
         raise PatternError(
@@ -155,10 +157,14 @@ def check_regex(pattern: str) -> str:
         re2.Set.SearchSet(options()).Add(pattern)
     except (re2.error, UnicodeEncodeError):
         compile_unchecked(pattern)  # says why
-    shape = shape_of(pattern)
-    if shape is None or prefixes.weight(shape) > LIGHT_MAX:
+    if _heavier(pattern, CHECKED_MAX):
         compile_unchecked(pattern)
     return pattern
+
+
+def _heavier(pattern: str, instructions: int) -> bool:
+    shape = shape_of(pattern)
+    return shape is None or prefixes.weight(shape) > instructions
 
 
 def compile_regex(pattern: str) -> Regex:
@@ -167,13 +173,14 @@ def compile_regex(pattern: str) -> Regex:
 
 
 class AtNeed:
-    """A pattern that was checked, compiled when it is first asked for: of most it never is."""
+    """A pattern that was checked, compiled when it is first asked for: of most it never is. With `light_only` a
+    heavy one is compiled at once."""
 
     __slots__ = ("_made", "_pattern")
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, light_only: bool = False) -> None:
         self._pattern = pattern
-        self._made: Regex | None = None
+        self._made = compile_unchecked(pattern) if light_only and _heavier(pattern, LIGHT_MAX) else None
 
     @property
     def regex(self) -> Regex:

@@ -54,7 +54,9 @@ class _Places:
 
     def __init__(self, patterns: Places) -> None:
         self.reach = max(length for _, length in patterns)
-        self._patterns = [(AtNeed(check_regex(pattern)), length) for pattern, length in patterns]
+        self._patterns = [
+            (AtNeed(check_regex(pattern), light_only=True), length) for pattern, length in patterns
+        ]
         self._any = RegexSet(pattern for pattern, _ in patterns)
 
     def cover(self, text: str, begins: int, start: int, end: int) -> bool:

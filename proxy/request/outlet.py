@@ -7,7 +7,6 @@ own choice; other choices run on.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -52,7 +51,7 @@ class Outlet:
         self.media = MediaOut()
         self._reader = reader
         self._choices = choices
-        self._queue: deque[Waiting] = deque()
+        self._queue: list[Waiting] = []  # a deque of one takes 700 bytes more, and every open stream has one
         self._untold: list[tuple[Event, Mapping[int, Edit]]] = []  # of the tail, which may never go out
         self._rendering = False  # a thread reads the texts
         self._waits_for: Mark | None = None  # what the first frame waits for, where it is a large one
@@ -92,7 +91,7 @@ class Outlet:
             self._waits_for = look.waits_for if waiting.large else None
             if look.waits_for is not None:
                 break
-            self._queue.popleft()
+            del self._queue[0]
             self.held -= waiting.chars
             if look.blocking:
                 self._block(waiting, look.blocking, out)
@@ -134,7 +133,7 @@ class Outlet:
     def overtake(self, out: bytearray) -> None:
         """One text's open end holds up too much: let frames of settled texts go before it, in order within each
         text. Raises UnreadableReply where that does not help."""
-        kept: deque[Waiting] = deque()
+        kept: list[Waiting] = []
         held, choices = set[JudgedText](), set[int]()
         for waiting in self._queue:
             texts = {mark.text for mark in waiting.marks}
@@ -245,7 +244,7 @@ class Outlet:
         what blocked it, which is returned: what was read behind that frame, because it came with the same bytes
         or while answers were waited for, is no part of the reply."""
         last = waiting
-        kept: deque[Waiting] = deque()
+        kept: list[Waiting] = []
         for later in self._queue:
             reached = any(mark.text is blocked and mark.end >= blocked.block_end for mark in last.marks)
             if not reached:
