@@ -139,6 +139,10 @@ class InlineScan(_WithoutTickets):
 
     __slots__ = ()
 
+    def unhurried(self) -> None:
+        """Told before the first piece: all of the text is there, and nothing of it goes out before its end. What
+        costs less for more text at once may wait for more."""
+
 
 class SteppedScan(_WithoutTickets):
     """One that answers at once too, but may leave some of its work for later where it is asked to go `by_steps`: it

@@ -24,6 +24,9 @@ microsecond; RE2 takes some 0.1 s to compile one so long."""
 OPENING_CHARS: Final = 4
 """So many characters tell most places from which nothing can match."""
 
+LATE_CHARS: Final = 2048
+"""So much is searched at once where nothing waits: a search costs as much by itself as some hundred characters."""
+
 OPENINGS_KEPT_MAX: Final = 65_536
 """Of so many openings it is remembered whether a match may begin with them; then all are forgotten."""
 
@@ -82,14 +85,14 @@ class Hold:
     any: _Starts  # of the others
     blind: int  # characters held for patterns whose beginnings could not be spelt out
     longest: int
-    late: bool = False  # nothing waits: by length alone, in steps, so that each character is read twice
+    late: bool = False  # nothing waits: by length alone, in steps of LATE_CHARS and more
 
     def at(self, text: str, dead: int = 0) -> int:
         """The offset in `text`; its length where nothing is open. Nothing is open before `dead`, which is what this
         said of less of the text."""
         length = len(text)
         if self.late:
-            return length - self.longest if length > 2 * self.longest else 0
+            return length - self.longest if length > self.longest + max(self.longest, LATE_CHARS) else 0
         start = min(max(dead, length - self.longest, 0), length)
         if start == length:
             return length

@@ -88,7 +88,8 @@ class PatternBank:
         self.patterns = tuple(map(_pattern, entries, lengths, self.every.regexes))
         self.least = min((pattern.least for pattern in self.patterns), default=1)
         named = ((entry.pattern, length) for entry, length in zip(entries, lengths, strict=True))
-        self.hold = hold_of(named) if holds else late(max(lengths, default=0))
+        self.late = late(max(lengths, default=0))
+        self.hold = hold_of(named) if holds else self.late
 
     def open(self, context: Context) -> _PatternScan:
         return _PatternScan(self)
@@ -109,13 +110,13 @@ def _pattern(entry: PatternEntry, length: int, regex: Regex) -> _Pattern:
 class _PatternScan(InlineScan):
     """One text. Offsets are those of the folded view until a match is reported."""
 
-    __slots__ = ("_decided", "_hold", "_least", "_next", "_patterns", "_reader", "_set", "_waiting")
+    __slots__ = ("_decided", "_hold", "_late", "_least", "_next", "_patterns", "_reader", "_set", "_waiting")
 
     def __init__(self, bank: PatternBank) -> None:
         self._reader = Reader(bank.view)
         self._patterns = bank.patterns
         self._set = bank.every
-        self._hold = bank.hold
+        self._hold, self._late = bank.hold, bank.late
         self._least = bank.least  # the fewest characters of any match
         self._next: dict[int, int] = {}  # where a pattern's next match may begin, where it has had one
         self._decided = 0  # every match that begins before here is known
@@ -125,6 +126,10 @@ class _PatternScan(InlineScan):
     @property
     def scores(self) -> Mapping[str, float]:
         return {}
+
+    def unhurried(self) -> None:
+        """See `InlineScan`."""
+        self._hold = self._late
 
     def feed(self, piece: str, *, final: bool = False) -> Progress:
         reader = self._reader

@@ -99,6 +99,11 @@ class _UnlessScan(InlineScan):
     def scores(self) -> Mapping[str, float]:
         return self._found.scores
 
+    def unhurried(self) -> None:
+        """See `InlineScan`."""
+        if isinstance(self._found, InlineScan):
+            self._found.unhurried()
+
     def feed(self, piece: str, *, final: bool = False) -> Progress:
         progress = self._found.feed(piece, final=final)
         self._text += piece

@@ -208,6 +208,8 @@ class Lane:
                 continue
             self.readings.append(reading)
             if isinstance(scan, InlineScan):
+                if view.recall is not None:
+                    scan.unhurried()
                 continue
             if isinstance(scan, SteppedScan):
                 scan.by_steps, reading.stepped = True, scan

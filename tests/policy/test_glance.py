@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from benchmarks.quality_data import SELECTION, shipped_policy
 from benchmarks.quality_pii import SEEDS, lookalikes, planted
-from proxy.detect.base import Context, Glancing, SteppedScan
+from proxy.detect.base import Context, Glancing, InlineScan, SteppedScan
 from proxy.detect.obfuscation import KINDS, ObfuscationBank, ObfuscationEntry
 from proxy.detect.patterns import PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
 from proxy.detect.pii import PiiBank, PiiEntry
 from proxy.detect.unless import UnlessBank
+from proxy.model.finding import Match
 from proxy.model.level import Direction
 from proxy.policy.compile import Policy
 
@@ -78,3 +79,19 @@ def test_the_shipped_rules_find_by_a_glance_what_they_find_by_reading() -> None:
                     glanced += 1
                     assert says_nothing(bank, text), (bank.detector, text)
     assert glanced > len(texts)
+
+
+@given(text=TEXTS)
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_a_text_that_is_all_there_is_found_the_same_in_by_larger_steps(text: str, pieces: int) -> None:
+    bank, filling = BANKS[1], "the garden is open "
+    whole = (filling * 150 + text) * 2
+    hurried, unhurried = (bank.open(Context()) for _ in range(2))
+    assert isinstance(unhurried, InlineScan)
+    unhurried.unhurried()
+    found: list[list[Match]] = [[], []]
+    size = len(whole) // pieces + 1
+    for at in range(0, len(whole), size):
+        for scan, matches in zip((hurried, unhurried), found, strict=True):
+            matches.extend(scan.feed(whole[at : at + size], final=at + size >= len(whole)).matches)
+    assert found[0] == found[1]
