@@ -68,6 +68,7 @@ _GAP_CHARS_MAX: Final = 3
 _GAPS: Final = rf"{_GAP}{{1,{_GAP_CHARS_MAX}}}"
 _RUN: Final = re.compile(rf"(?<!{_WORD}){_LETTER}(?:{_GAPS}{_LETTER}(?!{_WORD})){{2,}}")
 _TWO_ALONE: Final = re.compile(rf"{_GAP}{_LETTER}{_GAPS}{_LETTER}(?!{_WORD})")
+_MIXED: Final = Leftmost(f"{SIGN.pattern}[A-Za-z]|[A-Za-z]{SIGN.pattern}")
 _THREE_ALONE: Final = Leftmost(
     rf"(?:\A|[^A-Za-z0-9])[A-Za-z](?:[{_ASCII_GAPS}]{{1,{_GAP_CHARS_MAX}}}[A-Za-z]){{2}}(?:[^A-Za-z0-9]|\z)"
 )
@@ -139,10 +140,9 @@ def two_alone(text: str, old: int) -> bool:
     return _TWO_ALONE.search(text, max(0, old - _NEAR_CHARS)) is not None
 
 
-def three_alone(text: str) -> bool:
-    """Whether an ASCII text may hold a run: three letters that stand alone side by side."""
-    subject = text.encode()
-    return _THREE_ALONE.at(subject) < len(subject)
+def may_hide(text: bytes) -> tuple[bool, bool]:
+    """Of an ASCII text: whether a letter stands beside a sign, and whether three letters stand alone together."""
+    return _MIXED.at(text) < len(text), _THREE_ALONE.at(text) < len(text)
 
 
 def one_alone(text: str) -> int | None:

@@ -103,17 +103,20 @@ class PhraseBank:
         """See `Glancing`: no phrase is written out but within a longer word, and nothing may be one in disguise."""
         if not self.longest:
             return True
+        if not text.isascii():
+            return False
         reader = Reader(self.view)
         shown = reader.push(text)
-        if not (text.isascii() and reader.in_step):
+        if not reader.in_step:
             return False
         for at, word in self.every.iter(shown, 0):
             if word.loose or not _within_a_word(shown, at + 1 - word.length, at + 1):
                 return False
-        if self.leet and disguise.MIXED.search(shown):
+        mixed, apart = disguise.may_hide(shown.encode())
+        if self.leet and mixed:
             for _ in self.leet.iter(shown.translate(disguise.LEET), 0):
                 return False
-        return not disguise.three_alone(shown)
+        return not apart
 
 
 def _within_a_word(text: str, start: int, end: int) -> bool:

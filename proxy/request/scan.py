@@ -18,7 +18,7 @@ from proxy.request.turn import LOOKED_AT_ONCE, TEXTS_AT_ONCE, Turn
 LARGE_CHARS = 131_072
 """Bodies with more text than this wait for their turn: only a few are judged at once."""
 
-GLANCE_CHARS_MAX: Final = 256 * 1024
+GLANCE_CHARS_MAX: Final = 128 * 1024
 """A longer text is judged by slices alone: of so much, a glance of one bank takes a few milliseconds."""
 ASKING_TEXTS_MAX = 4
 """How many texts of one body have questions with scorers at the same time."""
