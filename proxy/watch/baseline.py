@@ -48,7 +48,7 @@ _MAD_SCALE: Final = 1.4826
 _LEAST_SHARE: Final = 0.01
 """Of the expected value: no spread is smaller, since quantiles are no more exact than that."""
 _LEAST: Final = 1e-9
-_CLIPPED: Final = 1.5
+_CLIPPED: Final = 2.5
 """How many spreads a window may draw its hour's level."""
 
 

@@ -16,6 +16,8 @@ from proxy.watch.window import SLICES, Window
 EXAMPLES_MAX: Final = 5
 CALLERS_MAX: Final = 64
 """Callers that are told apart in one slice of a window."""
+WINDOWS_ADDED: Final = 6
+"""Of so many windows that add up to a shift the callers are known."""
 
 
 @dataclass(slots=True)
@@ -40,7 +42,9 @@ class Held:
             counts[caller] += 1
 
     def move(self, at: int) -> None:
-        while self.callers and self.callers[0][0] < at - SLICES:
+        """Callers are forgotten with their window, or later where windows add up."""
+        kept = SLICES if self.chart.empty else SLICES * WINDOWS_ADDED
+        while self.callers and self.callers[0][0] < at - kept:
             self.callers.popleft()
 
     def by_caller(self) -> Counter[str]:

@@ -153,6 +153,21 @@ def test_a_shift_fires_wherever_it_is_interrupted_and_relaxes_when_it_is_over(
     assert MIDNIGHT + 4200 <= relaxed_at < MIDNIGHT + 4800
 
 
+def test_callers_of_all_windows_that_add_up_are_counted_and_no_others() -> None:
+    """Two at a time are behind it, another two in each window."""
+    wire = replace(LENGTH, min_subjects=5)
+    one, turned = started(MIDNIGHT, wire), []
+    for now in range(int(MIDNIGHT), int(MIDNIGHT) + 3600, 15):
+        pair = (now - int(MIDNIGHT)) // int(WINDOW_S) * 2 + now // 15 % 2
+        sigmas = 5 if now >= MIDNIGHT + 1800 else -1
+        one.observe(seen(now, f"user:u{pair}", reply_length=rhythm(now) + 30 * sigmas))
+        turned += look(one, now)
+    (fired,) = turned
+    assert MIDNIGHT + 1800 + 2 * WINDOW_S <= fired.at <= MIDNIGHT + 1800 + 3 * WINDOW_S
+    assert fired.callers_count >= 5
+    assert {caller for caller, _ in fired.callers} <= {f"user:u{n}" for n in range(12, 24)}
+
+
 def test_a_model_that_is_silent_neither_fires_nor_recovers() -> None:
     one = started(MIDNIGHT)
     shifted(one, MIDNIGHT, MIDNIGHT + 420, 3.5)
