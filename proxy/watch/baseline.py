@@ -17,7 +17,9 @@ are compared as asin(sqrt(p)), where the spread of n tosses is 1 / (2 sqrt(n)) w
 
 from __future__ import annotations
 
+import sys
 from array import array
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import asin, ceil, isfinite, pi, sin, sqrt
@@ -224,9 +226,7 @@ class Baseline:
 
     def as_json(self) -> Json:
         """For a later process."""
-        cells: Json = {
-            str(hour): [float(f"{value:.7g}") for value in cell] for hour, cell in self._cells.items()
-        }
+        cells: Json = {str(hour): _packed(cell) for hour, cell in self._cells.items()}
         return {"samples": self.samples, "latest": [self._learned_hour, self._learned], "cells": cells}
 
     @classmethod
@@ -241,10 +241,33 @@ class Baseline:
             raise ValueError("no latest hour")
         made._learned_hour, made._learned = (int(_number(one)) for one in latest)
         for hour, values in stored["cells"].items():
-            if not isinstance(values, list) or len(values) % 2 or not 0 <= int(hour) < HOURS:
+            cell = _unpacked(values)
+            if len(cell) % 2 or not all(map(isfinite, cell)) or not 0 <= int(hour) < HOURS:
                 raise ValueError("no hour of the week")
-            made._cells[int(hour)] = array("f", (_number(one) for one in values[-2 * made._most :]))
+            made._cells[int(hour)] = cell[-2 * made._most :]
         return made
+
+
+def _packed(cell: array[float]) -> str:
+    """As text a sixth of the room that a list takes while it is written, and a twentieth of the time: there may be
+    a thousand groups with 168 of them."""
+    little = array("f", cell)
+    if sys.byteorder == "big":
+        little.byteswap()
+    return b64encode(little.tobytes()).decode()
+
+
+def _unpacked(stored: Json) -> array[float]:
+    """Raises ValueError, TypeError. Earlier versions kept lists."""
+    if isinstance(stored, list):
+        return array("f", (_number(one) for one in stored))
+    if not isinstance(stored, str):
+        raise ValueError("no values")
+    cell = array("f")
+    cell.frombytes(b64decode(stored, validate=True))
+    if sys.byteorder == "big":
+        cell.byteswap()
+    return cell
 
 
 def _limited(rise: float, further: float) -> float:

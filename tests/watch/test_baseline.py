@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from proxy import jsonio
 from proxy.model.observation import Metric, Observation
+from proxy.model.record import Json
 from proxy.model.tripwire import Margin, Stat, State
 from proxy.watch.baseline import WINDOWS_KEPT, Baseline, Expected
 from proxy.watch.normal import GROUPS_MAX, Normal
@@ -182,6 +183,13 @@ def test_it_is_bounded_and_goes_on_after_a_restart() -> None:
         assert other is not None
         assert other.value == pytest.approx(one.value, rel=1e-5)
         assert other.spread == pytest.approx(one.spread, rel=1e-3)
+    lists: Json = {
+        "samples": 9,
+        "latest": [0, 1],
+        "cells": {"5": [0.5, 30, 0.25, 20]},
+    }  # as they were kept before
+    packed: Json = {"samples": 9, "latest": [0, 1], "cells": {"5": "AAAAPwAA8EEAAIA+AACgQQ=="}}
+    assert Baseline.of(lists, share=True).as_json() == packed
     normal = Normal(LENGTH)
     for n in range(GROUPS_MAX + 10):
         normal.learn(f"model:m{n}", MIDNIGHT, 1.0, 50)
@@ -191,18 +199,15 @@ def test_it_is_bounded_and_goes_on_after_a_restart() -> None:
     assert list(normal.refresh(MIDNIGHT + HOUR_S + 5)) == []
 
 
-@pytest.mark.parametrize(
-    "stored",
-    [
-        None,
-        [],
-        {"samples": 1, "latest": [0, 1], "cells": {"999": []}},
-        {"samples": 1, "latest": [0, 1], "cells": {"1": [1]}},
-    ],
-)
-def test_what_is_no_baseline(stored: object) -> None:
-    with pytest.raises((ValueError, TypeError, KeyError)):
-        Baseline.of(stored, share=False)  # type: ignore[arg-type]
+NO_CELL: tuple[object, ...] = ([1], 1, "AACAPw==", "AACAPwAAwH8=", "AACAP")
+"""A value without its samples, and none; packed: the same, a NaN for samples, cut short."""
+
+
+@pytest.mark.parametrize("cells", [{"999": []}, *({"1": one} for one in NO_CELL), None])
+def test_what_is_no_baseline(cells: object) -> None:
+    for stored in (cells, {"samples": 1, "latest": [0, 1], "cells": cells}):
+        with pytest.raises((ValueError, TypeError, KeyError)):
+            Baseline.of(stored, share=False)  # type: ignore[arg-type]
 
 
 def replies(start: float, until: float, lift: float = 0.0) -> Iterator[Observation]:
