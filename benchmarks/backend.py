@@ -3,8 +3,9 @@
     python -m benchmarks.backend PORT [AFTER_S]
 
 It costs as little as Python can, so that the process under test is what is measured. A request that asks for a
-stream gets STREAM_CHUNKS frames, FRAME_S apart, so that each arrives on its own as a model's tokens do. With
-AFTER_S whole replies come so many seconds after their requests, and each says what none before it said.
+stream gets a frame that names the role, as OpenAI's streams begin, and STREAM_CHUNKS frames with a token each,
+FRAME_S apart, so that each arrives on its own as a model's tokens do. With AFTER_S whole replies come so many
+seconds after their requests, and each says what none before it said.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 FRAMES: Final = (
+    _frame({"role": "assistant", "content": ""}),
     *(_frame({"content": TOKENS[n % len(TOKENS)]}) for n in range(STREAM_CHUNKS)),
     _frame({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n",
 )

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
@@ -46,13 +47,14 @@ QUESTION: Final[Message] = {
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run found. Latencies in milliseconds, to the whole reply's end."""
+    """What one run found. Latencies in milliseconds, to the whole reply's end, and to its body's first byte."""
 
     count: int
     at_once: int
     seconds: float
     p50_ms: float
     p99_ms: float
+    first_p50_ms: float
 
 
 def prose(words: int) -> str:
@@ -91,19 +93,22 @@ def request_bytes(host: str, headers: Mapping[str, str], kind: Kind, messages: l
     return head.encode() + body
 
 
-async def read_reply(reader: asyncio.StreamReader) -> bytes:
-    """One reply's body. Raises RuntimeError unless it is a whole 200."""
+async def read_reply(reader: asyncio.StreamReader) -> tuple[bytes, float]:
+    """One reply's body, and when its first byte came. Raises RuntimeError unless it is a whole 200."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     if not head.startswith(b"http/1.1 200 "):
         raise RuntimeError(head.split(b"\r\n", 1)[0].decode("latin-1"))
     if b"transfer-encoding: chunked" not in head:
         length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        return await reader.readexactly(length)
-    body = bytearray()
+        body = bytearray(await reader.readexactly(1))
+        first = time.perf_counter()
+        return bytes(body + await reader.readexactly(length - 1)), first
+    first, body = 0.0, bytearray()
     while size := int(await reader.readuntil(b"\r\n"), 16):
+        first = first or time.perf_counter()
         body += (await reader.readexactly(size + 2))[:-2]
     await reader.readexactly(2)
-    return bytes(body)
+    return bytes(body), first
 
 
 async def run(url: str, count: int, at_once: int, headers: Mapping[str, str], kind: Kind) -> Load:
@@ -112,6 +117,7 @@ async def run(url: str, count: int, at_once: int, headers: Mapping[str, str], ki
     name, port = host.split(":")
     remaining = iter(range(count))
     latencies: list[float] = []
+    firsts: list[float] = []
     end = b"data: [DONE]\n\n" if kind == "stream" else b"}"
 
     async def work() -> None:
@@ -121,8 +127,9 @@ async def run(url: str, count: int, at_once: int, headers: Mapping[str, str], ki
             began = time.perf_counter()
             writer.write(request)
             async with asyncio.timeout(REPLY_S_MAX):
-                body = await read_reply(reader)
+                body, first = await read_reply(reader)
             latencies.append(time.perf_counter() - began)
+            firsts.append(first - began)
             if not body.endswith(end):
                 raise RuntimeError(f"a reply was cut: {body[-80:]!r}")
         writer.close()
@@ -137,6 +144,7 @@ async def run(url: str, count: int, at_once: int, headers: Mapping[str, str], ki
         seconds=seconds,
         p50_ms=latencies[len(latencies) // 2] * 1000,
         p99_ms=latencies[int(len(latencies) * 0.99)] * 1000,
+        first_p50_ms=median(firsts) * 1000,
     )
 
 
