@@ -208,17 +208,20 @@ class Outlet:
 
     def _block(self, waiting: Waiting, blocking: Sequence[Mark], out: bytearray) -> None:
         edits: dict[int, Edit] = {}
+        ended: set[int] = set()
         for mark in waiting.marks:
-            text = mark.text
+            text, choice = mark.text, mark.text.channel.choice
             if mark.piece < 0:
+                if mark in blocking:
+                    ended.add(choice)
                 continue
-            if text.channel.choice in self.blocked:
+            if choice in self.blocked or choice in ended:
+                # A choice ends with what blocks it: whether what stands behind that is settled by now is chance.
                 edits[mark.piece] = _nothing(mark)
-            elif text.block is not None and text.block_at < mark.end and text.settled >= text.block_at:
+            elif mark in blocking:
+                ended.add(choice)
                 edits[mark.piece] = text.changes.edit_before(mark.start, mark.end, text.block_at)
                 self._let_go(text, text.block_at)
-            elif not self._is_settled(mark):  # a choice ends with what blocks it
-                edits[mark.piece] = _nothing(mark)
             else:
                 edits[mark.piece] = text.changes.edit(mark.start, mark.end) or Edit(())
                 self._let_go(text, mark.end)

@@ -125,3 +125,9 @@ def merged(replacements: Iterable[Replacement]) -> tuple[Replacement, ...]:
         else:
             out.append(change)
     return tuple(out)
+
+
+def call_of(path: Path) -> Path:
+    """Where the tool call of a chat's choice stands that a piece is of: an entry of its list, or a member of the
+    choice's delta."""
+    return path[:5] if path[3:4] == ("tool_calls",) else path[:4]

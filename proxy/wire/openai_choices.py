@@ -14,7 +14,7 @@ from proxy.model.record import Json
 from proxy.model.text import Channel, Edit, Kind, Path
 from proxy.wire.base import Event, Piece, ReplyFacts, RequestView
 from proxy.wire.common import beside, choice_index, event_object
-from proxy.wire.edits import piece_edits, rendered, value_change
+from proxy.wire.edits import call_of, piece_edits, rendered, value_change
 from proxy.wire.errors import error_frame
 from proxy.wire.logprobs import Series, with_token_copies
 from proxy.wire.members import Members
@@ -32,9 +32,10 @@ FRAME_NAMES = ("id", "object", "model", "usage", "system_fingerprint", "service_
 FRAME_KEYS = frozenset((*FRAME_NAMES, "choices"))
 
 CHOICE_KEYS = frozenset(("index", "finish_reason", "logprobs"))
+"""Keys of a choice that hold no text of their own; what a wire reads is added by its reader."""
+
 _NO_CHOICES = frozenset[int]()  # each empty set that is made takes 200 bytes
 _NO_TOKENS = frozenset[tuple[int, str]]()
-"""Keys of a choice that hold no text of their own; what a wire reads is added by its reader."""
 
 
 class ChoicesReader:
@@ -155,17 +156,19 @@ class ChoicesReader:
         changes = self._changes(event, edits)
         # A tool call without its name is none: its entry goes, and what is left of its arguments with it.
         nameless = {
-            event.pieces[index].path[:4]
+            call_of(event.pieces[index].path)
             for index, edit in edits.items()
             if event.pieces[index].path[-1] == "name" and not edit.apply(event.pieces[index].text)
         }
-        changes.update(dict.fromkeys(nameless))
+        for entry in nameless:
+            beside = {call_of(piece.path) for piece in event.pieces if piece.path[:4] == entry[:4]}
+            changes[entry[:4] if beside <= nameless else entry] = None
         remains = {
             piece.channel.choice
             for index, piece in enumerate(event.pieces)
             if (edits[index].apply(piece.text) if index in edits else piece.text)
             and not piece.copy
-            and piece.path[:4] not in nameless
+            and call_of(piece.path) not in nameless
         }
         out = b""
         others = False

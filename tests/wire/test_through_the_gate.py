@@ -92,6 +92,17 @@ def test_what_the_client_reads_does_not_depend_on_the_cuts(
     assert not any(word in text for text in heard.texts.values())
 
 
+def test_what_stands_behind_a_block_in_its_frame_does_not_depend_on_the_cuts() -> None:
+    sample = next(sample for sample in STREAMS if sample.name == "chat_parallel")
+    judge = seeker("ind_hote", Action.BLOCK)
+    whole = hear(sample, [through(sample, [sample.reply], judge)]).texts
+    assert whole["choices[0].message.tool_calls[0].function.name"] == "f"
+    assert "choices[0].message.tool_calls[1].function.name" not in whole
+    for at in range(len(sample.reply)):
+        out = through(sample, [sample.reply[:at], sample.reply[at:]], judge)
+        assert hear(sample, [out]).texts == whole, at
+
+
 @pytest.mark.parametrize(("sample", "word"), CASES, ids=[f"{sample.name}-{word}" for sample, word in CASES])
 @pytest.mark.parametrize("action", [Action.REDACT, Action.BLOCK])
 def test_the_word_stands_nowhere_in_the_bytes(sample: Sample, word: str, action: Action) -> None:
