@@ -13,7 +13,7 @@ import typer
 from proxy.errors import GuardrailError
 from proxy.log.journal import journal_path
 from proxy.log.schema import FILE_NAME
-from proxy.log.store import bring_in_left
+from proxy.log.up_to_date import bring_up_to_date
 from proxy.model.secret import Secrets
 
 DEFAULT_CONFIG: Final = Path("proxy.yaml")
@@ -52,7 +52,7 @@ def place_of(config: Path, data_dir: Path | None) -> Place:
         secrets = log_secrets(config, os.environ)
     place = Place(data_dir / FILE_NAME, secrets)
     try:
-        bring_in_left(place.path, secrets, time.time)
+        bring_up_to_date(place.path, secrets, time.time)
     except (sqlite3.Error, OSError, GuardrailError) as error:
         typer.echo(
             f"guardrail-proxy: the newest records may be missing: {journal_path(place.path)} cannot be brought in: "

@@ -123,13 +123,15 @@ class Journal:
         return state.digest()
 
 
-def is_left_over(store: Path) -> bool:
-    """Whether the journal of the store at that path holds anything. Raises OSError."""
+def first_frame(store: Path) -> bytes | None:
+    """The id of the first frame in the journal of the store at that path; None where it holds none. It changes when
+    all that was there has come into the tables. Raises OSError."""
     try:
         with journal_path(store).open("rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
+            head = file.read(_HEAD_BYTES)
     except FileNotFoundError:
-        return False
+        return None
+    return head[8 : 8 + _ID_BYTES] if head.startswith(_MAGIC) else None
 
 
 def _keep_entry(folder: Path) -> None:

@@ -18,12 +18,12 @@ from proxy.log.enter import enter
 from proxy.log.heads import HEAD_RECORDS, HEAD_S, Head, append_head, heads_path, last_head
 from proxy.log.index import index_some
 from proxy.log.intern import slices
-from proxy.log.journal import FRAME_BYTES_MAX, Journal, is_left_over, journal_path
+from proxy.log.journal import FRAME_BYTES_MAX, Journal, journal_path
 from proxy.log.journal_form import pack, unpack
 from proxy.log.keep import Keep, Step, compact, upkeep
 from proxy.log.prepare import Entry, Prepared, Revocable, prepare
 from proxy.log.reindex import clear
-from proxy.log.schema import StoreLocked, open_for_writing, take_lock
+from proxy.log.schema import open_for_writing, take_lock
 from proxy.log.seal import open_key
 from proxy.log.session import Session, cut_off, recall
 from proxy.log.wording import PARTS_STEP, word_some
@@ -301,16 +301,3 @@ class Store:
     def _learn_head(self) -> None:
         self._last_head = last_head(heads_path(self._path))
         self._head_known = True
-
-
-def bring_in_left(path: Path, secrets: Secrets | None, now: Callable[[], float]) -> None:
-    """What a proxy that was cut off left in the journal comes into the tables, where readers look, unless another
-    one runs. Raises sqlite3.Error, OSError, StoreUnusable, Damaged."""
-    if not path.exists() or not is_left_over(path):
-        return
-    store = Store(path, now, secrets=secrets)
-    with suppress(StoreLocked):  # it brings them in itself
-        try:
-            store.open()
-        finally:
-            store.release()

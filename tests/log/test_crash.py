@@ -15,7 +15,8 @@ from proxy.log.port import Search
 from proxy.log.query import LogReader
 from proxy.log.request_erasure import ask, erasures
 from proxy.log.sqlite import SqliteRecorder
-from proxy.log.store import Store, bring_in_left
+from proxy.log.store import Store
+from proxy.log.up_to_date import bring_up_to_date
 from proxy.log.verify import verify
 from tests.log.crash_child import ERASED_EVERY, GONE, KEEP, KILLED_EVERY
 from tests.log.make import T0
@@ -47,7 +48,7 @@ def run_and_kill(path: Path, start: int, *, clients: int, after_lines: int) -> t
 
 
 def check_all(path: Path, begun: set[int], finished: set[int]) -> None:
-    bring_in_left(path, None, lambda: T0)
+    bring_up_to_date(path, None, lambda: T0)
     with LogReader(path) as reader:
         assert verify(reader).fault is None
         for number in begun | finished:

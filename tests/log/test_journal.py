@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from proxy.log import journal as journal_module
 from proxy.log.admission import ENDED_ALREADY
 from proxy.log.encode import Codec, Damaged
-from proxy.log.journal import Journal, is_left_over, journal_path
+from proxy.log.journal import Journal, first_frame, journal_path
 from proxy.log.journal_form import pack, unpack
 from proxy.log.port import Search
 from proxy.log.prepare import prepare
@@ -21,7 +22,9 @@ from proxy.log.query import LogReader
 from proxy.log.request_erasure import ask
 from proxy.log.schema import FILE_NAME
 from proxy.log.seal import SealedCodec
-from proxy.log.store import Store, bring_in_left
+from proxy.log.sqlite import SqliteRecorder
+from proxy.log.store import Store
+from proxy.log.up_to_date import bring_up_to_date
 from proxy.log.verify import verify
 from proxy.model.level import Outcome
 from proxy.model.record import Begun, Finished, Json
@@ -102,10 +105,10 @@ def test_what_was_durable_is_there_after_a_crash(tmp_path: Path) -> None:
     assert store.pending == 4
     assert outcomes(tmp_path) == {}
     crash(store)
-    assert is_left_over(tmp_path / FILE_NAME)
+    assert first_frame(tmp_path / FILE_NAME) is not None
     store = store_in(tmp_path)
     store.open()
-    assert not is_left_over(tmp_path / FILE_NAME)
+    assert first_frame(tmp_path / FILE_NAME) is None
     assert outcomes(tmp_path) == {1: "released", 2: "interrupted", 3: "interrupted"}
     store.release()
 
@@ -123,17 +126,30 @@ def test_a_crash_between_the_commit_and_the_clearing_doubles_nothing(tmp_path: P
     store.release()
 
 
-def test_readers_see_what_a_proxy_left_that_was_cut_off(tmp_path: Path) -> None:
+def test_readers_see_what_a_proxy_left_that_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / FILE_NAME
     store = store_in(tmp_path)
     store.append([begun(1), finished(1)])
-    bring_in_left(path, None, lambda: T0)  # it still runs: nothing is taken from it
+    monkeypatch.setattr("proxy.log.up_to_date.WAIT_S", 0.0)
+    bring_up_to_date(path, None, lambda: T0)  # it still runs: nothing is taken from it
     assert outcomes(tmp_path) == {}
     crash(store)
-    bring_in_left(path, None, lambda: T0)
+    bring_up_to_date(path, None, lambda: T0)
     assert outcomes(tmp_path) == {1: "released"}
-    bring_in_left(tmp_path / "none.sqlite3", None, lambda: T0)
+    bring_up_to_date(tmp_path / "none.sqlite3", None, lambda: T0)
     assert not (tmp_path / "none.sqlite3").exists()
+
+
+async def test_a_reader_beside_a_running_proxy_sees_what_was_durable_before_it(tmp_path: Path) -> None:
+    recorder = SqliteRecorder(tmp_path / FILE_NAME)
+    await recorder.start()
+    for number in range(20):
+        await asyncio.gather(recorder.begin(begun(number)), recorder.finish(finished(number)))
+        await asyncio.to_thread(bring_up_to_date, tmp_path / FILE_NAME, None, lambda: T0)
+        assert len(outcomes(tmp_path)) == number + 1
+    await recorder.stop()
 
 
 def test_an_exchange_begins_and_ends_once_also_while_only_the_journal_has_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from proxy.errors import LogUnavailable
 from proxy.log import sqlite
-from proxy.log.journal import is_left_over, journal_path
+from proxy.log.journal import first_frame, journal_path
 from proxy.log.port import Search
 from proxy.log.reading import READS_MAX
 from proxy.log.seal import StoreUnusable
@@ -65,7 +65,7 @@ async def test_a_record_is_durable_once_its_future_resolved_and_soon_there_for_o
     await recorder.start()
     other = sqlite3.connect(path_in(tmp_path))
     await recorder.begin(begun(1))
-    assert is_left_over(path_in(tmp_path)), "the journal has it"
+    assert first_frame(path_in(tmp_path)), "the journal has it"
     await rows(other, "SELECT id FROM exchange", [(f"{1:032x}",)])
     assert other.execute("SELECT count(*) FROM open").fetchone() == (1,)
     await recorder.finish(finished(1))
