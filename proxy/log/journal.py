@@ -1,8 +1,8 @@
 """The journal: where records are durable first, a group of them by one write, until they come into the tables.
 
 A commit of the tables costs the same whatever is in it; with the journal in front, many groups of records share
-one. As with SQLite's own write-ahead log, frames are read from the beginning for as long as they are whole: what
-follows was being written when the process ended. The file is overwritten with zeros once its records are in the
+one. As in SQLite's own write-ahead log a frame counts that is whole: one that is not was being written when the
+process ended, or was changed. The file is overwritten with zeros once its records are in the
 tables, so nothing that is removed from those is left here.
 
 A frame, integers big endian: four bytes that begin each, the length of its payload, a random id of 16 bytes, a
@@ -81,25 +81,37 @@ class Journal:
         self._used += _HEAD_BYTES + len(kept)
 
     def read(self) -> tuple[list[bytes], int]:
-        """All payloads in their order, and how many bytes behind them are neither a frame nor empty. Clear it
-        before anything is appended: a frame behind those bytes must not come back. Raises OSError."""
-        data = os.pread(self._file, JOURNAL_BYTES_MAX, 0)
+        """All payloads in their order, and how many bytes between and behind them are neither a frame nor empty.
+        Clear it before anything is appended. Raises OSError."""
+        data = os.pread(self._file, JOURNAL_BYTES_MAX, 0).rstrip(b"\0")
         payloads: list[bytes] = []
-        at = 0
-        while (head := data[at : at + _HEAD_BYTES]).startswith(_MAGIC):
-            length = int.from_bytes(head[4:8], "big")
-            id, hash = head[8 : 8 + _ID_BYTES], head[8 + _ID_BYTES :]
-            kept = data[at + _HEAD_BYTES : at + _HEAD_BYTES + length]
-            if len(kept) != length or self._hash(id, kept) != hash:
-                break
-            try:
-                payloads.append(self._codec.unseal(kept, _place(id)))
-            except Damaged:
-                break
-            at += _HEAD_BYTES + length
-        self._used = at
-        self._stained = len(data.rstrip(b"\0"))
-        return payloads, max(0, self._stained - at)
+        at = unreadable = 0
+        while at < len(data):
+            payload, end = self._frame(data, at)
+            if payload is None:
+                # One that was changed costs no other: the hashes tell where the next one begins.
+                end = data.find(_MAGIC, at + 1)
+                end = len(data) if end < 0 else end
+                unreadable += len(data[at:end].strip(b"\0"))
+            else:
+                payloads.append(payload)
+            at = end
+        self._used = self._stained = len(data)
+        return payloads, unreadable
+
+    def _frame(self, data: bytes, at: int) -> tuple[bytes | None, int]:
+        """The payload of the frame that begins there, and where it ends; None where none does."""
+        head = data[at : at + _HEAD_BYTES]
+        end = at + _HEAD_BYTES + int.from_bytes(head[4:8], "big")
+        # The last one may end with zeros, which were taken off.
+        kept = data[at + _HEAD_BYTES : end].ljust(min(end - at - _HEAD_BYTES, JOURNAL_BYTES_MAX), b"\0")
+        id, hash = head[8 : 8 + _ID_BYTES], head[8 + _ID_BYTES :]
+        if not head.startswith(_MAGIC) or self._hash(id, kept) != hash:
+            return None, at
+        try:
+            return self._codec.unseal(kept, _place(id)), end
+        except Damaged:
+            return None, at
 
     def clear(self) -> None:
         """Overwrite all that is in it. Raises OSError."""
