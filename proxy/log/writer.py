@@ -112,7 +112,7 @@ class Writer(threading.Thread):
             if self._store.unreadable:
                 self._noted(
                     "unreadable",
-                    f"{self._store.unreadable} bytes at the end of the log's journal cannot be read: what was "
+                    f"{self._store.unreadable} bytes of the log's journal cannot be read: what was "
                     "being written when the proxy last ended, or damage",
                 )
             if self._store.cut_off:
