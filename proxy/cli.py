@@ -83,10 +83,12 @@ def _group(
 
 def main() -> None:
     """Run the command. Exit status: 0 done, 1 failed, 2 wrong usage; never a traceback for a user's mistake."""
-    gc.disable()  # what modules make stays, and is not worth a walk
-    command = build(sys.argv[1] if len(sys.argv) > 1 else None)
-    gc.enable()
     try:
+        gc.disable()  # what modules make stays, and is not worth a walk
+        try:
+            command = build(sys.argv[1] if len(sys.argv) > 1 else None)
+        finally:
+            gc.enable()
         command()
     except ConfigError as error:
         for problem in error.problems:

@@ -98,7 +98,7 @@ class _Guard(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if spec is not None and spec.loader is not None:
                 spec.loader = _Unchecked(spec.loader)
             return spec
-        emptied = fullname.startswith(_EMPTIED)
+        emptied = any(f"{fullname}.".startswith(f"{name}.") for name in _EMPTIED)
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True) if emptied else None
 
     def exec_module(self, module: ModuleType) -> None:

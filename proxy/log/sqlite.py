@@ -37,7 +37,8 @@ COMPANY_S: Final = 0.025
 """So long a beginning that nobody waits for yet may wait for records that somebody does wait for: each commit costs
 the same, whatever is in it."""
 READ_WAIT_S: Final = 1.0
-"""So long a reader waits for what was handed in before; then it reads what there is."""
+READERS_WAITING_MAX: Final = 1024
+"""So long a reader waits for what was handed in before, and so many at once; else it reads what there is."""
 DRAIN_S: Final = 10.0
 """How long `stop` waits for the queue to be written."""
 _WATCH_S: Final = 0.5
@@ -84,6 +85,7 @@ class SqliteRecorder:
         self._stopping = False
         self._over = False
         self._health = HealthLines(self._tell_health)
+        self._asking = 0  # questions that the writer has yet to answer
 
     async def start(self) -> None:
         """See `Recorder.start`."""
@@ -174,12 +176,17 @@ class SqliteRecorder:
 
     async def _all_in(self) -> None:
         """Wait until what was handed in can be read, for so long as a reader waits for the writer."""
-        if self._loop is None or not self.healthy or self._over:
+        if self._loop is None or not self.healthy or self._over or self._asking >= READERS_WAITING_MAX:
             return
         self.hurry()
         asked: asyncio.Future[None] = self._loop.create_future()
+        self._asking += 1
+        asked.add_done_callback(self._answered)
         self._writer.put(Ask(lambda: self._tell(_set_result, asked, None)))
         await asyncio.wait((asked,), timeout=READ_WAIT_S)
+
+    def _answered(self, asked: asyncio.Future[None]) -> None:
+        self._asking -= 1
 
     def _hand_in(self, entry: Entry, weight: int, *, revocable: bool = False) -> asyncio.Future[None]:
         loop = self._loop

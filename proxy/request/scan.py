@@ -20,6 +20,7 @@ LARGE_CHARS = 131_072
 
 GLANCE_CHARS_MAX: Final = 128 * 1024
 """A longer text is judged by slices alone: of so much, a glance of one bank takes a few milliseconds."""
+
 ASKING_TEXTS_MAX = 4
 """How many texts of one body have questions with scorers at the same time."""
 
@@ -92,8 +93,10 @@ async def _glance(x: Exchange, plan: Plan, source: Text, turn: Turn) -> bool:
     """Tell the memory which banks have nothing to say of a text, so that they need not read it; whether that is
     all."""
     text = source.value
+    if source.channel.json or len(text) > GLANCE_CHARS_MAX:
+        return False
     recall = x.policy.memory.of(text, unescaped=False)
-    if source.channel.json or recall is None or len(text) > GLANCE_CHARS_MAX:
+    if recall is None:
         return False
     quiet = len(plan.glancing) == len(plan.banks)
     for bank in plan.glancing:

@@ -298,3 +298,15 @@ async def test_two_hundred_conversations_are_told_at_once_whatever_people_ask(
     chains = await asyncio.gather(*(recorder.conversation("resp_1", lambda _: None) for _ in range(200)))
     assert {chain and chain[0][0].reply for chain in chains} == {"good day"}
     await asyncio.gather(*searches)
+
+
+async def test_more_readers_than_wait_read_what_there_is(
+    recorder: SqliteRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.log.behind.BRING_IN_S", 60.0)
+    monkeypatch.setattr(sqlite, "READERS_WAITING_MAX", 0)
+    await recorder.begin(begun(1))
+    assert await recorder.show(f"{1:032x}") is None
+    monkeypatch.setattr(sqlite, "READERS_WAITING_MAX", 1)
+    for _ in range(3):  # a reader that was answered waits no more
+        assert await recorder.show(f"{1:032x}") is not None
