@@ -26,6 +26,7 @@ FRAME_BYTES_MAX: Final = 1024 * 1024
 """A group that is larger goes into the tables at once: to write it twice would cost more than it saves."""
 _MAGIC: Final = b"grj\x01"
 _ID_BYTES: Final = 16
+_IDS_AT_ONCE: Final = 64
 _HASH_BYTES: Final = 16
 _HEAD_BYTES: Final = len(_MAGIC) + 4 + _ID_BYTES + _HASH_BYTES
 
@@ -52,6 +53,7 @@ class Journal:
         except OSError:
             os.close(self._file)
             raise
+        self._ids: list[bytes] = []
         self._used = self._stained = 0  # behind `_stained` all is zeros
 
     @property
@@ -68,7 +70,7 @@ class Journal:
 
     def append(self, payload: bytes) -> None:
         """Make it durable, behind what is there. Raises OSError; it then counts as not written."""
-        id = os.urandom(_ID_BYTES)
+        id = self._new_id()
         kept = self._codec.seal(payload, _place(id))
         head = b"".join((_MAGIC, len(kept).to_bytes(4, "big"), id, self._hash(id, kept)))
         self._stained = max(self._stained, self._used + _HEAD_BYTES + len(kept))
@@ -122,6 +124,12 @@ class Journal:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
+
+    def _new_id(self) -> bytes:
+        if not self._ids:
+            drawn = os.urandom(_ID_BYTES * _IDS_AT_ONCE)  # a call lets go of the interpreter's lock
+            self._ids = [drawn[at : at + _ID_BYTES] for at in range(0, len(drawn), _ID_BYTES)]
+        return self._ids.pop()
 
     def _write(self, data: bytes, at: int) -> None:
         view = memoryview(data)

@@ -34,13 +34,11 @@ the limit is taken when nothing else waits."""
 STALL_S: Final = 5.0
 """A record that is not settled by then fails, and so does every new one until the disk answers again."""
 COMPANY_S: Final = 0.025
-"""So long a beginning that nobody waits for yet may wait for records that somebody does wait for: each commit costs
-the same, whatever is in it."""
+"""So long a beginning may wait for records that somebody waits for: each commit costs the same."""
 READ_WAIT_S: Final = 1.0
 READERS_WAITING_MAX: Final = 1024
 """So long a reader waits for what was handed in before, and so many at once; else it reads what there is."""
-DRAIN_S: Final = 10.0
-"""How long `stop` waits for the queue to be written."""
+DRAIN_S: Final = 10.0  # how long `stop` waits for the queue to be written
 _WATCH_S: Final = 0.5
 _RECORD_BYTES: Final = 1024
 
@@ -80,12 +78,11 @@ class SqliteRecorder:
         self._waiting: deque[tuple[Item, asyncio.Future[None] | None]] = deque()
         self._bytes = 0
         self._unsent: list[Item] = []
-        self._sending: asyncio.TimerHandle | None = None
+        self._sending = self._hurrying = False  # whether `hurry` is to be called
         self._stalled = self._watching = False
-        self._stopping = False
-        self._over = False
-        self._health = HealthLines(self._tell_health)
+        self._stopping = self._over = False
         self._asking = 0  # questions that the writer has yet to answer
+        self._health = HealthLines(self._tell_health)
 
     async def start(self) -> None:
         """See `Recorder.start`."""
@@ -117,29 +114,24 @@ class SqliteRecorder:
     def begin(self, begun: Begun) -> asyncio.Future[None]:
         """See `Recorder.begin`."""
         known = 3 * begun.body_bytes if begun.body_read else 0
-        future = self._hand_in(begun, _RECORD_BYTES + (known or weight_of(begun.body)))
-        if self._unsent and self._sending is None and self._loop is not None:
-            self._sending = self._loop.call_later(COMPANY_S, self.hurry)
-        return future
+        return self._hand_in(begun, _RECORD_BYTES + (known or weight_of(begun.body)))
 
     def finish(self, finished: Finished, *, revocable: bool = False) -> asyncio.Future[None]:
         """See `Recorder.finish`."""
-        weight = _RECORD_BYTES
-        for value in (finished.sent, finished.received, finished.delivered, finished.logprobs):
-            if value is not None:
-                weight += weight_of(value)
-        future = self._hand_in(finished, weight, revocable=revocable)
-        self.hurry()
-        return future
+        content: Json = [finished.sent, finished.received, finished.delivered, finished.logprobs]
+        return self._hand_in(finished, _RECORD_BYTES + weight_of(content), revocable=revocable)
 
     def hurry(self) -> None:
         """See `Recorder.hurry`."""
-        if self._sending is not None:
-            self._sending.cancel()
-            self._sending = None
-        for item in self._unsent:
-            self._writer.put(item)
-        self._unsent.clear()
+        self._hurrying = False
+        if self._unsent:
+            self._writer.put(self._unsent)
+            self._unsent = []
+
+    def _company(self) -> None:
+        """No beginning waits any longer. Its timer is not stopped where that was sent before: that costs more."""
+        self._sending = False
+        self.hurry()
 
     @property
     def queue_depth(self) -> int:
@@ -216,6 +208,14 @@ class SqliteRecorder:
         self._unsent.append(item)
         if not self._durable and not future.done():
             future.set_result(None)
+        if isinstance(entry, Begun):
+            if not self._sending:
+                self._sending = True
+                loop.call_later(COMPANY_S, self._company)
+        elif not self._hurrying:
+            # Those that end in the same turn of the loop go together: waking the writer costs more than a record.
+            self._hurrying = True
+            loop.call_soon(self.hurry)
         if not self._watching:
             self._watching = True
             loop.call_later(_WATCH_S, self._watch)

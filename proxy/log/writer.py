@@ -66,7 +66,7 @@ class Writer(threading.Thread):
         self._noted = noted
         self._removed = removed
         self._ended = ended
-        self._queue: SimpleQueue[Item | Ask | None] = SimpleQueue()
+        self._queue: SimpleQueue[Sequence[Item] | Ask | None] = SimpleQueue()
         self._asks: list[Ask] = []
         self._pending = Pending()
         self._entered = 0  # of what the store has brought in, as far as it was counted
@@ -89,9 +89,9 @@ class Writer(threading.Thread):
             return Fault("full", f"less than {FREE_BYTES_MIN >> 20} MiB left on the disk")
         return self._fault
 
-    def put(self, item: Item | Ask) -> None:
-        """Hand in a record, or a question for those before it; from any thread, without waiting."""
-        self._queue.put(item)
+    def put(self, some: Sequence[Item] | Ask) -> None:
+        """Hand in records, or a question for those before it; from any thread, without waiting."""
+        self._queue.put(some)
 
     def finish(self) -> None:
         """Write what is queued, then end."""
@@ -148,20 +148,20 @@ class Writer(threading.Thread):
             self._tidy(checkpoint=True)
 
     def _take(self) -> list[Item]:
-        """Everything that is queued, up to the limits of a batch; waits a while for the first."""
+        """Everything that is queued, until the limits of a batch are reached; waits a while for the first."""
         batch: list[Item] = []
         weight = 0
         try:
-            item = self._queue.get(timeout=self._wait_s())
-            while item is not None:
-                if isinstance(item, Ask):
-                    self._asks.append(item)
+            some = self._queue.get(timeout=self._wait_s())
+            while some is not None:
+                if isinstance(some, Ask):
+                    self._asks.append(some)
                 else:
-                    batch.append(item)
-                    weight += item.weight
+                    batch += some
+                    weight += sum(item.weight for item in some)
                     if len(batch) >= BATCH_RECORDS_MAX or weight >= BATCH_BYTES_MAX:
                         return batch
-                item = self._queue.get_nowait()
+                some = self._queue.get_nowait()
             self._stopping = True
         except Empty:
             pass
