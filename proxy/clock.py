@@ -19,11 +19,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock."""
 
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.perf_counter()
+    # The functions themselves: an exchange asks some forty times.
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.perf_counter)
 
 
 def new_id(now: float) -> str:

@@ -139,7 +139,7 @@ class Policy:
         if known is None:
             banks = [built.bank for built in self.built if built.direction is direction]
             scales = self.containment.degraded.threshold_scale < 1.0
-            known = plan(self.rules, banks, direction, selection, scales=scales)
+            known = plan(self.rules, banks, direction, selection, scales=scales, memory=self.memory)
             if len(self._plans) >= PLANS_MAX:
                 self._plans.clear()
             self._plans[(direction, selection)] = known

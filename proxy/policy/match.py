@@ -19,7 +19,7 @@ from proxy.detect.prompt_leak import PromptLeakBank
 from proxy.model.finding import Finding
 from proxy.model.level import Action, Direction, Level
 from proxy.policy.lane import Lane
-from proxy.policy.memory import Recall
+from proxy.policy.memory import Memory, Quiet, Recall
 from proxy.policy.rule import STRICTNESS, Rule
 from proxy.policy.view import View
 
@@ -27,8 +27,7 @@ SLICE_CHARS: Final = 8192
 """How much of a long piece is fed to the detectors at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What of an exchange decides which rules are active and how strict they are."""
 
     level: Level
@@ -59,12 +58,13 @@ class Plan:
     holding: tuple[Bank, ...]
     watching: tuple[Bank, ...]
     scaled: bool = False  # toxicity's thresholds are the scaled ones
+    quiet: Quiet | None = None  # the texts of which its banks are known to say nothing
 
     @property
     def idle(self) -> bool:
         return not self.active
 
-    @property
+    @cached_property
     def banks(self) -> tuple[Bank, ...]:
         """All that read its texts."""
         return (*self.holding, *self.watching)
@@ -74,7 +74,12 @@ class Plan:
         """Those that may tell at a glance that they have nothing to say."""
         return tuple(bank for bank in self.banks if isinstance(bank, Glancing))
 
-    @property
+    @cached_property
+    def all_glance(self) -> bool:
+        """Whether each of them may."""
+        return len(self.glancing) == len(self.banks)
+
+    @cached_property
     def prompt_banks(self) -> tuple[PromptLeakBank, ...]:
         """Those that compare a reply with its exchange's prompts."""
         return tuple(bank for bank in self.banks if isinstance(bank, PromptLeakBank))
@@ -110,9 +115,10 @@ def plan(
     selection: Selection,
     *,
     scales: bool = False,
+    memory: Memory | None = None,
 ) -> Plan:
     """The plan for a selection. A bank holds text back where one of its active rules acts at this level. `scales`:
-    the policy has scaled thresholds for the levels that are degraded."""
+    the policy has scaled thresholds for the levels that are degraded. `memory`: what is known of texts."""
     active = {
         index: rule
         for index, rule in enumerate(rules)
@@ -127,6 +133,7 @@ def plan(
         holding=tuple(bank for bank in used if not bank.rules.isdisjoint(acting)),
         watching=tuple(bank for bank in used if bank.rules.isdisjoint(acting)),
         scaled=scales and selection.level >= Level.DEGRADED,
+        quiet=memory.quiet(used) if memory is not None else None,
     )
 
 

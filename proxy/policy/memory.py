@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from itertools import count
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from proxy.detect.base import Bank, Context, InlineScan, Progress
 from proxy.model.finding import Match
@@ -52,7 +53,7 @@ class Memory:
     def __init__(self, bytes_max: int = MEMORY_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
         self._known: OrderedDict[bytes, Known] = OrderedDict()
-        self.numbers: WeakKeyDictionary[Bank, bytes] = WeakKeyDictionary()
+        self.numbers: dict[int, tuple[bytes, ref[Bank]]] = {}  # by the bank's id, while there is such a bank
         self._next = count()
         self.bytes = 0
 
@@ -69,10 +70,11 @@ class Memory:
 
     def number(self, bank: Bank) -> bytes:
         """The bank's own, never given to another."""
-        number = self.numbers.get(bank)
-        if number is None:
-            number = self.numbers[bank] = next(self._next).to_bytes(8, "big")
-        return number
+        known = self.numbers.get(id(bank))
+        if known is None:
+            number = next(self._next).to_bytes(8, "big")
+            known = self.numbers[id(bank)] = (number, ref(bank, partial(_forget, self.numbers, id(bank))))
+        return known[0]
 
     def get(self, key: bytes) -> Known | None:
         known = self._known.get(key)
@@ -80,15 +82,17 @@ class Memory:
             self._known.move_to_end(key)
         return known
 
-    def put(self, key: bytes, known: Known) -> None:
+    def put(self, key: bytes, known: Known) -> bool:
+        """Whether it is remembered from now on."""
         size = known.bytes
         if size > self._bytes_max // 16 or key in self._known:
-            return  # a text made of findings must not drive out all others
+            return False  # a text made of findings must not drive out all others
         self._known[key] = known
         self.bytes += size
         while self.bytes > self._bytes_max:
             _, oldest = self._known.popitem(last=False)
             self.bytes -= oldest.bytes
+        return True
 
 
 class Quiet:
@@ -102,45 +106,50 @@ class Quiet:
         self._banks = banks
         self._all = blake2b(b"".join(banks), digest_size=16, person=b"quiet").digest()
 
-    def holds(self, text: str, *, unescaped: bool) -> bool:
+    def holds(self, recall: Recall) -> bool:
         """Whether it is known that nothing is said of this text."""
-        return (
-            len(text) >= REMEMBERED_CHARS_MIN
-            and self._memory.get(self._all + _digest(text, unescaped)) is not None
-        )
+        return not recall.new and self._memory.get(self._all + recall.digest) is not None
 
-    def note(self, text: str, *, unescaped: bool) -> None:
+    def add(self, recall: Recall) -> None:
+        """None of them says anything of this text."""
+        recall.new = False
+        self._memory.put(recall.digest, NOTHING)
+        self._memory.put(self._all + recall.digest, NOTHING)
+
+    def note(self, recall: Recall) -> None:
         """The text was judged. It is one of these if all of them said nothing: a verdict without findings is not
         enough, since what a bank said for a rule that is not active for this model is none of its findings."""
-        digest = _digest(text, unescaped)
-        if all(self._memory.get(bank + digest) is NOTHING for bank in self._banks):
-            self._memory.put(self._all + digest, NOTHING)
+        if all(self._memory.get(bank + recall.digest) is NOTHING for bank in self._banks):
+            self.add(recall)
 
 
 class Recall:
     """One whole text before the memory."""
 
-    __slots__ = ("_context", "_digest", "_memory")
+    __slots__ = ("_context", "_memory", "digest", "new")
 
     def __init__(self, memory: Memory, text: str, unescaped: bool) -> None:
         self._memory = memory
-        self._digest = _digest(text, unescaped)
+        self.digest = _digest(text, unescaped)
+        self.new = memory.get(self.digest) is None  # nothing is known of it: no use to ask for each bank
         self._context: bytes | None = None
 
     def known(self, bank: Bank, context: Context) -> Known | None:
         """What the bank said of this text; None where it is not known."""
-        return self._memory.get(self._key(bank, context))
+        return None if self.new else self._memory.get(self._key(bank, context))
 
     def keep(
         self, bank: Bank, context: Context, matches: Sequence[Match], scores: Mapping[str, float]
     ) -> Known:
         """Remember what the bank said, once all of it is said."""
         known = Known(tuple(matches), dict(scores)) if matches or scores else NOTHING
-        self._memory.put(self._key(bank, context), known)
+        if self._memory.put(self._key(bank, context), known) and self.new:
+            self.new = False
+            self._memory.put(self.digest, NOTHING)
         return known
 
     def _key(self, bank: Bank, context: Context) -> bytes:
-        key = self._memory.number(bank) + self._digest
+        key = self._memory.number(bank) + self.digest
         return key + self._of_context(context) if bank.reads_context else key
 
     def _of_context(self, context: Context) -> bytes:
@@ -180,6 +189,11 @@ class Recalled(InlineScan):
     @property
     def scores(self) -> Mapping[str, float]:
         return self._known.scores
+
+
+def _forget(numbers: dict[int, tuple[bytes, ref[Bank]]], id: int, _: object) -> None:
+    """Before another bank can have that id."""
+    numbers.pop(id, None)
 
 
 def _digest(text: str, unescaped: bool) -> bytes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from proxy.detect.base import Bank
 from proxy.model.level import Direction
 from proxy.model.text import Channel, Text
 from proxy.policy.match import Judge, Plan
-from proxy.policy.memory import NOTHING
+from proxy.policy.memory import NOTHING, Recall
 from proxy.request.exchange import Exchange, Ports
 from proxy.request.inflow import Answers
 from proxy.request.judged import JudgedText
@@ -25,13 +26,14 @@ ASKING_TEXTS_MAX = 4
 """How many texts of one body have questions with scorers at the same time."""
 
 
-def new_text(x: Exchange, direction: Direction, channel: Channel) -> JudgedText:
-    """A text of the exchange, to be judged under its policy as it stands now."""
+def new_text(x: Exchange, direction: Direction, channel: Channel, recall: Recall | None = None) -> JudgedText:
+    """A text of the exchange, to be judged under its policy as it stands now. `recall` is what is known of it,
+    where it is there as a whole."""
     policy, context = x.policy, x.context
 
     def judge(whole: str | None) -> Judge:
-        recall = None if whole is None else policy.memory.of(whole, unescaped=channel.json)
-        return policy.judge(direction, x.selection, channel.field, context, recall)
+        known = None if whole is None else recall
+        return policy.judge(direction, x.selection, channel.field, context, known)
 
     return JudgedText(channel, judge, x.pseudonyms, restore=direction is Direction.OUTPUT)
 
@@ -57,23 +59,23 @@ async def _judge(
     turn, answers, order = Turn(ports.clock), Answers(), Order()
     asking: list[JudgedText] = []
     plan = x.policy.plan(direction, x.selection)
-    quiet = x.policy.memory.quiet(plan.banks)
     for source in texts:
-        text = new_text(x, direction, source.channel)
+        recall = x.policy.memory.of(source.value, unescaped=source.channel.json)
+        text = new_text(x, direction, source.channel, recall)
         judged.append(text)
-        alone = quiet if not source.channel.chain else None
-        known = alone is not None and alone.holds(source.value, unescaped=source.channel.json)
-        if not known and await _glance(x, plan, source, turn) and alone is not None:
-            alone.note(source.value, unescaped=False)
-            known = True
+        # One of a chain is read for the sake of what may follow it, though nothing is said of it alone.
+        alone = None if source.channel.chain else plan.quiet
+        known = alone is not None and recall is not None and alone.holds(recall)
+        if not known:
+            known = await _glance(x, plan, source, recall, turn) and not source.channel.chain
         text.read(source.value, quiet=known)
         order.opened(text)
         if len(judged) == len(texts):
             order.ended()
         while done := text.work(turn.chars):
             await turn.done(done)
-        if alone is not None and not known and text.closed and not text.findings:
-            alone.note(source.value, unescaped=source.channel.json)
+        if alone is not None and recall is not None and not known and text.closed and not text.findings:
+            alone.note(recall)
         await turn.done()
         if text.waiting:
             asking.append(text)
@@ -89,23 +91,30 @@ async def _judge(
         asking = await _answered(x, turn, answers, asking)
 
 
-async def _glance(x: Exchange, plan: Plan, source: Text, turn: Turn) -> bool:
-    """Tell the memory which banks have nothing to say of a text, so that they need not read it; whether that is
-    all."""
-    text = source.value
+async def _glance(x: Exchange, plan: Plan, source: Text, recall: Recall | None, turn: Turn) -> bool:
+    """Whether no bank has anything to say of a text. The memory is told which have nothing, so that they need not
+    read it."""
+    text, context = source.value, x.context
     if source.channel.json or len(text) > GLANCE_CHARS_MAX:
         return False
-    recall = x.policy.memory.of(text, unescaped=False)
     if recall is None:
-        return False
-    quiet = len(plan.glancing) == len(plan.banks)
+        # Too short to be remembered: a glance spares something where it spares all.
+        return plan.all_glance and all(bank.nothing_in(text) for bank in plan.glancing)
+    quiet = plan.all_glance
+    silent: list[Bank] = []
     for bank in plan.glancing:
-        known = recall.known(bank, x.context)
+        known = recall.known(bank, context)
         if known is None and bank.nothing_in(text):
-            known = recall.keep(bank, x.context, (), {})
-        quiet = quiet and known is NOTHING
+            silent.append(bank)
+        elif known is not NOTHING:
+            quiet = False
         if len(text) > LOOKED_AT_ONCE:
             await turn.done()
+    if quiet and plan.quiet is not None and not source.channel.chain:
+        plan.quiet.add(recall)
+    else:
+        for one in silent:
+            recall.keep(one, context, (), {})
     return quiet
 
 

@@ -12,7 +12,7 @@ from proxy.model.finding import Finding
 from proxy.model.level import Action, Direction, Level
 from proxy.policy.compile import compile_policy
 from proxy.policy.match import Judge, Selection, plan
-from proxy.policy.memory import REMEMBERED_CHARS_MIN, Memory
+from proxy.policy.memory import REMEMBERED_CHARS_MIN, Memory, Recall
 from tests.policy.banks import ANY, WordBank, WordScan, rule
 from tests.policy.folders import BLOCK_ALPHA, BLOCK_BETA, folder
 from tests.policy.late import Desk, LateBank
@@ -43,6 +43,12 @@ class Counting(WordBank):
 
     def __hash__(self) -> int:
         return id(self)
+
+
+def recalled(memory: Memory, text: str, *, unescaped: bool = False) -> Recall:
+    recall = memory.of(text, unescaped=unescaped)
+    assert recall is not None
+    return recall
 
 
 def judged(
@@ -132,15 +138,34 @@ def test_what_no_bank_says_anything_of_is_known_by_one_look() -> None:
     assert quiet is not None
     for text, known in ((TEXT, False), (harmless, True)):
         for number, bank in enumerate(banks):
-            quiet.note(text, unescaped=False)
-            assert not quiet.holds(text, unescaped=False), (number, "not before all have read it")
+            quiet.note(recalled(memory, text))
+            assert not quiet.holds(recalled(memory, text)), (number, "not before all have read it")
             judged(memory, bank, text)
-        quiet.note(text, unescaped=False)
-        assert quiet.holds(text, unescaped=False) is known
-        assert not quiet.holds(text, unescaped=True)
+        quiet.note(recalled(memory, text))
+        assert quiet.holds(recalled(memory, text)) is known
+        assert not quiet.holds(recalled(memory, text, unescaped=True))
     again = memory.quiet(banks[:1])
     assert again is not None
-    assert not again.holds(harmless, unescaped=False), "what these banks said was not noted"
+    assert not again.holds(recalled(memory, harmless)), "what these banks said was not noted"
+
+
+def test_a_text_that_was_glanced_over_is_known_without_what_each_bank_said() -> None:
+    memory, bank = Memory(), Counting(((0, "nowhere"),))
+    quiet = memory.quiet((bank,))
+    assert quiet is not None
+    assert recalled(memory, TEXT).new
+    quiet.add(recalled(memory, TEXT))
+    again = recalled(memory, TEXT)
+    assert not again.new
+    assert quiet.holds(again)
+    assert again.known(bank, NO_CONTEXT) is None
+
+
+def test_the_number_of_a_bank_that_is_gone_is_not_given_to_another() -> None:
+    memory = Memory()
+    numbers = {memory.number(Counting(((0, "nowhere"),))) for _ in range(8)}
+    assert len(numbers) == 8
+    assert not memory.numbers
 
 
 def test_a_failing_bank_and_one_that_reads_more_than_a_text_are_never_known_to_be_quiet() -> None:
@@ -148,8 +173,8 @@ def test_a_failing_bank_and_one_that_reads_more_than_a_text_are_never_known_to_b
     judged(memory, failing)
     quiet = memory.quiet((failing,))
     assert quiet is not None
-    quiet.note(TEXT, unescaped=False)
-    assert not quiet.holds(TEXT, unescaped=False)
+    quiet.note(recalled(memory, TEXT))
+    assert not quiet.holds(recalled(memory, TEXT))
     assert memory.quiet((Counting(((0, "nowhere"),), reads_context=True),)) is None
 
 
