@@ -52,13 +52,11 @@ def place_of(config: Path, data_dir: Path | None) -> Place:
         secrets = log_secrets(config, os.environ)
     place = Place(data_dir / FILE_NAME, secrets)
     try:
-        bring_up_to_date(place.path, secrets, time.time)
+        lost = bring_up_to_date(place.path, secrets, time.time)
     except (sqlite3.Error, OSError, GuardrailError) as error:
-        typer.echo(
-            f"guardrail-proxy: the newest records may be missing: {journal_path(place.path)} cannot be brought in: "
-            f"{error}",
-            err=True,
-        )
+        lost = f"{journal_path(place.path)} cannot be brought in: {error}"
+    if lost:
+        typer.echo(f"guardrail-proxy: the newest records may be missing: {lost}", err=True)
     return place
 
 

@@ -20,6 +20,13 @@ from proxy.log.rows import KIND_EXCHANGE, RECORD_VERSION, BeginRow, FinishRow, b
 from proxy.log.session import Open, Session
 
 
+def commit(session: Session, codec: Codec, records: Sequence[Prepared]) -> None:
+    """As `enter`, in a transaction of its own."""
+    session.db.execute("BEGIN IMMEDIATE")
+    enter(session, codec, records)
+    session.db.execute("COMMIT")
+
+
 def enter(session: Session, codec: Codec, records: Sequence[Prepared]) -> None:
     """Write them, in this order, within the caller's transaction. Each begin is of a new id, each end of an
     exchange that is under way or begins before it here. Raises sqlite3.Error."""

@@ -12,7 +12,9 @@ sealed where the store is.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -24,6 +26,7 @@ JOURNAL_BYTES_MAX: Final = 4 * 1024 * 1024
 """Past this nothing is taken until it was cleared."""
 FRAME_BYTES_MAX: Final = 1024 * 1024
 """A group that is larger goes into the tables at once: to write it twice would cost more than it saves."""
+_MODE: Final = 0o600
 _MAGIC: Final = b"grj\x01"
 _ID_BYTES: Final = 16
 _IDS_AT_ONCE: Final = 64
@@ -41,28 +44,29 @@ class Journal:
 
     def __init__(self, path: Path, key: bytes, codec: Codec) -> None:
         self._path = path
-        self._key = key
+        self.key = key
         self._codec = codec
         # Each write is on the disk when it returns: one call, and the interpreter's lock let go of once.
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_DSYNC | os.O_CLOEXEC, 0o600)
+        self._file = _open(path, os.O_RDWR | os.O_CREAT | os.O_DSYNC)
         found = os.fstat(self._file)
         self._inode = found.st_ino
         try:
+            if stat.S_IMODE(found.st_mode) != _MODE:
+                os.fchmod(self._file, _MODE)
             if not found.st_size:
                 _keep_entry(path.parent)
         except OSError:
             os.close(self._file)
             raise
         self._ids: list[bytes] = []
-        self._used = self._stained = 0  # behind `_stained` all is zeros
+        self._used = 0
+        self._stained = found.st_size  # behind it all is zeros
+        self._known = False  # whether what is in it is what was written to it here
 
     @property
     def in_place(self) -> bool:
         """Whether it is still what lies at its path."""
-        try:
-            return os.stat(self._path).st_ino == self._inode
-        except FileNotFoundError:
-            return False
+        return lies_at(self._path, self._inode)
 
     def takes(self, payload: bytes) -> bool:
         """Whether there is room for it."""
@@ -84,10 +88,13 @@ class Journal:
 
     def read(self) -> tuple[list[bytes], int]:
         """All payloads in their order, and how many bytes between and behind them are neither a frame nor empty.
-        Clear it before anything is appended. Raises OSError."""
-        data = os.pread(self._file, JOURNAL_BYTES_MAX, 0).rstrip(b"\0")
+        What `append` failed with is not among them, even where the disk took it after all. Clear it before anything
+        is appended. Raises OSError."""
+        limit = self._used if self._known else JOURNAL_BYTES_MAX
+        data = os.pread(self._file, limit, 0).rstrip(b"\0")
         payloads: list[bytes] = []
-        at = unreadable = 0
+        at = 0
+        unreadable = 0 if self._known else max(0, self._stained - JOURNAL_BYTES_MAX)
         while at < len(data):
             payload, end = self._frame(data, at)
             if payload is None:
@@ -98,7 +105,6 @@ class Journal:
             else:
                 payloads.append(payload)
             at = end
-        self._used = self._stained = len(data)
         return payloads, unreadable
 
     def _frame(self, data: bytes, at: int) -> tuple[bytes | None, int]:
@@ -117,9 +123,13 @@ class Journal:
 
     def clear(self) -> None:
         """Overwrite all that is in it. Raises OSError."""
+        if self._stained > JOURNAL_BYTES_MAX:  # none of ours
+            os.ftruncate(self._file, JOURNAL_BYTES_MAX)
+            self._stained = JOURNAL_BYTES_MAX
         if self._stained:
             self._write(bytes(self._stained), 0)
         self._used = self._stained = 0
+        self._known = True
 
     def close(self) -> None:
         """Let go of the file."""
@@ -138,20 +148,45 @@ class Journal:
             view, at = view[written:], at + written
 
     def _hash(self, id: bytes, kept: bytes) -> bytes:
-        state = blake2b(id, digest_size=_HASH_BYTES, key=self._key, person=b"guardrail.jrnl")
+        state = blake2b(id, digest_size=_HASH_BYTES, key=self.key, person=b"guardrail.jrnl")
         state.update(kept)
         return state.digest()
 
 
-def first_frame(store: Path) -> bytes | None:
-    """The id of the first frame in the journal of the store at that path; None where it holds none. It changes when
-    all that was there has come into the tables. Raises OSError."""
+def lies_at(path: Path, inode: int) -> bool:
+    """Whether that file is the one at that path: it may have been moved, or another put in its place."""
     try:
-        with journal_path(store).open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+        return os.stat(path).st_ino == inode
+    except FileNotFoundError:
+        return False
+
+
+def first_frame(store: Path) -> bytes | None:
+    """The head of the first frame in the journal of the store at that path, whole or damaged; None where that is
+    empty. It changes when all that was there has come into the tables. Raises OSError."""
+    try:
+        file = _open(journal_path(store), os.O_RDONLY)
     except FileNotFoundError:
         return None
-    return head[8 : 8 + _ID_BYTES] if head.startswith(_MAGIC) else None
+    try:
+        data = os.pread(file, JOURNAL_BYTES_MAX, 0)
+    finally:
+        os.close(file)
+    return data[:_HEAD_BYTES] if data.count(0) < len(data) else None
+
+
+def _open(path: Path, flags: int) -> int:
+    """Nothing but a file of its own: through a link another would be overwritten, and a pipe might never answer."""
+    try:
+        file = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, _MODE)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            return file
+        os.close(file)
+    raise OSError(errno.EINVAL, "it is no plain file; move it away", str(path))
 
 
 def _keep_entry(folder: Path) -> None:

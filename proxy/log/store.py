@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from proxy.log.admission import key_of, present
-from proxy.log.encode import Codec, Damaged
-from proxy.log.enter import enter
+from proxy.log.encode import Codec
+from proxy.log.enter import commit
 from proxy.log.heads import HEAD_RECORDS, HEAD_S, Head, append_head, heads_path, last_head
 from proxy.log.index import index_some
 from proxy.log.intern import slices
-from proxy.log.journal import FRAME_BYTES_MAX, Journal, journal_path
-from proxy.log.journal_form import pack, unpack
+from proxy.log.journal import FRAME_BYTES_MAX, Journal, journal_path, lies_at
+from proxy.log.journal_form import pack
 from proxy.log.keep import Keep, Step, compact, upkeep
 from proxy.log.prepare import Entry, Prepared, Revocable, prepare
+from proxy.log.recover import Lost, recover
 from proxy.log.reindex import clear
 from proxy.log.schema import open_for_writing, take_lock
 from proxy.log.seal import open_key
@@ -54,8 +55,7 @@ class Store:
         self._journal: Journal | None = None
         self.entered = 0
         """Records that have come into the tables."""
-        self.unreadable = 0
-        """Bytes at the end of the journal, as it was found, that could not be read."""
+        self._lost = Lost()
 
     def open(self) -> None:
         """Open the file and read where it stands. The first time, what was never finished becomes
@@ -69,26 +69,21 @@ class Store:
             db.execute("PRAGMA synchronous = FULL")
             key = open_key(db, self._path, self._secrets, writes=True)
             self._codec = key.codec()
-            session = self._session = recall(db, self._path, self._codec, key.key)
-            if not self._was_open:
-                with suppress(OSError):  # `put_head` tries again, and tells
-                    self._learn_head()
-            self._recover(session)
-            if not self._was_open:
-                for some in slices(cut_off(session, self._codec, self._now())):
-                    self.write(some)
+            self._session = recall(db, self._path, self._codec, key.key)
         except BaseException:
             self._session = None
             db.close()
             raise
+        try:
+            self._catch_up()
+        except BaseException:
+            self.give_up()
+            raise
         self._was_open = True
 
     def close(self) -> None:
-        """Let go of the files; whatever was not durable is gone. Raises nothing."""
+        """Let go of the tables; whatever was not durable is gone. Raises nothing."""
         session, self._session = self._session, None
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
         if session is not None:
             session.db.close()
         if self._spare is not None:
@@ -112,6 +107,9 @@ class Store:
     def release(self) -> None:
         """Close, and let another process write the store. Raises nothing."""
         self.close()
+        if self._journal is not None:  # until now it knows best what is in its file, and what was refused
+            self._journal.close()
+            self._journal = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -128,8 +126,7 @@ class Store:
         if self._journal is not None and not self._journal.in_place:
             # It would take records for ever without anybody finding them.
             self.bring_in()
-            self._journal.close()
-            self._journal = None
+            self._journaling(session).clear()
         admitted, refused = self._admit(session, entries, again=again)
         if admitted:
             payload = pack(admitted)
@@ -155,17 +152,7 @@ class Store:
 
     def bring_in(self) -> None:
         """Commit to the tables what only the journal has, in one transaction, and clear that."""
-        session = self._connected()
-        if not session.pending:
-            return
-        session.db.execute("BEGIN IMMEDIATE")
-        enter(session, self._codec, session.pending)
-        session.db.execute("COMMIT")
-        self.entered += len(session.pending)
-        session.pending.clear()
-        session.admission.entered()
-        if self._journal is not None:
-            self._journal.clear()
+        self._bring_in(self._connected())
 
     @property
     def pending(self) -> int:
@@ -229,6 +216,11 @@ class Store:
             append_head(heads_path(self._path), session.key, head)
             self._last_head = head
 
+    def lost(self) -> str:
+        """What of the journal is lost, since it was asked last; for people. Empty where nothing is."""
+        lost, self._lost = self._lost, Lost()
+        return str(lost)
+
     @property
     def cut_off(self) -> bool:
         """Whether the chain is shorter than a head that was written before."""
@@ -249,30 +241,51 @@ class Store:
             self.open()
         assert self._session is not None
         # A file that was moved away would take writes for ever without anybody finding them.
-        if os.stat(self._path).st_ino != self._session.inode:
+        if not lies_at(self._path, self._session.inode):
+            self._take_along(self._session)
             raise OSError("the log's file was moved or replaced")
         return self._session
 
-    def _journaling(self, session: Session) -> Journal:
-        if self._journal is None:
-            self._journal = Journal(journal_path(self._path), session.key, self._codec)
-        return self._journal
+    def _take_along(self, session: Session) -> None:
+        """What only the journal has, and the write-ahead log, belongs to the file that was moved: one that is made
+        in its place cannot read it."""
+        self._bring_in(session)
+        session.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def _recover(self, session: Session) -> None:
+    def _bring_in(self, session: Session) -> None:
+        if not session.pending:
+            return
+        commit(session, self._codec, session.pending)
+        self.entered += len(session.pending)
+        session.pending.clear()
+        session.admission.entered()
+        if self._journal is not None:
+            self._journal.clear()
+
+    def _journaling(self, session: Session) -> Journal:
+        journal = self._journal
+        if journal is not None and not (journal.in_place and journal.key == session.key):
+            journal.close()
+            journal = self._journal = None
+        if journal is None:
+            journal = self._journal = Journal(journal_path(self._path), session.key, self._codec)
+        return journal
+
+    def _catch_up(self) -> None:
+        if not self._was_open:
+            with suppress(OSError):  # `put_head` tries again, and tells
+                self._learn_head()
+        self._recover()
+        if not self._was_open:
+            for some in slices(cut_off(self._connected(), self._codec, self._now())):
+                self.write(some)
+
+    def _recover(self) -> None:
         """Bring in what the journal has of before: the process ended, or the tables could not be written."""
-        payloads, self.unreadable = self._journaling(session).read()
-        left: list[Prepared] = []
-        for payload in payloads:
-            try:
-                left.extend(unpack(payload))
-            except Damaged:
-                self.unreadable += len(payload)
-        there = present(session.db, left)
-        session.pending.extend(
-            ready for ready in left if key_of(ready) not in there and session.admission.why_not(ready) is None
-        )
-        self.bring_in()
-        self._journaling(session).clear()
+        session = self._connected()
+        journal = self._journaling(session)
+        self._session, entered = recover(session, journal, self._path, self._codec, self._lost)
+        self.entered += entered
 
     def _admit(
         self, session: Session, entries: Sequence[Entry], *, again: bool

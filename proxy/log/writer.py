@@ -105,19 +105,14 @@ class Writer(threading.Thread):
             except StoreUnusable as error:
                 unusable = error
                 return
-            except (sqlite3.Error, OSError, Damaged) as error:
+            except Exception as error:  # noqa: BLE001  # as in _commit
                 self._fail(error)
             finally:
                 self._opened(unusable)
-            if self._store.unreadable:
-                self._noted(
-                    "unreadable",
-                    f"{self._store.unreadable} bytes of the log's journal cannot be read: what was "
-                    "being written when the proxy last ended, or damage",
-                )
             if self._store.cut_off:
                 self._noted("cut_off", "records that were on the log are gone from its end; see `log verify`")
             while not self._stopping:
+                self._note()
                 self._step()
                 self._put_head()
                 self._upkeep()
@@ -271,6 +266,11 @@ class Writer(threading.Thread):
             self._fail(error)
             if self._fault is not None and self._fault.reason == "bug":
                 self._settled(Settled((), 0.0, fault=self._fault, dropped=self._kept.drop()))
+
+    def _note(self) -> None:
+        lost = self._store.lost()
+        if lost:
+            self._noted("unreadable", lost)
 
     def _put_head(self, *, last: bool = False) -> None:
         """The file of heads proves the log's end; records are written whether or not it can be."""
