@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from proxy.log.admission import key_of, present
@@ -50,7 +49,7 @@ class Lost:
         return "; ".join(what)
 
 
-def recover(session: Session, journal: Journal, path: Path, codec: Codec, lost: Lost) -> tuple[Session, int]:
+def recover(session: Session, journal: Journal, codec: Codec, lost: Lost) -> tuple[Session, int]:
     """Bring all of the journal into the tables, and clear it; `lost` takes what is lost. Returns the session to go
     on with, and how many records came in. Raises sqlite3.Error, OSError, Damaged; nothing is cleared then."""
     payloads, unreadable = journal.read()
@@ -71,7 +70,7 @@ def recover(session: Session, journal: Journal, path: Path, codec: Codec, lost: 
         except Exception as error:  # one that cannot be written must not keep the others out for ever
             if not _of_a_record(error):
                 raise
-            session, failed = _one_at_a_time(session, path, codec, fitting)
+            session, failed = _one_at_a_time(session, codec, fitting)
     session.admission.entered()
     journal.clear()
     lost.unreadable += unreadable
@@ -79,25 +78,23 @@ def recover(session: Session, journal: Journal, path: Path, codec: Codec, lost: 
     return session, len(fitting) - failed
 
 
-def _one_at_a_time(
-    session: Session, path: Path, codec: Codec, records: Sequence[Prepared]
-) -> tuple[Session, int]:
+def _one_at_a_time(session: Session, codec: Codec, records: Sequence[Prepared]) -> tuple[Session, int]:
     """Where all at once failed; returns how many did by themselves."""
-    session, failed = _afresh(session, path, codec), 0
+    session, failed = _afresh(session, codec), 0
     for ready in records:
         try:
             commit(session, codec, [ready])
         except Exception as error:  # as above
             if not _of_a_record(error):
                 raise
-            session, failed = _afresh(session, path, codec), failed + 1
-    return _afresh(session, path, codec), failed
+            session, failed = _afresh(session, codec), failed + 1
+    return _afresh(session, codec), failed
 
 
-def _afresh(session: Session, path: Path, codec: Codec) -> Session:
+def _afresh(session: Session, codec: Codec) -> Session:
     if session.db.in_transaction:
         session.db.execute("ROLLBACK")
-    return recall(session.db, path, codec, session.key)
+    return recall(session.db, session.inode, codec, session.key)
 
 
 def _of_a_record(error: Exception) -> bool:

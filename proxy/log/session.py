@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from proxy.log import digest
@@ -51,8 +49,8 @@ class Session:
     pending: list[Prepared]  # admitted, and not in the tables yet
 
 
-def recall(db: sqlite3.Connection, path: Path, codec: Codec, key: bytes) -> Session:
-    """Where the store stands; `key` is its own. Raises sqlite3.Error, Damaged, OSError."""
+def recall(db: sqlite3.Connection, inode: int, codec: Codec, key: bytes) -> Session:
+    """Where the store in the file of that number stands; `key` is its own. Raises sqlite3.Error, Damaged."""
     (created_ms,) = db.execute("SELECT created_ms FROM store").fetchone()
     last = db.execute("SELECT link, hash FROM chain ORDER BY link DESC LIMIT 1").fetchone()
     fetch = Fetch(db, codec)
@@ -61,7 +59,7 @@ def recall(db: sqlite3.Connection, path: Path, codec: Codec, key: bytes) -> Sess
     under_way = {begin.id: Open(begin, fetch.begin_digest(begin)) for begin in fetch.open_exchanges()}
     return Session(
         db=db,
-        inode=os.stat(path).st_ino,
+        inode=inode,
         key=key,
         intern=intern,
         words=Words(key),

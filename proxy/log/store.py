@@ -48,7 +48,7 @@ class Store:
         self._codec = Codec()
         self._session: Session | None = None
         self._lock: int | None = None
-        self._spare: sqlite3.Connection | None = None
+        self._spare: Session | None = None
         self._was_open = False
         self._last_head: Head | None = None
         self._head_known = False
@@ -62,20 +62,23 @@ class Store:
         `interrupted`."""
         if self._lock is None:
             self._lock = take_lock(self._path)
-        db, self._spare = self._spare, None
-        if db is None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            db = spare.db
+        else:
             db = open_for_writing(self._path, int(self._now() * 1000), secrets=self._secrets, busy_ms=BUSY_MS)
         try:
+            inode = os.stat(self._path).st_ino if spare is None else spare.inode
             db.execute("PRAGMA synchronous = FULL")
             key = open_key(db, self._path, self._secrets, writes=True)
             self._codec = key.codec()
-            self._session = recall(db, self._path, self._codec, key.key)
+            self._session = recall(db, inode, self._codec, key.key)
         except BaseException:
             self._session = None
             db.close()
             raise
         try:
-            self._catch_up()
+            self._catch_up(self._session)
         except BaseException:
             self.give_up()
             raise
@@ -87,7 +90,7 @@ class Store:
         if session is not None:
             session.db.close()
         if self._spare is not None:
-            self._spare.close()
+            self._spare.db.close()
             self._spare = None
 
     def give_up(self) -> None:
@@ -102,7 +105,7 @@ class Store:
         except sqlite3.Error:
             session.db.close()
             return
-        self._spare = session.db
+        self._spare = session
 
     def release(self) -> None:
         """Close, and let another process write the store. Raises nothing."""
@@ -271,21 +274,18 @@ class Store:
             journal = self._journal = Journal(journal_path(self._path), session.key, self._codec)
         return journal
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, session: Session) -> None:
+        """Bring in what the journal has of before: the process ended, or the tables could not be written."""
         if not self._was_open:
             with suppress(OSError):  # `put_head` tries again, and tells
                 self._learn_head()
-        self._recover()
+        # Also where the file was moved meanwhile: the journal's records belong to it.
+        journal = self._journaling(session)
+        self._session, entered = recover(session, journal, self._codec, self._lost)
+        self.entered += entered
         if not self._was_open:
             for some in slices(cut_off(self._connected(), self._codec, self._now())):
                 self.write(some)
-
-    def _recover(self) -> None:
-        """Bring in what the journal has of before: the process ended, or the tables could not be written."""
-        session = self._connected()
-        journal = self._journaling(session)
-        self._session, entered = recover(session, journal, self._path, self._codec, self._lost)
-        self.entered += entered
 
     def _admit(
         self, session: Session, entries: Sequence[Entry], *, again: bool

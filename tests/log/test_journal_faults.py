@@ -231,19 +231,28 @@ def test_a_full_disk_leaves_the_file_open_for_whoever_reads(tmp_path: Path) -> N
         with pytest.raises(sqlite3.OperationalError, match="full"):
             store.bring_in()
         store.give_up()
-        assert store._spare is db
+        assert store._spare is not None
+        assert store._spare.db is db
     db.execute("PRAGMA max_page_count = 1000000")
     store.bring_in()
     assert outcomes(tmp_path) == {1: "released", 2: "released"}
     store.release()
 
 
-def test_a_store_that_is_moved_away_while_it_is_written_takes_all_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("faulty", [False, True])
+def test_a_store_that_is_moved_away_while_it_is_written_takes_all_along(tmp_path: Path, faulty: bool) -> None:
     store, path, moved = store_in(tmp_path), tmp_path / FILE_NAME, tmp_path / "moved" / FILE_NAME
     store.append([begun(1), finished(1)])
     store.bring_in()
     store.append([begun(2), finished(2)])
     moved.parent.mkdir()
+    if faulty:  # as a full disk, whose log somebody moves to make room
+        intruder = sqlite3.connect(path, isolation_level=None)
+        intruder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            store.bring_in()
+        store.give_up()
+        intruder.close()
     path.rename(moved)
     with pytest.raises(OSError, match="moved or replaced"):
         store.append([begun(3)])
