@@ -31,6 +31,8 @@ _MAGIC: Final = b"grj\x01"
 _ID_BYTES: Final = 16
 _IDS_AT_ONCE: Final = 64
 _HASH_BYTES: Final = 16
+_SEAL_BYTES_MAX: Final = 64
+"""What sealing adds is less: past the end of what is read, a frame would be lost."""
 _HEAD_BYTES: Final = len(_MAGIC) + 4 + _ID_BYTES + _HASH_BYTES
 
 
@@ -70,7 +72,7 @@ class Journal:
 
     def takes(self, payload: bytes) -> bool:
         """Whether there is room for it."""
-        return self._used + _HEAD_BYTES + len(payload) <= JOURNAL_BYTES_MAX
+        return self._used + _HEAD_BYTES + len(payload) + _SEAL_BYTES_MAX <= JOURNAL_BYTES_MAX
 
     def append(self, payload: bytes) -> None:
         """Make it durable, behind what is there. Raises OSError; it then counts as not written."""
@@ -109,7 +111,7 @@ class Journal:
 
     def _frame(self, data: bytes, at: int) -> tuple[bytes | None, int]:
         """The payload of the frame that begins there, and where it ends; None where none does."""
-        head = data[at : at + _HEAD_BYTES]
+        head = data[at : at + _HEAD_BYTES].ljust(_HEAD_BYTES, b"\0")
         end = at + _HEAD_BYTES + int.from_bytes(head[4:8], "big")
         # The last one may end with zeros, which were taken off.
         kept = data[at + _HEAD_BYTES : end].ljust(min(end - at - _HEAD_BYTES, JOURNAL_BYTES_MAX), b"\0")

@@ -246,3 +246,19 @@ def test_what_is_no_record_is_damage_and_told(tmp_path: Path, payload: bytes) ->
     assert f"{len(payload)} bytes" in store.lost()
     assert outcomes(tmp_path) == {1: "released"}
     store.release()
+
+
+@pytest.mark.parametrize("codec", [Codec(), SealedCodec(KEY)])
+def test_what_is_taken_lies_where_it_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: Codec
+) -> None:
+    monkeypatch.setattr(journal_module, "JOURNAL_BYTES_MAX", 400)
+    for length in range(200, 400):
+        journal = Journal(tmp_path / str(length), KEY, codec)
+        payload = bytes(length)
+        if journal.takes(payload):
+            journal.append(payload)
+            journal.close()
+            journal = Journal(tmp_path / str(length), KEY, codec)
+            assert journal.read() == ([payload], 0)
+        journal.close()
