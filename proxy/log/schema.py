@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ APPLICATION_ID: Final = 0x47524C47
 
 ASK_WAIT_S: Final = 10.0
 """How long somebody who adds a row for the writer waits for the lock."""
+_LOOK_S: Final = 0.02
 WAL_KEPT_BYTES: Final = 16 * 1024 * 1024
 """To this size the write-ahead log's file is cut once it was brought in; keeping some saves growing it again."""
 
@@ -32,17 +34,22 @@ class StoreLocked(StoreUnusable):
     """Another process writes it."""
 
 
-def take_lock(path: Path) -> int:
-    """The descriptor that keeps others from writing the store at that path while it is open. Raises StoreLocked,
-    OSError."""
+def take_lock(path: Path, wait_s: float = 0.0) -> int:
+    """The descriptor that keeps others from writing the store at that path while it is open, waited for so long.
+    Raises StoreLocked, OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StoreLocked(f"{path}: another proxy is writing this log") from None
-    return lock
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                os.close(lock)
+                raise StoreLocked(f"{path}: another proxy or `log` command is writing this log") from None
+            time.sleep(_LOOK_S)
+        else:
+            return lock
 
 
 def open_for_writing(

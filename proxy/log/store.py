@@ -57,11 +57,11 @@ class Store:
         """Records that have come into the tables."""
         self._lost = Lost()
 
-    def open(self) -> None:
+    def open(self, lock_wait_s: float = 0.0) -> None:
         """Open the file and read where it stands. The first time, what was never finished becomes
         `interrupted`."""
         if self._lock is None:
-            self._lock = take_lock(self._path)
+            self._lock = take_lock(self._path, lock_wait_s)
         spare, self._spare = self._spare, None
         if spare is not None:
             db = spare.db

@@ -27,6 +27,7 @@ BATCH_RECORDS_MAX: Final = 512
 BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
 RETRY_S: Final = 0.25
 """After a fault, how long records fail without another attempt."""
+LOCK_WAIT_S: Final = 2.0  # for a `log` command that brings in what a crash left
 FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """Less room than this on the disk counts as unhealthy: the next records may be the last."""
 INDEX_STEP: Final = 128
@@ -101,7 +102,7 @@ class Writer(threading.Thread):
         unusable: StoreUnusable | None = None
         try:
             try:
-                self._store.open()
+                self._store.open(LOCK_WAIT_S)
             except StoreUnusable as error:
                 unusable = error
                 return
@@ -268,8 +269,7 @@ class Writer(threading.Thread):
                 self._settled(Settled((), 0.0, fault=self._fault, dropped=self._kept.drop()))
 
     def _note(self) -> None:
-        lost = self._store.lost()
-        if lost:
+        if lost := self._store.lost():
             self._noted("unreadable", lost)
 
     def _put_head(self, *, last: bool = False) -> None:

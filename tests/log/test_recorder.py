@@ -282,7 +282,10 @@ async def test_what_a_crash_cut_is_interrupted_at_the_next_start(tmp_path: Path)
     await second.stop()
 
 
-async def test_two_proxies_do_not_write_one_log(recorder: SqliteRecorder, tmp_path: Path) -> None:
+async def test_two_proxies_do_not_write_one_log(
+    recorder: SqliteRecorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.log.writer.LOCK_WAIT_S", 0.0)
     second = SqliteRecorder(path_in(tmp_path))
     with pytest.raises(StoreUnusable, match="another proxy"):
         await second.start()

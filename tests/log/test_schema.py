@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import re
 import sqlite3
 from pathlib import Path
@@ -157,3 +158,16 @@ def test_there_is_a_stored_file_of_each_older_form() -> None:
     assert [file.name for file in FORMS] == [
         f"form-{form}.sqlite3.xz" for form in range(1, len(schema.UPGRADES) + 1)
     ]
+
+
+def test_who_writes_the_store_only_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a `log` command does that brings in what a crash left, just as the proxy starts again."""
+    path = tmp_path / "log.sqlite3"
+    locks = [schema.take_lock(path)]
+    with pytest.raises(schema.StoreLocked, match="another proxy or `log` command"):
+        schema.take_lock(path)
+    monkeypatch.setattr("proxy.log.schema.time.sleep", lambda s: os.close(locks.pop()))
+    os.close(schema.take_lock(path, wait_s=60.0))
+    assert not locks
