@@ -19,12 +19,14 @@ from proxy.detect.obfuscation_encoded import (
     CIPHERED_MIN,
     CODE,
     CODE_BEGINS,
+    CODE_GAP_CHARS_MAX,
     ENCODED_TEXT,
     PUNCTUATION,
     SOLID_CHARS_MIN,
     TOKEN,
     in_codes,
     in_token,
+    may_tell,
     next_telling,
 )
 from proxy.detect.obfuscation_marks import (
@@ -45,7 +47,6 @@ from proxy.model.finding import Match
 
 KINDS: Final = (INVISIBLE_TEXT, SPLIT_WORD, BIDI_CONTROL, MIXED_SCRIPT, ENCODED_TEXT)
 
-_CODE_GAP_CHARS_MAX: Final = 3
 _SEARCHED_CHARS_MIN: Final = 64  # words in less text are looked at one by one, where none stands in code
 _ENDS: Final = frozenset("RPn")
 
@@ -72,14 +73,9 @@ class ObfuscationBank:
     def open(self, context: Context) -> _ObfuscationScan:
         return _ObfuscationScan(self)
 
-    def nothing_in(self, text: str, /) -> bool:
-        """See `Glancing`: ASCII has letters of one script and no marks, and no word of it may be a code."""
-        if not text.isascii():
-            return False
-        if not self.wanted[ENCODED_TEXT]:
-            return True
-        ended = f"{text} "
-        return next_telling(ended, ended.encode(), 0) == len(ended)
+    def glance(self, text: str, /) -> Iterable[bool]:
+        """See `Glancing`: ASCII has letters of one script and no marks, and no words of it may be codes."""
+        return (text.isascii() and not (self.wanted[ENCODED_TEXT] and may_tell(text.encode())),)
 
 
 @dataclass(slots=True)
@@ -216,7 +212,7 @@ class _ObfuscationScan(InlineScan):
         now = base + length
         codes = self._codes
         if codes.tokens and (
-            final or self._encoded_at - codes.end > _CODE_GAP_CHARS_MAX or not codes.takes(now)
+            final or self._encoded_at - codes.end > CODE_GAP_CHARS_MAX or not codes.takes(now)
         ):
             self._end_codes()
         if self._cipher.tokens and (final or not self._cipher.takes(now)):
@@ -227,7 +223,7 @@ class _ObfuscationScan(InlineScan):
         self._number += 1
         codes, cipher = self._codes, self._cipher
         is_code = token[0] in CODE_BEGINS and CODE.fullmatch(token) is not None
-        if codes.tokens and not (is_code and start - codes.end <= _CODE_GAP_CHARS_MAX and codes.takes(end)):
+        if codes.tokens and not (is_code and start - codes.end <= CODE_GAP_CHARS_MAX and codes.takes(end)):
             self._end_codes()
         if is_code:
             codes.add(token, start, end)

@@ -26,6 +26,9 @@ SOLID_CHARS_MIN: Final = 16
 CODES_MIN: Final = 8
 """The fewest codes in a row that are decoded."""
 
+CODE_GAP_CHARS_MAX: Final = 3
+"""Further apart, codes stand in no row."""
+
 CODE: Final = re.compile(
     r"(?:0[xX]|\\x|U\+00)?[0-9A-Fa-f]{2}[,;:]?|[01]{8}[,;]?|[0-9]{2,3}[,;]?|[.\-]{1,6}|[/|]"
 )
@@ -72,11 +75,17 @@ PUNCTUATION: Final = string.punctuation
 
 _BESIDE: Final = f"[{re.escape(PUNCTUATION)}]*"
 _NO_TOKEN: Final = r"(?:[^!-~]|\z)"
+_ROW: Final = (
+    rf"(?:(?:{CODE.pattern})[^!-~]{{1,{CODE_GAP_CHARS_MAX}}}){{{CODES_MIN - 1}}}(?:{CODE.pattern}){_NO_TOKEN}"
+)
+_WORD_IN_CODE: Final = rf"{_BESIDE}(?i:{'|'.join(sorted(CIPHERED))}){_BESIDE}{_NO_TOKEN}"
 _TELLING: Final = Leftmost(
     rf"(?:\A|[^!-~])(?:(?:{CODE.pattern}){_NO_TOKEN}|[!-~]{{{SOLID_CHARS_MIN}}}|[!-~]+\z"
-    rf"|{_BESIDE}(?i:{'|'.join(sorted(CIPHERED))}){_BESIDE}{_NO_TOKEN})"
+    rf"|{_WORD_IN_CODE})"
 )
 """A token that is a code, long enough to be decoded, a word of CIPHERED, or not complete; and what is before it."""
+_TELLING_WHOLE: Final = Leftmost(rf"(?:\A|[^!-~])(?:{_ROW}|[!-~]{{{SOLID_CHARS_MIN}}}|{_WORD_IN_CODE})")
+"""As many codes in a row as are decoded, or one of the other two, in a text that is all there."""
 
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _CASED: Final = re.compile(r"[A-Z]?[a-z'’-]+|[A-Z'’-]+")
@@ -102,6 +111,11 @@ def next_telling(text: str, subject: bytes, at: int) -> int:
     if len(subject) == len(text):
         return _TELLING.at(subject, at)
     return len(subject[: _TELLING.at(subject, len(text[:at].encode()))].decode())
+
+
+def may_tell(text: bytes) -> bool:
+    """Whether anything in a whole text may be words in code."""
+    return _TELLING_WHOLE.at(text) < len(text)
 
 
 def readable(text: str) -> bool:

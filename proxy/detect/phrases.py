@@ -99,8 +99,11 @@ class PhraseBank:
     def open(self, context: Context) -> _PhraseScan:
         return _PhraseScan(self)
 
-    def nothing_in(self, text: str, /) -> bool:
+    def glance(self, text: str, /) -> Iterable[bool]:
         """See `Glancing`: no phrase is written out but within a longer word, and nothing may be one in disguise."""
+        return (self._nothing_in(text),)
+
+    def _nothing_in(self, text: str) -> bool:
         if not self.longest:
             return True
         if not text.isascii():

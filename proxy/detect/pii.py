@@ -6,7 +6,7 @@ is judged as if it had ended, and a finding that touches the place is `cut`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,9 +61,12 @@ class PiiBank:
         self._engine = _Engine(entities, recognizers or load_recognizers(), self._view)
         self._wanted = tuple((entry.rule, entry.entities, entry.min_score) for entry in entries)
 
-    def nothing_in(self, text: str, /) -> bool:
-        """See `Glancing`: a text that need not be cut by force, and no recognizer's pattern may occur in it."""
-        return len(text) <= SEGMENT_CHARS_MAX and self._engine.begin(Reader(self._view).push(text), 0) is None
+    def glance(self, text: str, /) -> Iterable[bool]:
+        """See `Glancing`: no recognizer's pattern may occur, wherever the text is cut."""
+        shown = Reader(self._view).push(text)
+        if len(text) > SEGMENT_CHARS_MAX and not self._engine.cut_anywhere(shown):
+            return (False,)
+        return (self._engine.begin(shown, 0) is None,)
 
     def open(self, context: Context) -> _PiiScan:
         return _PiiScan(self._view, self._engine, self._wanted)
@@ -79,6 +82,12 @@ class _Engine:
         self._recognizers = Recognizers(entities, recognizers, also)
         self._settler = Settler(entities, self._recognizers, recognizers, view)
         self.cuts = self._recognizers.cuts
+
+    @staticmethod
+    def cut_anywhere(text: str) -> bool:
+        """Whether nothing can be found in a part of the text where nothing can be in the whole. What is looked for
+        asks nothing of what stands beside it; what is put in between does, and is none in such a text."""
+        return text.isascii() and edged(text) == text
 
     def begin(self, text: str, begin: int) -> Steps[list[Settled]] | None:
         """What is found, by start, from the cut at `begin` on; the text before is context, its end is a cut. By

@@ -9,7 +9,7 @@ text changes what is told. Patterns read the text as it is written: a disguise i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, TypeAlias
 
@@ -41,9 +41,9 @@ class UnlessBank:
         self._glancing = found if isinstance(found, Glancing) else None
         self._unless = {rule: _places(patterns) for rule, patterns in unless.items()}
 
-    def nothing_in(self, text: str, /) -> bool:
+    def glance(self, text: str, /) -> Iterable[bool]:
         """See `Glancing`."""
-        return self._glancing is not None and self._glancing.nothing_in(text)
+        return (False,) if self._glancing is None else self._glancing.glance(text)
 
     def open(self, context: Context, /) -> _UnlessScan:
         return _UnlessScan(self._found.open(context), self._unless)

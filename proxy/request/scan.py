@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.detect.base import Bank
+from proxy.detect.base import Bank, Glancing
 from proxy.model.level import Direction
 from proxy.model.text import Channel, Text
 from proxy.policy.match import Judge, Plan
@@ -99,23 +99,31 @@ async def _glance(x: Exchange, plan: Plan, source: Text, recall: Recall | None, 
         return False
     if recall is None:
         # Too short to be remembered: a glance spares something where it spares all.
-        return plan.all_glance and all(bank.nothing_in(text) for bank in plan.glancing)
+        return plan.all_glance and all(all(bank.glance(text)) for bank in plan.glancing)
     quiet = plan.all_glance
     silent: list[Bank] = []
     for bank in plan.glancing:
         known = recall.known(bank, context)
-        if known is None and bank.nothing_in(text):
+        if known is None and await _silent(bank, text, turn):
             silent.append(bank)
         elif known is not NOTHING:
             quiet = False
-        if len(text) > LOOKED_AT_ONCE:
-            await turn.done()
     if quiet and plan.quiet is not None and not source.channel.chain:
         plan.quiet.add(recall)
     else:
         for one in silent:
             recall.keep(one, context, (), {})
     return quiet
+
+
+async def _silent(bank: Glancing, text: str, turn: Turn) -> bool:
+    """Whether the bank has nothing to say of it."""
+    for nothing in bank.glance(text):
+        if len(text) > LOOKED_AT_ONCE:
+            await turn.done()
+        if not nothing:
+            return False
+    return True
 
 
 async def _answered(x: Exchange, turn: Turn, answers: Answers, asking: list[JudgedText]) -> list[JudgedText]:

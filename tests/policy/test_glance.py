@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.quality_data import SELECTION, shipped_policy
 from benchmarks.quality_pii import SEEDS, lookalikes, planted
 from proxy.detect.base import Context, Glancing, InlineScan, SteppedScan
 from proxy.detect.obfuscation import KINDS, ObfuscationBank, ObfuscationEntry
-from proxy.detect.patterns import PatternBank, PatternEntry
+from proxy.detect.patterns import GLANCE_CHARS, PatternBank, PatternEntry
 from proxy.detect.phrases import PhraseBank, PhraseEntry
 from proxy.detect.pii import PiiBank, PiiEntry
 from proxy.detect.unless import UnlessBank
@@ -54,13 +54,43 @@ def says_nothing(bank: Glancing, text: str) -> bool:
 @given(text=TEXTS)
 @pytest.mark.parametrize("bank", BANKS, ids=lambda bank: type(bank).__name__)
 def test_a_glance_never_misses_what_is_found(bank: Glancing, text: str) -> None:
-    if bank.nothing_in(text):
+    if all(bank.glance(text)):
         assert says_nothing(bank, text)
 
 
 @pytest.mark.parametrize("bank", BANKS, ids=lambda bank: type(bank).__name__)
 def test_a_glance_is_enough_for_plain_prose(bank: Glancing) -> None:
-    assert bank.nothing_in("The garden is open. A class of assistants will answer each question of yours.")
+    assert all(bank.glance("The garden is open. A class of assistants will answer each question of yours."))
+
+
+LONG_BANKS: Sequence[Glancing] = (
+    BANKS[0],
+    PatternBank([PatternEntry(0, r"\bgo{1,3}\b"), PatternEntry(1, r"\Ba.*b\b", max_length=60)]),
+    *BANKS[2:],
+)
+FILLING = "the river is open and be it said "
+
+
+@pytest.mark.parametrize("bank", LONG_BANKS, ids=lambda bank: type(bank).__name__)
+@settings(max_examples=25)
+@given(text=TEXTS, before=st.integers(-70, 10))
+def test_nor_does_one_of_a_long_text_at_whose_parts_ends_something_stands(
+    bank: Glancing, text: str, before: int
+) -> None:
+    prose = FILLING * (2 * GLANCE_CHARS // len(FILLING))
+    assert all(bank.glance(prose))
+    at = GLANCE_CHARS + before
+    whole = prose[:at] + text + prose[at:]
+    if all(bank.glance(whole)):
+        assert says_nothing(bank, whole)
+
+
+@pytest.mark.parametrize("cut", [700, 760, 1530])
+@given(text=TEXTS)
+def test_nor_does_one_of_a_text_that_is_cut_by_force(text: str, cut: int) -> None:
+    bank, whole = BANKS[2], "x" * cut + text + "x" * 800
+    if all(bank.glance(whole)):
+        assert says_nothing(bank, whole)
 
 
 @cache
@@ -75,7 +105,7 @@ def test_the_shipped_rules_find_by_a_glance_what_they_find_by_reading() -> None:
     for direction in Direction:
         for bank in policy().plan(direction, SELECTION).glancing:
             for text in texts:
-                if bank.nothing_in(text):
+                if all(bank.glance(text)):
                     glanced += 1
                     assert says_nothing(bank, text), (bank.detector, text)
     assert glanced > len(texts)

@@ -64,7 +64,7 @@ class Count:
         self.calls += 1
         if (
             event == "call"
-            and code.co_name in ("feed", "nothing_in")
+            and code.co_name in ("feed", "glance")
             and code.co_filename.startswith(BANKS)
             and code.co_filename != UNLESS
         ):
