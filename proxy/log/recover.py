@@ -62,6 +62,8 @@ def recover(session: Session, journal: Journal, codec: Codec, lost: Lost) -> tup
             unreadable += len(payload)
     there = present(session.db, list(left.values()))
     new = [ready for key, ready in left.items() if key not in there]
+    if left and not new:
+        unreadable = 0  # it was being cleared: all of it had come in, by one commit
     fitting = [ready for ready in new if session.admission.why_not(ready) is None]
     failed = 0
     if fitting:

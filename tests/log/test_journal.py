@@ -115,15 +115,18 @@ def test_what_was_durable_is_there_after_a_crash(tmp_path: Path) -> None:
     store.release()
 
 
-def test_a_crash_between_the_commit_and_the_clearing_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cleared", [0, 50])
+def test_a_crash_between_the_commit_and_the_clearing_doubles_nothing(tmp_path: Path, cleared: int) -> None:
     store, journal = store_in(tmp_path), journal_path(tmp_path / FILE_NAME)
-    store.append([begun(1), begun(2), finished(1)])
+    store.append([begun(1)])
+    store.append([begun(2), finished(1)])
     before = journal.read_bytes()
     store.bring_in()
     crash(store)
-    journal.write_bytes(before)
+    journal.write_bytes(bytes(cleared) + before[cleared:])
     store = store_in(tmp_path)
     store.open()
+    assert not store.lost()
     assert outcomes(tmp_path) == {1: "released", 2: "interrupted"}
     store.release()
 
