@@ -53,10 +53,8 @@ class JudgedText:
         self._judge: Judge | None = None
         self._whole: str | None = None
         self._json = JsonText() if channel.json else None
-        self._grown = Grown()
-        self._todo = Pieces()
-        self._fed = 0  # characters that were judged, as the wire carries them
-        self._own = 0  # how far this text by itself is settled
+        self._grown, self._todo = Grown(), Pieces()
+        self._fed = self._own = 0  # characters that were judged; how far it is settled by itself
         self._cap: int | None = None  # how far the seams at its ends let it be
         # Signed text stays as the model wrote it.
         self.changes = Changes(self._json, pseudonyms, restore=restore and not channel.sealed)
@@ -98,16 +96,18 @@ class JudgedText:
         own = self._judge.waiting if self._judge is not None else ()
         return own if self._seam is None else (*own, *self._seam.waiting)
 
-    def read(self, whole: str, *, quiet: bool = False) -> None:
-        """The whole text at once; `quiet` where it is known that nothing is said of it. It is read all the same
-        where values are restored: what stands for them is in it."""
+    def read(self, whole: str, *, quiet: bool = False) -> bool:
+        """The whole text at once; whether no work is left. `quiet`: it is known that nothing is said of it. It is
+        judged all the same where values are restored: what stands for them is in it."""
         self._whole = whole
-        self.grow(whole)
-        self.close()
-        if quiet and not self.changes.restores:
-            self._todo.clear()
-            self._fed = self._own = self.settled = self.length
-            self.closed = True
+        if not quiet or self.changes.restores:
+            self.grow(whole)
+            self.close()
+            return False
+        self._grown.parts.append(whole)
+        self.length = self._fed = self._own = self.settled = len(whole)
+        self._closing = self.closed = True
+        return True
 
     def grow(self, piece: str) -> None:
         """The text goes on."""

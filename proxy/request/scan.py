@@ -14,7 +14,7 @@ from proxy.request.exchange import Exchange, Ports
 from proxy.request.inflow import Answers
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
-from proxy.request.turn import LOOKED_AT_ONCE, TEXTS_AT_ONCE, Turn
+from proxy.request.turn import LOOKED_AT_ONCE, SLICE_CHARS_MAX, TEXTS_AT_ONCE, Turn
 
 LARGE_CHARS = 131_072
 """Bodies with more text than this wait for their turn: only a few are judged at once."""
@@ -68,10 +68,14 @@ async def _judge(
         known = alone is not None and recall is not None and alone.holds(recall)
         if not known:
             known = await _glance(x, plan, source, recall, turn) and not source.channel.chain
-        text.read(source.value, quiet=known)
+        over = text.read(source.value, quiet=known)
         order.opened(text)
         if len(judged) == len(texts):
             order.ended()
+        if over:
+            if text.length > SLICE_CHARS_MAX or len(judged) % TEXTS_AT_ONCE == 0:
+                await turn.done()
+            continue
         while done := text.work(turn.chars):
             await turn.done(done)
         if alone is not None and recall is not None and not known and text.closed and not text.findings:
