@@ -8,7 +8,7 @@ as set apart only where each of three or more stands alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,10 +68,17 @@ _GAP_CHARS_MAX: Final = 3
 _GAPS: Final = rf"{_GAP}{{1,{_GAP_CHARS_MAX}}}"
 _RUN: Final = re.compile(rf"(?<!{_WORD}){_LETTER}(?:{_GAPS}{_LETTER}(?!{_WORD})){{2,}}")
 _TWO_ALONE: Final = re.compile(rf"{_GAP}{_LETTER}{_GAPS}{_LETTER}(?!{_WORD})")
-_MIXED: Final = Leftmost(f"{SIGN.pattern}[A-Za-z]|[A-Za-z]{SIGN.pattern}")
+_MIXED_SIGN: Final = f"{SIGN.pattern}[A-Za-z]|[A-Za-z]{SIGN.pattern}"
+_MIXED: Final = Leftmost(_MIXED_SIGN)
 _THREE_ALONE: Final = Leftmost(
     rf"(?:\A|[^A-Za-z0-9])[A-Za-z](?:[{_ASCII_GAPS}]{{1,{_GAP_CHARS_MAX}}}[A-Za-z]){{2}}(?:[^A-Za-z0-9]|\z)"
 )
+_BLANKS: Final = r"[ \t-\r]+"
+_UNSEEN: Final = r"[\x00-\x08\x0e-\x1f\x7f]"
+
+ANYWHERE_CHARS_MAX: Final = 8192
+"""Phrases of so many characters are looked for by one expression of RE2, which takes some milliseconds to make."""
+
 _LAST_ALONE: Final = re.compile(rf"(?<!{_WORD}){_LETTER}{_GAP}{{0,{_GAP_CHARS_MAX}}}\Z")
 _OPEN_RUN: Final = re.compile(
     rf"(?<!{_WORD}){_LETTER}(?:{_GAPS}{_LETTER}(?!{_WORD}))*{_GAP}{{0,{_GAP_CHARS_MAX}}}\Z"
@@ -143,6 +150,19 @@ def two_alone(text: str, old: int) -> bool:
 def may_hide(text: bytes) -> tuple[bool, bool]:
     """Of an ASCII text: whether a letter stands beside a sign, and whether three letters stand alone together."""
     return _MIXED.at(text) < len(text), _THREE_ALONE.at(text) < len(text)
+
+
+def anywhere(phrases: Iterable[str]) -> Leftmost | None:
+    """Finds where in an ASCII text, as it is written, one of these skeleton phrases may be, plain or in disguise,
+    and what the view leaves out: one search where the careful looks are a view and three. None for so many phrases
+    that RE2 takes long to make it."""
+    plain = [one for one in phrases if one.isascii()]
+    if sum(map(len, plain)) > ANYWHERE_CHARS_MAX:
+        return None
+    written = [_BLANKS.join(map(re.escape, one.split(" "))) for one in plain]
+    gaps = rf"[{_ASCII_GAPS}\t-\r]+"
+    alone = rf"(?:\A|[^a-z0-9])[a-z](?:{gaps}[a-z]){{2}}(?:[^a-z0-9]|\z)"
+    return Leftmost(f"(?i){'|'.join([*written, _MIXED_SIGN, alone, _UNSEEN])}")
 
 
 def one_alone(text: str) -> int | None:

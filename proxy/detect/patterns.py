@@ -29,9 +29,9 @@ from proxy.detect.regexes import (
 from proxy.detect.sieve import Sieve
 from proxy.model.finding import Match
 
-GLANCE_CHARS: Final = 16_384
+GLANCE_CHARS: Final = 4096
 """A longer text is glanced over in parts of so many characters: a hundred patterns may be left over to be searched
-for one by one, at some 30 µs each."""
+for one by one, at some 10 µs each. Larger parts gain a tenth."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class PhraseBank:
         self.first_inside = frozenset(word[0] for word in inside)
         self.longest = max(map(len, words), default=0)
         self._disguised(words)
+        self.anywhere = disguise.anywhere(words)
         self.begins = beginnings(self.first, self.first_inside)
 
     def _disguised(self, words: Mapping[str, tuple[set[int], set[int]]]) -> None:
@@ -108,6 +109,9 @@ class PhraseBank:
             return True
         if not text.isascii():
             return False
+        subject = text.encode()
+        if self.anywhere is not None and self.anywhere.at(subject) == len(subject):
+            return True
         reader = Reader(self.view)
         shown = reader.push(text)
         if not reader.in_step:
@@ -119,7 +123,8 @@ class PhraseBank:
         if self.leet and mixed:
             for _ in self.leet.iter(shown.translate(disguise.LEET), 0):
                 return False
-        return not apart
+        runs = disguise.runs(reader, final=True) if apart and self.apart else ()
+        return not any(True for run in runs for _ in self.apart.iter(run.text, 0))
 
 
 def _within_a_word(text: str, start: int, end: int) -> bool:

@@ -37,7 +37,8 @@ BANKS: Sequence[Glancing] = (
 )
 PIECES = (
     "ass", "class", "assay", "k i l l", "k.i.l.l switch", "kill  switch", "g0", "go", "b0mb", "bomb", "bath bomb",
-    "a", "b", "I", " ", ".", "-", "_", "\n", "1", "4111 1111 1111 1111", "jane@example.com", "+49 30 901820",
+    "kill\n switch", "k\n\ni  l\tl", "as\x00s", "a a a", "a", "b", "I", " ", ".", "-", "_", "\n", "1",
+    "4111 1111 1111 1111", "jane@example.com", "+49 30 901820",
     "SGVsbG8gdGhlcmUsIGhvdyBhcmUgeW91IHRvZGF5", "uryyb", "jbeyq", "olleh", "dlrow", "72 101 108 108 111", "\u200b",
     "\u0430ss", "\u00e9", "the garden", "question", "x" * 20,
 )  # fmt: skip
