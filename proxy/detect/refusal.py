@@ -95,7 +95,9 @@ _END: Final = re2.compile(r"[.!?]+\s+")
 
 def refuses(reply: str) -> bool:
     """Whether the reply declines what was asked."""
-    head = reply[:HEAD_CHARS].replace("’", "'").lower()
+    # RE2 wants valid Unicode, and a reply may hold half a surrogate pair.
+    head = reply[:HEAD_CHARS].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    head = head.replace("’", "'").lower()
     head = _QUOTED.sub(" ", head)
     ends = [found.end() for found in _END.finditer(head)]
     if len(ends) >= SENTENCES:

@@ -14,6 +14,7 @@ from proxy.request.exchange import Exchange, Ports
 from proxy.request.inflow import Answers
 from proxy.request.judged import JudgedText
 from proxy.request.order import Order
+from proxy.request.pieces import readable
 from proxy.request.turn import LOOKED_AT_ONCE, SLICE_CHARS_MAX, TEXTS_AT_ONCE, Turn
 
 LARGE_CHARS = 131_072
@@ -67,7 +68,10 @@ async def _judge(
         alone = None if source.channel.chain else plan.quiet
         known = alone is not None and recall is not None and alone.holds(recall)
         if not known:
-            known = await _glance(x, plan, source, recall, turn) and not source.channel.chain
+            try:
+                known = await _glance(x, plan, source, recall, turn) and not source.channel.chain
+            except Exception:  # noqa: BLE001 - it is read: where that fails too, its rules' `on_error` decides
+                known = False
         over = text.read(source.value, quiet=known)
         order.opened(text)
         if len(judged) == len(texts):
@@ -98,7 +102,7 @@ async def _judge(
 async def _glance(x: Exchange, plan: Plan, source: Text, recall: Recall | None, turn: Turn) -> bool:
     """Whether no bank has anything to say of a text. The memory is told which have nothing, so that they need not
     read it."""
-    text, context = source.value, x.context
+    text, context = readable(source.value), x.context
     if source.channel.json or len(text) > GLANCE_CHARS_MAX:
         return False
     if recall is None:

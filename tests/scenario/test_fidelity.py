@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import brotli
 import pytest
 import zstandard
 
+from proxy.detect.patterns import PatternBank
 from proxy.shipped import shipped_rules
 from tests.fakes import Action, Chunk, Close, Drip, End, Json, ScriptedBackend, Send, Sse
-from tests.scenario.harness import Proxy, proxy_for, running, settings_for
+from tests.scenario.harness import Proxy, post, proxy_for, running, settings_for
 from tests.wire.catalogue import STREAMS, WHOLES
 from tests.wire.samples import Sample
 
@@ -118,3 +120,32 @@ async def test_compressed_requests_and_replies_are_opened_and_judged(
         (sent,) = backend.requests
         assert sent.body == RAW
         assert sent.header("content-encoding") is None
+
+
+@pytest.mark.parametrize("words", [1, 20, 2000])
+async def test_half_a_surrogate_pair_passes_both_ways(words: int, tmp_path: Path) -> None:
+    content = "hello \\ud83d" + " hello" * words
+    message = b'"messages":[{"role":"user","content":"%s"}]' % content.encode()
+    sent = b'{"model":"gpt-test",%s}' % message
+    reply = WHOLES[0].reply.replace(b'"content": "', b'"content": "%s ' % content.encode(), 1)
+    assert b"\\ud83d" in reply
+    async with ScriptedBackend([Json(reply)]) as backend:
+        settings = replace(settings_for(tmp_path, backend.url), rules_dir=shipped_rules())
+        async with running(settings) as proxy:
+            answer = await post(f"{proxy.url}/v1/chat/completions", sent)
+            assert (answer.status, answer.body) == (200, reply)
+            assert backend.requests[0].body == sent
+
+
+async def test_a_glance_that_fails_leaves_its_text_to_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(bank: PatternBank, text: str) -> Iterable[bool]:
+        raise RuntimeError("no glance")
+
+    monkeypatch.setattr(PatternBank, "glance", failing)
+    async with ScriptedBackend([Json(WHOLES[0].reply)]) as backend:
+        settings = replace(settings_for(tmp_path, backend.url), rules_dir=shipped_rules())
+        async with running(settings) as proxy:
+            status, _, body = await call(proxy, WHOLES[0])
+            assert (status, body) == (200, WHOLES[0].reply)
