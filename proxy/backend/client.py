@@ -80,11 +80,15 @@ class Upstream:
 
     async def read(self) -> bytes:
         """The next bytes of the body as they come, decoded; empty at its end."""
+        content = self._response.content
         while True:
             try:
-                data = await self._response.content.readany()
+                data = await content.readany()
             except (aiohttp.ClientError, OSError) as error:
-                raise _failed(self.backend, error, "while its reply was read") from error
+                # aiohttp tells of the failure first, and what came before it may be the reply's own end.
+                data = content._read_nowait(-1)
+                if not data:
+                    raise _failed(self.backend, error, "while its reply was read") from error
             if self._decoder is None:
                 return data
             try:

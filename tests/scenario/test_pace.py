@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from proxy.backend.client import Upstream
+from proxy.errors import BackendFailed
 from proxy.request import inflow
 from tests.clients import openai_client
-from tests.fakes import Action, Chunk, Pause, ScriptedBackend, Sse
+from tests.fakes import Action, Chunk, Close, Pause, ScriptedBackend, Sse
 from tests.scenario.harness import proxy_for
 from tests.scenario.test_no_leak import chat_frames
 
@@ -51,3 +54,18 @@ async def test_the_third_read_of_a_fast_stream_waits_and_a_kill_does_not_wait_fo
         assert said.startswith(WORDS[0])
         assert WORDS[1] not in said
         assert (await proxy.finished())["outcome"] == "killed"
+
+
+async def test_what_came_before_the_backend_failed_is_read_though_nobody_asked_for_it_in_time() -> None:
+    frames = list(chat_frames(WORDS))
+    async with (
+        ScriptedBackend([Sse(frames, end=False), Close()]) as backend,
+        aiohttp.ClientSession(auto_decompress=False) as session,
+    ):
+        response = await session.post(f"{backend.url}/v1/chat/completions", json={})
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.content.wait_eof()
+        upstream = Upstream("main", response, None)
+        assert await upstream.read() == b"".join(frames)
+        with pytest.raises(BackendFailed):
+            await upstream.read()
