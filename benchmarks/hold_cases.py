@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 SIZE: Final = 250_000
+GLANCED: Final = 128 * 1024
+"""The longest text that is glanced over."""
 PROSE: Final = "The parcel left our warehouse on Monday and should reach you within three days. "
 DIGITS: Final = "212 555 0123 4 "
 MAIL: Final = "write to jane.doe@example.com or "
@@ -77,6 +79,13 @@ REQUESTS: Final[MappingProxyType[str, Callable[[], object]]] = MappingProxyType(
         "many tools": lambda: _tools(3_000),
         "a new system prompt": lambda: [{"role": "system", "content": words(SIZE)}, *user("hi")],
         "1 MB of random words": lambda: user(words(1_000_000)),
+        "glanced prose": lambda: user(filled(PROSE, GLANCED)),
+        "glanced digits": lambda: user(filled(DIGITS, GLANCED)),
+        "glanced mail": lambda: user(filled(MAIL, GLANCED)),
+        "glanced A_ and again": lambda: user(filled("A_", GLANCED)),
+        "glanced letters": lambda: user(filled("a b ", GLANCED)),
+        "glanced base64": lambda: user(_encoded(GLANCED)),
+        "glanced random words": lambda: user(words(GLANCED)),
     }
 )
 """What is asked: messages, or (a dictionary) more of the body."""

@@ -22,6 +22,7 @@ from proxy.model.finding import Match
 
 PHRASE_CHARS_MAX: Final = 1000
 """A longer phrase is no phrase: whole documents are not matched word for word."""
+APART_CHARS_MAX: Final = 8192  # in a longer text letters that stand apart are put together by slices
 
 
 class PhraseError(GuardrailError):
@@ -105,10 +106,8 @@ class PhraseBank:
         return (self._nothing_in(text),)
 
     def _nothing_in(self, text: str) -> bool:
-        if not self.longest:
-            return True
-        if not text.isascii():
-            return False
+        if not self.longest or not text.isascii():
+            return not self.longest
         subject = text.encode()
         if self.anywhere is not None and self.anywhere.at(subject) == len(subject):
             return True
@@ -120,10 +119,11 @@ class PhraseBank:
             if word.loose or not _within_a_word(shown, at + 1 - word.length, at + 1):
                 return False
         mixed, apart = disguise.may_hide(shown.encode())
-        if self.leet and mixed:
-            for _ in self.leet.iter(shown.translate(disguise.LEET), 0):
-                return False
-        runs = disguise.runs(reader, final=True) if apart and self.apart else ()
+        if self.leet and mixed and any(True for _ in self.leet.iter(shown.translate(disguise.LEET), 0)):
+            return False
+        if not (apart and self.apart) or len(shown) > APART_CHARS_MAX:
+            return not (apart and self.apart)
+        runs = disguise.runs(reader, final=True)
         return not any(True for run in runs for _ in self.apart.iter(run.text, 0))
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.quality_data import SELECTION, shipped_policy
 from benchmarks.quality_pii import SEEDS, lookalikes, planted
+from proxy.detect import disguise, pii
 from proxy.detect.base import Context, Glancing, InlineScan, SteppedScan
 from proxy.detect.obfuscation import KINDS, ObfuscationBank, ObfuscationEntry
 from proxy.detect.patterns import GLANCE_CHARS, PatternBank, PatternEntry
@@ -126,3 +127,20 @@ def test_a_text_that_is_all_there_is_found_the_same_in_by_larger_steps(text: str
         for scan, matches in zip((hurried, unhurried), found, strict=True):
             matches.extend(scan.feed(whole[at : at + size], final=at + size >= len(whole)).matches)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("bank", "part", "work"),
+    [(BANKS[2], "212 555 0123 ", pii._Engine), (BANKS[0], "a b ", disguise)],
+    ids=["digits", "letters apart"],
+)
+def test_a_long_text_that_would_hold_the_loop_is_not_glanced_over(
+    bank: Glancing, part: str, work: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One search of 128 Ki digits takes most of a second, and to put so many letters together 75 ms."""
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it is for the slices")
+
+    monkeypatch.setattr(work, "begin" if work is pii._Engine else "runs", never)
+    assert not all(bank.glance(part * 3000))
